@@ -1,0 +1,2 @@
+export * from "./gen/weir/audit/v1/audit_pb.js";
+export * from "./gen/weir/audit/v1/record_pb.js";

@@ -1,0 +1,2 @@
+export * from "./gen/weir/policy/v1/admin_pb.js";
+export * from "./gen/weir/policy/v1/policy_pb.js";

@@ -1,0 +1,213 @@
+/**
+ * The typed core that every dialect parses to and renders from. It says what at least two dialects can say; what only one knows stays
+ * in `extra` (fields) or in an `unknown` part, and comes back out where that same dialect is rendered.
+ */
+
+export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini-generate";
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [key: string]: Json };
+
+/** Fields that the core does not know, of the dialect they came from. */
+export interface Extra {
+  readonly dialect: DialectName;
+  readonly fields: JsonObject;
+}
+
+export type Role = "system" | "developer" | "user" | "assistant" | "tool";
+
+export interface TextPart {
+  type: "text";
+  text: string;
+  /** cache_control, annotations, citations, … */
+  extra?: Extra | undefined;
+}
+
+export interface MediaPart {
+  type: "media";
+  kind: "image" | "audio" | "video" | "file";
+  /** "image/png"; undefined where the dialect does not say it (a URL). */
+  mediaType?: string | undefined;
+  source: { base64: string } | { url: string } | { fileId: string };
+  name?: string | undefined;
+  detail?: string | undefined;
+  extra?: Extra | undefined;
+}
+
+export interface ToolCallPart {
+  type: "tool-call";
+  /** Made up (deterministically) where the dialect has none, as Gemini may. */
+  id: string;
+  name: string;
+  /** JSON text as the model wrote it; it may be invalid. */
+  arguments: string;
+  extra?: Extra | undefined;
+}
+
+export interface ToolResultPart {
+  type: "tool-result";
+  id: string;
+  /** The tool's name where known; looked up from the call of the same id when a dialect needs it. */
+  name?: string | undefined;
+  parts: Part[];
+  isError?: boolean | undefined;
+  extra?: Extra | undefined;
+}
+
+export interface ThinkingPart {
+  type: "thinking";
+  text: string;
+  /** The provider's seal (Anthropic signature, Gemini thoughtSignature, Responses encrypted_content): only its own dialect may carry it. */
+  signature?: string | undefined;
+  /** Encrypted thinking in place of text. */
+  redacted?: string | undefined;
+  extra?: Extra | undefined;
+}
+
+export interface RefusalPart {
+  type: "refusal";
+  text: string;
+}
+
+/** A part only one dialect knows (server tool use, web search results, executable code, …), verbatim. */
+export interface UnknownPart {
+  type: "unknown";
+  dialect: DialectName;
+  value: JsonObject;
+}
+
+export type Part = TextPart | MediaPart | ToolCallPart | ToolResultPart | ThinkingPart | RefusalPart | UnknownPart;
+
+export interface Message {
+  role: Role;
+  parts: Part[];
+  name?: string | undefined;
+  extra?: Extra | undefined;
+}
+
+export interface FunctionTool {
+  type: "function";
+  name: string;
+  description?: string | undefined;
+  /** JSON Schema of the arguments. */
+  parameters?: JsonObject | undefined;
+  strict?: boolean | undefined;
+  extra?: Extra | undefined;
+}
+
+/** A tool the provider runs itself, verbatim. */
+export interface ProviderTool {
+  type: "provider";
+  dialect: DialectName;
+  value: JsonObject;
+}
+
+export type Tool = FunctionTool | ProviderTool;
+
+export type ToolChoice = { mode: "auto" | "none" | "required" } | { mode: "named"; name: string };
+
+export type ResponseFormat =
+  | { type: "text" }
+  | { type: "json" }
+  | {
+      type: "schema";
+      name?: string | undefined;
+      description?: string | undefined;
+      schema: JsonObject;
+      strict?: boolean | undefined;
+    };
+
+export interface Reasoning {
+  /** "none" | "minimal" | "low" | "medium" | "high" | …: the providers' own words. */
+  effort?: string | undefined;
+  budgetTokens?: number | undefined;
+  includeThoughts?: boolean | undefined;
+}
+
+export interface ChatRequest {
+  model: string;
+  messages: Message[];
+  tools?: Tool[] | undefined;
+  toolChoice?: ToolChoice | undefined;
+  parallelToolCalls?: boolean | undefined;
+  responseFormat?: ResponseFormat | undefined;
+  maxOutputTokens?: number | undefined;
+  temperature?: number | undefined;
+  topP?: number | undefined;
+  topK?: number | undefined;
+  stop?: string[] | undefined;
+  seed?: number | undefined;
+  n?: number | undefined;
+  logprobs?: boolean | undefined;
+  topLogprobs?: number | undefined;
+  presencePenalty?: number | undefined;
+  frequencyPenalty?: number | undefined;
+  reasoning?: Reasoning | undefined;
+  user?: string | undefined;
+  stream: boolean;
+  /** The client asked to see usage on the stream (openai-chat's stream_options.include_usage); other dialects always show it. */
+  streamUsage?: boolean | undefined;
+  /** Top-level fields of the source dialect that the core does not know. */
+  extra?: Extra | undefined;
+}
+
+export type FinishReason = "stop" | "length" | "tool-calls" | "content-filter" | "refusal" | "pause" | "error";
+
+/** Totals include their parts: input >= cachedInput + cacheWrite, output >= reasoning. Dialects that count otherwise convert. */
+export interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+  cachedInputTokens: number;
+  cacheWriteTokens: number;
+  reasoningTokens: number;
+  /** Counted by Weir because the provider gave none. */
+  estimated: boolean;
+}
+
+export interface TokenLogprob {
+  token: string;
+  logprob: number;
+  bytes?: number[] | undefined;
+  top?: TokenLogprob[] | undefined;
+}
+
+export interface Choice {
+  index: number;
+  parts: Part[];
+  finishReason: FinishReason;
+  stopSequence?: string | undefined;
+  logprobs?: TokenLogprob[] | undefined;
+  extra?: Extra | undefined;
+}
+
+export interface ChatResponse {
+  id: string;
+  model: string;
+  /** Seconds since 1970. */
+  createdS: number;
+  choices: Choice[];
+  usage?: Usage | undefined;
+  extra?: Extra | undefined;
+}
+
+/**
+ * One step of a streamed answer. Within a choice, parts are numbered from 0; each is started, added to and ended; parts of different
+ * numbers may be open at once (parallel tool calls). `start` comes first, `finish` once per choice, `usage` at most once and after
+ * that replaced by a later one. The end of the stream is not an event: see StreamParser.end.
+ */
+export type ChatEvent =
+  | { type: "start"; id: string; model: string; createdS: number; extra?: Extra | undefined }
+  | { type: "part-start"; choice: number; index: number; part: Part }
+  | {
+      type: "part-delta";
+      choice: number;
+      index: number;
+      /** More text, thinking, refusal or arguments. */
+      text: string;
+      /** More of a thinking part's signature. */
+      signature?: string | undefined;
+      logprobs?: TokenLogprob[] | undefined;
+    }
+  | { type: "part-end"; choice: number; index: number }
+  | { type: "finish"; choice: number; reason: FinishReason; stopSequence?: string | undefined }
+  | { type: "usage"; usage: Usage };

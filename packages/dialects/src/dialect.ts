@@ -1,0 +1,114 @@
+import type { WeirError } from "@weir/kernel";
+import type { ChatEvent, ChatRequest, ChatResponse, DialectName, JsonObject, Usage } from "./core.ts";
+import type { SseEvent } from "./sse.ts";
+
+/** A translation with the names of what it could not carry ("logprobs", "messages[3].audio"), for the x-weir-dropped header. */
+export interface Rendered<T> {
+  body: T;
+  dropped: string[];
+}
+
+/** What a dialect needs to write an answer that came from another one. */
+export interface RenderContext {
+  /** The request that the client sent, in the core. */
+  readonly request: ChatRequest;
+  /** For ids where the other side had none; unguessable. */
+  readonly requestId: string;
+  readonly nowS: number;
+}
+
+/** What a provider said when it refused or failed, whatever its shape. */
+export interface ProviderFailure {
+  readonly error: WeirError;
+  /** The provider's own code or type: "insufficient_quota", "overloaded_error", "RESOURCE_EXHAUSTED". */
+  readonly code?: string | undefined;
+}
+
+/** One provider stream's events, read one after the other. Not shared between streams. */
+export interface StreamParser {
+  /**
+   * @returns the events it holds, in order; none for what carries nothing (pings)
+   * @throws WeirError: the provider's in-band error, or provider_bad_response for what cannot be read
+   */
+  push(event: SseEvent): ChatEvent[];
+  /**
+   * The provider's bytes are over.
+   * @returns what was still open (part-end, finish)
+   * @throws WeirError stream_interrupted where the dialect's terminal event never came
+   */
+  end(): ChatEvent[];
+  /** Whether the dialect's terminal event was seen. */
+  readonly done: boolean;
+}
+
+/** Writes one stream for a client, in its dialect. */
+export interface StreamRenderer {
+  /** Whole SSE events, or "" where the dialect shows nothing for this event. */
+  push(event: ChatEvent): string;
+  /** The last events, terminal one included; never shown before the outcome is recorded. `preface` holds what comes before the terminal byte. */
+  end(): { preface: string; terminal: string };
+  /** What push() had to leave out so far. */
+  readonly dropped: readonly string[];
+}
+
+/**
+ * What a stream's watcher learned while its bytes went by unchanged: the same dialect on both sides.
+ * `take` splits what was fed into whole events that may be shown now.
+ */
+export interface StreamWatcher {
+  /**
+   * @param chunk bytes as they came, cut anywhere
+   * @returns the bytes of whole events that may go to the client now; undefined where there are none. The terminal event (`[DONE]`,
+   * `message_stop`, `response.completed`, an in-band error) and all after it are kept back.
+   */
+  push(chunk: Uint8Array): Uint8Array | undefined;
+  /** The provider's bytes are over. */
+  end(): WatchedEnd;
+  /** True once a content event went by: from then on there is no retry. */
+  readonly started: boolean;
+  /** True once the terminal event was seen: nothing more is expected. */
+  readonly done: boolean;
+  /** An in-band error seen so far, also before any content (then the attempt may be retried elsewhere). */
+  readonly failure: ProviderFailure | undefined;
+}
+
+export interface WatchedEnd {
+  /** The withheld terminal bytes; empty where the stream was cut. */
+  terminal: Uint8Array;
+  /** The stream was cut, or ended in an in-band error. */
+  error: WeirError | undefined;
+  usage: Usage | undefined;
+  finishReason: import("./core.ts").FinishReason | undefined;
+  /** Characters of output that went by, for estimating where no usage came. */
+  outputCharacters: number;
+}
+
+/**
+ * One wire format, both ways. Pure: no clock, no randomness, no IO. Every `parse` checks shapes and throws WeirError with the
+ * parameter at fault: invalid_request for a client's input, provider_bad_response for a provider's.
+ */
+export interface Dialect {
+  readonly name: DialectName;
+  parseRequest(body: JsonObject): ChatRequest;
+  renderRequest(request: ChatRequest): Rendered<JsonObject>;
+  parseResponse(body: JsonObject): ChatResponse;
+  renderResponse(response: ChatResponse, context: RenderContext): Rendered<JsonObject>;
+  /** Usage, finish reason and output size of an answer that is passed on as bytes. */
+  inspectResponse(body: JsonObject): {
+    usage: Usage | undefined;
+    finishReason: import("./core.ts").FinishReason | undefined;
+    outputCharacters: number;
+  };
+  streamParser(): StreamParser;
+  streamRenderer(context: RenderContext): StreamRenderer;
+  /** `hideUsage`: the client did not ask for the usage event that was asked of the provider; leave it out. */
+  streamWatcher(options: { hideUsage: boolean }): StreamWatcher;
+  /** A provider's non-2xx answer (`body` undefined where it was no JSON), in the classes of `reliability`: rate, quota, overload, auth, rejected, error. */
+  parseError(status: number, body: JsonObject | undefined, headers: HeaderLookup): ProviderFailure;
+  /** An error body for a client; the status is `error.status`. `requestId` where the dialect has a place for it. */
+  renderError(error: WeirError, requestId: string): JsonObject;
+  /** The in-band error event that ends a stream after its first byte; never `[DONE]`. */
+  renderStreamError(error: WeirError, requestId: string): string;
+}
+
+export type HeaderLookup = (lowerCaseName: string) => string | undefined;

@@ -1,0 +1,1 @@
+export { type Peers, type Route, route, type Service } from "./service.ts";
