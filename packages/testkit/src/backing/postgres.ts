@@ -37,7 +37,7 @@ function settings(durable: boolean): string[] {
     // Even without fsync a commit is written before it is acknowledged, so kill() loses none.
     synchronous_commit: "on",
   };
-  return Object.entries(flags).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 }
 
 /** A Postgres of its own, superuser `postgres` without a password. */
@@ -82,8 +82,10 @@ async function startLocal(binaries: PostgresBinaries, durable: boolean): Promise
     command: (port) => ({
       file: binaries.postgres,
       args: [
-        ...["-D", data, "-p", String(port)],
-        ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+        `-D${data}`,
+        `-p${port}`,
+        "--listen_addresses=127.0.0.1",
+        "--unix_socket_directories=",
         ...settings(durable),
       ],
       uid: unprivilegedUid,

@@ -10,10 +10,8 @@ import { startFrom } from "./source.ts";
 
 const url = (port: number): string => `redis://127.0.0.1:${port}`;
 const probe = (port: number): Promise<void> => probeText(port, "PING\r\n", "+PONG");
-const settings = (durable: boolean): string[] => [
-  ...["--save", "", "--appendonly", durable ? "yes" : "no"],
-  ...["--appendfsync", durable ? "always" : "no"],
-];
+const settings = (durable: boolean): string[] =>
+  ["--save", ""].concat(durable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"]);
 
 /** A Redis of its own. Without `durable` it is empty after kill() or stop(). */
 export function startRedis(options: BackingOptions = {}): Promise<BackingService> {
@@ -42,7 +40,7 @@ export function startRedis(options: BackingOptions = {}): Promise<BackingService
         stopSignal: "SIGTERM",
         command: (port) => ({
           file,
-          args: [...["--port", String(port), "--bind", "127.0.0.1", "--dir", data], ...settings(durable)],
+          args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", data, ...settings(durable)],
           deathSignal: "KILL",
         }),
       });
