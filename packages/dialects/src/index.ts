@@ -1,3 +1,12 @@
 export type * from "./core.ts";
 export type * from "./dialect.ts";
-export type { SseEvent } from "./sse.ts";
+export {
+  encodeSse,
+  EventSplitter,
+  MAX_EVENT_BYTES,
+  readEvent,
+  SseParser,
+  type SseEvent,
+  type WholeEvents,
+} from "./sse.ts";
+export { type EventInspector, SseWatcher } from "./watcher.ts";
