@@ -1,1 +1,5 @@
-export {};
+export { type DatabaseAddress, openPool, type PoolOptions } from "./pool.ts";
+export { migrate, type Migrations } from "./migrate.ts";
+export { openRedis, type RedisOptions } from "./redis.ts";
+export { ensureRole } from "./role.ts";
+export { isUnavailable } from "./unavailable.ts";
