@@ -84,12 +84,13 @@ export interface ModelConfig {
   readonly maxOutputTokens: number | undefined;
 }
 
-/** Nano-USD per token; $1 per million tokens is 1000n. */
+/** Nano-USD per million tokens ($1 per million tokens is 1_000_000_000n), so that no price is rounded. */
 export interface PriceConfig {
-  readonly inputNanos: Nanos;
-  readonly outputNanos: Nanos;
-  readonly cachedInputNanos: Nanos;
-  readonly cacheWriteNanos: Nanos;
+  readonly inputNanosPerMtok: Nanos;
+  readonly outputNanosPerMtok: Nanos;
+  readonly cachedInputNanosPerMtok: Nanos;
+  readonly cacheWriteNanosPerMtok: Nanos;
+  /** Per request. */
   readonly requestNanos: Nanos;
 }
 

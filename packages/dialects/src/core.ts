@@ -160,6 +160,11 @@ export interface Usage {
   cachedInputTokens: number;
   cacheWriteTokens: number;
   reasoningTokens: number;
+  /** Sound among the input and the output, where the provider counts it apart (it may be priced apart). */
+  audioInputTokens?: number | undefined;
+  audioOutputTokens?: number | undefined;
+  /** Among cacheWriteTokens: written to be kept for an hour, which is dearer (Anthropic's ephemeral_1h_input_tokens). */
+  cacheWriteLongTokens?: number | undefined;
   /** Counted by Weir because the provider gave none. */
   estimated: boolean;
 }

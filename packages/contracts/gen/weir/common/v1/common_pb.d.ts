@@ -94,6 +94,25 @@ export declare type Usage = Message<"weir.common.v1.Usage"> & {
    * @generated from field: bool estimated = 6;
    */
   estimated: boolean;
+
+  /**
+   * Of the input and of the output: sound, which some models price apart.
+   *
+   * @generated from field: uint32 audio_input_tokens = 7;
+   */
+  audioInputTokens: number;
+
+  /**
+   * @generated from field: uint32 audio_output_tokens = 8;
+   */
+  audioOutputTokens: number;
+
+  /**
+   * Of cache_write_tokens: written to be kept for an hour, which is dearer.
+   *
+   * @generated from field: uint32 cache_write_long_tokens = 9;
+   */
+  cacheWriteLongTokens: number;
 };
 
 /**
@@ -103,30 +122,31 @@ export declare type Usage = Message<"weir.common.v1.Usage"> & {
 export declare const UsageSchema: GenMessage<Usage>;
 
 /**
- * What a model costs, in nano-USD (1e-9 USD) per token, so that $1 per million tokens is 1000.
+ * What a model costs. Rates are nano-USD (1e-9 USD) per million tokens, so that $1 per million is 1_000_000_000 and no published price is
+ * rounded. packages/pricing knows how to use it: a Price is one of its prices as it stands.
  *
  * @generated from message weir.common.v1.Price
  */
 export declare type Price = Message<"weir.common.v1.Price"> & {
   /**
-   * @generated from field: int64 input_nanos = 1;
+   * @generated from field: int64 input_nanos_per_mtok = 1;
    */
-  inputNanos: bigint;
+  inputNanosPerMtok: bigint;
 
   /**
-   * @generated from field: int64 output_nanos = 2;
+   * @generated from field: int64 output_nanos_per_mtok = 2;
    */
-  outputNanos: bigint;
+  outputNanosPerMtok: bigint;
 
   /**
-   * @generated from field: int64 cached_input_nanos = 3;
+   * @generated from field: int64 cached_input_nanos_per_mtok = 3;
    */
-  cachedInputNanos: bigint;
+  cachedInputNanosPerMtok: bigint;
 
   /**
-   * @generated from field: int64 cache_write_nanos = 4;
+   * @generated from field: int64 cache_write_nanos_per_mtok = 4;
    */
-  cacheWriteNanos: bigint;
+  cacheWriteNanosPerMtok: bigint;
 
   /**
    * Nano-USD per request.
@@ -141,6 +161,30 @@ export declare type Price = Message<"weir.common.v1.Price"> & {
    * @generated from field: string version = 6;
    */
   version: string;
+
+  /**
+   * @generated from field: int64 audio_input_nanos_per_mtok = 7;
+   */
+  audioInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 audio_output_nanos_per_mtok = 8;
+   */
+  audioOutputNanosPerMtok: bigint;
+
+  /**
+   * Written to be kept for an hour.
+   *
+   * @generated from field: int64 cache_write_long_nanos_per_mtok = 10;
+   */
+  cacheWriteLongNanosPerMtok: bigint;
+
+  /**
+   * Other rates for requests with a long input, in ascending order; the last one that is reached counts, for all tokens of the request.
+   *
+   * @generated from field: repeated weir.common.v1.PriceTier tiers = 9;
+   */
+  tiers: PriceTier[];
 };
 
 /**
@@ -148,6 +192,59 @@ export declare type Price = Message<"weir.common.v1.Price"> & {
  * Use `create(PriceSchema)` to create a new message.
  */
 export declare const PriceSchema: GenMessage<Price>;
+
+/**
+ * @generated from message weir.common.v1.PriceTier
+ */
+export declare type PriceTier = Message<"weir.common.v1.PriceTier"> & {
+  /**
+   * For requests with more input tokens than this.
+   *
+   * @generated from field: uint32 above_input_tokens = 1;
+   */
+  aboveInputTokens: number;
+
+  /**
+   * @generated from field: int64 input_nanos_per_mtok = 2;
+   */
+  inputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 output_nanos_per_mtok = 3;
+   */
+  outputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 cached_input_nanos_per_mtok = 4;
+   */
+  cachedInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 cache_write_nanos_per_mtok = 5;
+   */
+  cacheWriteNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 audio_input_nanos_per_mtok = 6;
+   */
+  audioInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 audio_output_nanos_per_mtok = 7;
+   */
+  audioOutputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 cache_write_long_nanos_per_mtok = 8;
+   */
+  cacheWriteLongNanosPerMtok: bigint;
+};
+
+/**
+ * Describes the message weir.common.v1.PriceTier.
+ * Use `create(PriceTierSchema)` to create a new message.
+ */
+export declare const PriceTierSchema: GenMessage<PriceTier>;
 
 /**
  * A header of the client that the provider may want, or one of the provider that the client may want.

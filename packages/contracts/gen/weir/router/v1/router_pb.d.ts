@@ -248,6 +248,14 @@ export declare type StreamCompleteResponse = Message<"weir.router.v1.StreamCompl
     value: StreamEnd;
     case: "end";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Bytes of text, thinking and tool arguments that the provider sent so far, those of this message included; where they are not counted
+   * apart, the bytes of the frames. A token is at least one byte.
+   *
+   * @generated from field: uint32 output_bytes = 5;
+   */
+  outputBytes: number;
 };
 
 /**
@@ -257,6 +265,8 @@ export declare type StreamCompleteResponse = Message<"weir.router.v1.StreamCompl
 export declare const StreamCompleteResponseSchema: GenMessage<StreamCompleteResponse>;
 
 /**
+ * With price and estimate the ingress settles a stream that its client left: a cancelled call has no `end`.
+ *
  * @generated from message weir.router.v1.StreamStart
  */
 export declare type StreamStart = Message<"weir.router.v1.StreamStart"> & {
@@ -274,6 +284,27 @@ export declare type StreamStart = Message<"weir.router.v1.StreamStart"> & {
    * @generated from field: repeated weir.common.v1.Header headers = 3;
    */
   headers: Header[];
+
+  /**
+   * Absent: unknown.
+   *
+   * @generated from field: weir.common.v1.Price price = 4;
+   */
+  price?: Price | undefined;
+
+  /**
+   * Input tokens by a quarter of the request's bytes; the provider's own count comes with `end` only.
+   *
+   * @generated from field: uint32 input_tokens_estimate = 5;
+   */
+  inputTokensEstimate: number;
+
+  /**
+   * What the attempts before this one certainly or possibly cost; each is settled by itself.
+   *
+   * @generated from field: repeated weir.router.v1.Attempt failed_attempts = 6;
+   */
+  failedAttempts: Attempt[];
 };
 
 /**
