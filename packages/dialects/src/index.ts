@@ -9,4 +9,5 @@ export {
   type SseEvent,
   type WholeEvents,
 } from "./sse.ts";
+export { hasAmbiguousKeys, type JsonChanges, spliceJson } from "./json-splice.ts";
 export { type EventInspector, SseWatcher } from "./watcher.ts";
