@@ -39,7 +39,10 @@ class SeriesMap<Series> {
     const id = values.join(SEPARATOR);
     let entry = this.entries.get(id);
     if (entry === undefined) {
-      entry = { labels: Object.fromEntries(this.#names.map((name, at) => [name, values[at] ?? ""])), series: this.#make() };
+      entry = {
+        labels: Object.fromEntries(this.#names.map((name, at) => [name, values[at] ?? ""])),
+        series: this.#make(),
+      };
       this.entries.set(id, entry);
     }
     return entry.series;
@@ -65,7 +68,12 @@ class Counter implements CounterSeries {
   }
 }
 
-export function createCounter(registry: Registry, name: string, help: string, labels: readonly string[]): Family<CounterSeries> {
+export function createCounter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labels: readonly string[],
+): Family<CounterSeries> {
   const map = new SeriesMap(labels, () => new Counter());
   register(registry, name, help, "counter", () =>
     [...map.entries.values()].map((entry) => ({ labels: entry.labels, value: entry.series.total })),

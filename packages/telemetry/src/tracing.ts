@@ -14,12 +14,7 @@ import { parseTraceparent, type TraceParent } from "./traceparent.ts";
 export type SpanRole = "server" | "client" | "internal";
 const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const;
 
-export type StartSpan = (
-  name: string,
-  attributes: SpanAttributes,
-  traceparent?: string,
-  role?: SpanRole,
-) => TraceSpan;
+export type StartSpan = (name: string, attributes: SpanAttributes, traceparent?: string, role?: SpanRole) => TraceSpan;
 
 export interface Tracing {
   /** Whether an exporter was asked for. */
