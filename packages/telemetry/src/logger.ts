@@ -13,7 +13,8 @@ export function createLogger(service: string, level: LogLevel, destination: Dest
       level,
       base: { service },
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: (error: unknown) => (error instanceof Error ? scrubError(error) : scrubValue(error)) },
+      // An error inside an object came through logMethod and is plain by now.
+      serializers: { err: (error: unknown) => (error instanceof Error ? scrubError(error) : error) },
       formatters: {
         level: (label) => ({ level: label }),
         bindings: (bindings) => scrubValue(bindings) as Record<string, unknown>,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Context,
   createContextKey,
@@ -26,6 +27,8 @@ export interface Tracing {
   readonly startSpan: StartSpan;
   close(): Promise<void>;
 }
+
+const FLUSH_MS = 2_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -86,7 +89,8 @@ export function startTracing(
     },
     async close() {
       await ready;
-      await provider?.shutdown();
+      // The exporter tries an absent collector again and again; a shutdown does not wait for that.
+      if (provider !== undefined) await Promise.race([provider.shutdown(), sleep(FLUSH_MS, undefined, { ref: false })]);
     },
   };
 }

@@ -1,0 +1,119 @@
+import { Secret } from "@weir/kernel";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createLogger } from "./logger.ts";
+import { scrubText } from "./scrub.ts";
+
+const CANARIES = {
+  weirKey: "wk_CANARYabcdef0123456789",
+  openaiKey: "sk-proj-CANARYabcdef0123456789",
+  googleKey: "AIzaCANARYabcdef0123456789",
+  password: "CANARY-password",
+  prompt: "CANARY my secret illness is",
+};
+
+function lines(write: (log: ReturnType<typeof createLogger>) => void): string {
+  let written = "";
+  write(createLogger("test", "trace", { write: (line) => void (written += line) }));
+  for (const line of written.trimEnd().split("\n")) JSON.parse(line); // each stays JSON
+  return written;
+}
+
+test.each<[string, (log: ReturnType<typeof createLogger>) => void]>([
+  ["a message", (log) => log.info(`called with ${CANARIES.weirKey} and ${CANARIES.openaiKey}`)],
+  ["a message with values", (log) => log.info("called with %s %o", CANARIES.weirKey, { messages: [CANARIES.prompt] })],
+  ["a header line", (log) => log.info(`authorization: Bearer CANARYtoken\r\nx-api-key: CANARYkey\r\n`)],
+  [
+    "a list of header lines",
+    (log) => log.info({ lines: ["Authorization", "Basic CANARY", "X-Api-Key", "CANARY"] }, "in"),
+  ],
+  ["headers as an object", (log) => log.info({ headers: { authorization: "CANARY", "X-API-Key": "CANARY" } }, "in")],
+  ["a URL", (log) => log.info(`postgres://weir:${CANARIES.password}@db:5432/weir and https://x/?key=CANARY`)],
+  ["a Google key", (log) => log.warn({ url: `https://g/v1?x=${CANARIES.googleKey}` }, "called")],
+  ["a body, deep", (log) => log.info({ a: [{ b: { messages: [{ content: CANARIES.prompt }] } }] }, "in")],
+  [
+    "a prompt by any usual name",
+    (log) => log.info({ prompt: CANARIES.prompt, input: [CANARIES.prompt], text: CANARIES.prompt }, "in"),
+  ],
+  ["bytes", (log) => log.info({ frame: Buffer.from(CANARIES.prompt) }, "in")],
+  ["a map", (log) => log.info({ m: new Map([["api_key", CANARIES.password]]) }, "in")],
+  [
+    "a Secret",
+    (log) => log.info({ value: new Secret(CANARIES.password), list: [new Secret(CANARIES.password)] }, "in"),
+  ],
+  ["a child's bindings", (log) => log.child({ authorization: "CANARY", note: CANARIES.weirKey }).info("in")],
+  [
+    "a driver's error",
+    (log) =>
+      log.error(
+        { err: Object.assign(new Error("failed"), { parameters: [CANARIES.prompt], detail: CANARIES.prompt }) },
+        "in",
+      ),
+  ],
+  ["an error alone", (log) => log.error(new Error(`bad key ${CANARIES.weirKey}`))],
+  ["an error under another name", (log) => log.error({ problem: new Error(`bad ${CANARIES.openaiKey}`) }, "in")],
+  ["an error's cause", (log) => log.error(new Error("outer", { cause: new Error(`inner ${CANARIES.weirKey}`) }))],
+  [
+    "what JSON.parse quotes",
+    (log) => {
+      try {
+        JSON.parse(CANARIES.prompt);
+      } catch (error) {
+        log.error(error, "in");
+      }
+    },
+  ],
+  ["a key as a name", (log) => log.info({ byKey: { [CANARIES.weirKey]: 1 } }, "in")],
+])("no secret gets into a log by %s", (_name, write) => {
+  expect(lines(write)).not.toContain("CANARY");
+});
+
+test("what helps stays: reasons, codes, numbers, names", () => {
+  const written = lines((log) =>
+    log.warn(
+      {
+        requestId: "r-1",
+        inputTokens: 12,
+        cost: 5n,
+        model: "gpt-4o",
+        err: Object.assign(new Error("no"), { code: "ECONNREFUSED" }),
+      },
+      "request",
+    ),
+  );
+  expect(JSON.parse(written)).toMatchObject({
+    level: "warn",
+    service: "test",
+    msg: "request",
+    requestId: "r-1",
+    inputTokens: 12,
+    cost: "5",
+    model: "gpt-4o",
+    err: { type: "Error", message: "no", code: "ECONNREFUSED" },
+  });
+});
+
+test("whatever is logged, the line is one line of JSON", () => {
+  fc.assert(
+    fc.property(
+      fc.anything({ withMap: true, withSet: true, withTypedArray: true, withDate: true }),
+      fc.string(),
+      (value, text) => {
+        const written = lines((log) => log.info({ value }, text));
+        expect(written.split("\n")).toHaveLength(2);
+      },
+    ),
+  );
+});
+
+test("a circular object is cut, not followed forever", () => {
+  const circle: Record<string, unknown> = { name: "a" };
+  circle["self"] = circle;
+  expect(lines((log) => log.info({ circle }, "in"))).toContain("[redacted]");
+});
+
+test("text without secrets is left as it is", () => {
+  for (const text of ["ask-me-anything", "task-runner-123456", "model gpt-4o-mini", "http://host:8080/path"]) {
+    expect(scrubText(text)).toBe(text);
+  }
+});
