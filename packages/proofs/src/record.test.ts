@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { canonicalRecord, leafHash, type LeafRecord, type Sha256 } from "./index.ts";
+
+const sha256: Sha256 = (bytes) => createHash("sha256").update(bytes).digest();
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+const records = fc.record<LeafRecord>({
+  producer: fc.string({ unit: "grapheme", maxLength: 20 }),
+  number: fc.maxSafeInteger(),
+  kind: fc.integer({ min: 0, max: 255 }),
+  intentNumber: fc.maxSafeNat(),
+  header: fc.uint8Array({ maxLength: 40 }),
+  payloadDigest: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+});
+
+/** Written the slow way, from the documented layout. */
+function slowly(record: LeafRecord): string {
+  const producer = Buffer.from(record.producer, "utf8");
+  const bytes = Buffer.alloc(24);
+  bytes.writeUInt8(1, 0);
+  bytes.writeUInt8(record.kind, 1);
+  bytes.writeBigInt64BE(BigInt(record.number), 2);
+  bytes.writeBigInt64BE(BigInt(record.intentNumber), 10);
+  bytes.writeUInt16BE(producer.length, 18);
+  bytes.writeUInt32BE(record.header.length, 20);
+  return hex(Buffer.concat([bytes.subarray(0, 20), producer, bytes.subarray(20), record.header, record.payloadDigest]));
+}
+
+test("canonical bytes are those documented, and the leaf is SHA-256 of a zero byte and them", () => {
+  fc.assert(
+    fc.property(records, (record) => {
+      expect(hex(canonicalRecord(record))).toBe(slowly(record));
+      expect(hex(leafHash(sha256, record))).toBe(hex(sha256(Buffer.from(`00${slowly(record)}`, "hex"))));
+    }),
+  );
+});
+
+test("two records have the same bytes only if all their fields are the same", () => {
+  const fields = (record: LeafRecord): string =>
+    JSON.stringify([Buffer.from(record.producer).toString("hex"), record.number, record.kind, record.intentNumber]) +
+    hex(record.header) +
+    hex(record.payloadDigest);
+  fc.assert(
+    fc.property(records, records, fc.boolean(), (a, other, same) => {
+      const b = same ? { ...a } : { ...a, producer: other.producer, header: other.header };
+      expect(hex(canonicalRecord(a)) === hex(canonicalRecord(b))).toBe(fields(a) === fields(b));
+    }),
+  );
+});
+
+test("what does not fit is refused", () => {
+  const record: LeafRecord = {
+    producer: "p",
+    number: 1,
+    kind: 3,
+    intentNumber: 0,
+    header: new Uint8Array(0),
+    payloadDigest: new Uint8Array(32),
+  };
+  expect(() => canonicalRecord({ ...record, kind: 256 })).toThrow(RangeError);
+  expect(() => canonicalRecord({ ...record, number: 2 ** 53 })).toThrow(RangeError);
+  expect(() => canonicalRecord({ ...record, payloadDigest: new Uint8Array(31) })).toThrow(RangeError);
+  expect(() => canonicalRecord({ ...record, producer: "p".repeat(65_536) })).toThrow(RangeError);
+});
