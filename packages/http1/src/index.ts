@@ -1,1 +1,21 @@
-export {};
+export { createHttpClient } from "./client.ts";
+export { HttpClientError, type HttpClientErrorKind } from "./errors.ts";
+export { headerLine } from "./head.ts";
+export { serveHttp } from "./server.ts";
+export type {
+  ClientRequest,
+  Divert,
+  Exchange,
+  HttpAddress,
+  HttpClient,
+  HttpClientOptions,
+  HttpHandler,
+  HttpReply,
+  HttpRequest,
+  HttpServer,
+  HttpServerOptions,
+  RenderedError,
+  RequestHead,
+  ResponseHeaders,
+  ResponseSink,
+} from "./types.ts";
