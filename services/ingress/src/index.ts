@@ -1,1 +1,1 @@
-export {};
+export { createIngress, type IngressOptions, type IngressService, spoolDirectory } from "./service.ts";

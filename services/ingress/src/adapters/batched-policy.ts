@@ -1,0 +1,212 @@
+import type { Client } from "@connectrpc/connect";
+import type { policy } from "@weir/contracts";
+import { fromConnectError } from "@weir/mesh";
+import { isReason, type Reason, WeirError } from "@weir/kernel";
+import type { Charge, Settlement } from "../domain/settlement.ts";
+import type { Admission, Admissions, LimitState, Verdict } from "../ports.ts";
+import { reasonOf } from "./wire-names.ts";
+
+type PolicyClient = Client<typeof policy.PolicyService>;
+
+/** How long an admission may take before policy counts as away. */
+const ADMIT_TIMEOUT_MS = 5_000;
+const SETTLE_TIMEOUT_MS = 10_000;
+const RETRY_MS = 500;
+/** The contract takes 4,096 a call; smaller calls keep a replica's transaction short. */
+const MAX_BATCH = 1_000;
+
+interface Waiting {
+  readonly admission: Admission;
+  readonly resolve: (verdict: Verdict) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Unsettled {
+  readonly outcomeNumber: number;
+  readonly settlements: readonly Settlement[];
+}
+
+const limitsOf = (limits: readonly policy.LimitState[]): LimitState[] =>
+  limits.map((limit) => ({
+    unit: limit.unit,
+    limit: Number(limit.limit),
+    remaining: Number(limit.remaining),
+    resetMs: Number(limit.resetMs),
+  }));
+
+function verdictOf(verdict: policy.Verdict | undefined): Verdict {
+  const limits = limitsOf(verdict?.limits ?? []);
+  const what = verdict?.verdict;
+  if (what?.case === "admitted") return { admitted: true, held: what.value.held, limits };
+  const error = what?.value?.error;
+  const reason: Reason = error === undefined ? "policy_unavailable" : reasonOf(error.reason);
+  return {
+    admitted: false,
+    reason: isReason(reason) ? reason : "policy_unavailable",
+    message: error?.message ?? "Policy gave no verdict.",
+    retryAfterMs: error === undefined || error.retryAfterMs === 0 ? undefined : error.retryAfterMs,
+    rule: what?.value?.rule ?? "",
+    limits,
+  };
+}
+
+function outcomeOf(
+  charge: Charge,
+): { case: "charge"; value: { costNanos: bigint; tokens: bigint } } | { case: "void" | "atBound"; value: object } {
+  switch (charge.kind) {
+    case "charge":
+      return { case: "charge", value: charge.amounts };
+    case "void":
+      return { case: "void", value: {} };
+    case "at-bound":
+      return { case: "atBound", value: {} };
+  }
+}
+
+/**
+ * Admissions of one tick share a call, settlements share the next one that is free. Settlements are kept until policy has them;
+ * `settledThrough` tells the spool how far that is, so that no outcome is forgotten before its charge is safe.
+ */
+export class BatchedPolicy implements Admissions, AsyncDisposable {
+  readonly #client: PolicyClient;
+  readonly #owner: string;
+  readonly #onError: (error: unknown) => void;
+  #waiting: Waiting[] = [];
+  #unsettled: Unsettled[] = [];
+  #settling: Promise<void> | undefined;
+  #closed = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(client: PolicyClient, owner: string, onError: (error: unknown) => void) {
+    this.#client = client;
+    this.#owner = owner;
+    this.#onError = onError;
+  }
+
+  /** Requests whose settlement policy does not have yet. */
+  get pending(): number {
+    return this.#unsettled.length;
+  }
+
+  /** The lowest outcome number whose settlement is still open; undefined where there is none. */
+  get oldestUnsettled(): number | undefined {
+    let oldest: number | undefined;
+    for (const { outcomeNumber } of this.#unsettled) {
+      if (outcomeNumber > 0 && (oldest === undefined || outcomeNumber < oldest)) oldest = outcomeNumber;
+    }
+    return oldest;
+  }
+
+  admit(admission: Admission): Promise<Verdict> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ admission, resolve, reject });
+      if (this.#waiting.length === 1) setImmediate(() => void this.#admitAll());
+    });
+  }
+
+  async #admitAll(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let from = 0; from < waiting.length; from += MAX_BATCH) {
+      void this.#admitSome(waiting.length <= MAX_BATCH ? waiting : waiting.slice(from, from + MAX_BATCH));
+    }
+  }
+
+  async #admitSome(waiting: readonly Waiting[]): Promise<void> {
+    try {
+      const response = await this.#client.admitBatch(
+        {
+          owner: this.#owner,
+          admissions: waiting.map(({ admission }) => ({
+            requestId: admission.requestId,
+            keyId: admission.keyId,
+            model: admission.model,
+            bound: {
+              costNanos: admission.bound.costNanos,
+              tokens: BigInt(admission.bound.inputTokens + admission.bound.outputTokens),
+            },
+            inputTokens: admission.bound.inputTokens,
+            outputTokens: admission.bound.outputTokens,
+            endUser: admission.endUser,
+            clientIp: admission.clientIp,
+            tags: admission.tags,
+          })),
+        },
+        { timeoutMs: ADMIT_TIMEOUT_MS },
+      );
+      waiting.forEach(({ resolve }, index) => resolve(verdictOf(response.verdicts[index])));
+    } catch (failure) {
+      const error = fromConnectError(failure);
+      // Its answer is lost, not its effect: the holds it may have written are given back.
+      this.settle(
+        waiting.map(({ admission }) => ({
+          requestId: admission.requestId,
+          attempt: 1,
+          keyId: admission.keyId,
+          charge: { kind: "void" },
+        })),
+        0,
+      );
+      this.#onError(error);
+      const away = new WeirError("policy_unavailable", "Limits and budgets cannot be checked right now.", {
+        retryAfterMs: 1_000,
+        cause: error,
+      });
+      for (const { reject } of waiting) reject(away);
+    }
+  }
+
+  settle(settlements: readonly Settlement[], outcomeNumber: number): void {
+    this.#unsettled.push({ outcomeNumber, settlements });
+    this.#settleSoon();
+  }
+
+  #settleSoon(): void {
+    if (this.#settling !== undefined || this.#retry !== undefined || this.#unsettled.length === 0) return;
+    this.#settling = new Promise<void>((resolve) => setImmediate(resolve))
+      .then(() => this.#settleSome())
+      .then(
+        () => {
+          this.#settling = undefined;
+          this.#settleSoon();
+        },
+        (error: unknown) => {
+          this.#settling = undefined;
+          this.#onError(error);
+          if (this.#closed) return;
+          this.#retry = setTimeout(() => {
+            this.#retry = undefined;
+            this.#settleSoon();
+          }, RETRY_MS);
+        },
+      );
+  }
+
+  async #settleSome(): Promise<void> {
+    const batch = this.#unsettled.slice(0, MAX_BATCH);
+    await this.#client.settleBatch(
+      {
+        owner: this.#owner,
+        settlements: batch.flatMap(({ settlements }) =>
+          settlements.map(({ requestId, attempt, keyId, charge }) => ({
+            requestId,
+            attempt,
+            keyId,
+            outcome: outcomeOf(charge),
+          })),
+        ),
+      },
+      { timeoutMs: SETTLE_TIMEOUT_MS },
+    );
+    this.#unsettled = this.#unsettled.slice(batch.length);
+  }
+
+  /** Gives policy a last chance; what it does not take is settled by the next start's recovery. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    if (this.#retry !== undefined) clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#settleSoon();
+    while (this.#settling !== undefined) await this.#settling;
+  }
+}

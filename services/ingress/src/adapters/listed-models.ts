@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "@connectrpc/connect";
+import type { router } from "@weir/contracts";
+import type { Candidate } from "../domain/bound.ts";
+import type { Models } from "../ports.ts";
+
+type RouterClient = Client<typeof router.RouterService>;
+
+const REFRESH_MS = 2_000;
+const RETRY_MS = 250;
+
+interface Listed {
+  readonly candidates: ReadonlyMap<string, readonly Candidate[]>;
+  readonly list: readonly { id: string; contextWindow: number; maxOutputTokens: number }[];
+}
+
+function listedOf(response: router.ListModelsResponse): Listed {
+  const candidates = new Map<string, readonly Candidate[]>();
+  for (const model of response.models) candidates.set(model.id, model.candidates);
+  const list = response.models.map((model) => ({
+    id: model.id,
+    // What every candidate can do.
+    contextWindow: Math.min(...model.candidates.map((candidate) => candidate.contextWindow || Infinity)),
+    maxOutputTokens: Math.min(...model.candidates.map((candidate) => candidate.maxOutputTokens || Infinity)),
+  }));
+  const known = (limit: number): number => (Number.isFinite(limit) ? limit : 0);
+  return {
+    candidates,
+    list: list.map(({ id, contextWindow, maxOutputTokens }) => ({
+      id,
+      contextWindow: known(contextWindow),
+      maxOutputTokens: known(maxOutputTokens),
+    })),
+  };
+}
+
+/** The router's models, asked for every two seconds; the last list stays in force while the router is away. */
+export class ListedModels implements Models, AsyncDisposable {
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #listed: Listed | undefined;
+  #version = "";
+
+  constructor(client: RouterClient, onError: (error: unknown) => void) {
+    this.#running = this.#run(client, onError);
+  }
+
+  candidates(model: string): readonly Candidate[] | undefined {
+    return this.#listed?.candidates.get(model);
+  }
+
+  list(): Listed["list"] {
+    return this.#listed?.list ?? [];
+  }
+
+  notReady(): string | undefined {
+    return this.#listed === undefined ? "the router has not listed its models yet" : undefined;
+  }
+
+  async #run(client: RouterClient, onError: (error: unknown) => void): Promise<void> {
+    const { signal } = this.#stop;
+    let failing = false;
+    while (!signal.aborted) {
+      try {
+        const response = await client.listModels({}, { signal, timeoutMs: 5_000 });
+        if (response.version !== this.#version || this.#listed === undefined) this.#listed = listedOf(response);
+        this.#version = response.version;
+        failing = false;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!failing) onError(error);
+        failing = true;
+      }
+      await sleep(failing ? RETRY_MS : REFRESH_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}

@@ -1,0 +1,197 @@
+import { audit, common, router } from "@weir/contracts";
+import { FRAME_KIND, type Spool } from "@weir/events";
+import { compileCodec } from "@weir/mesh";
+import type { CallResult } from "../domain/call.ts";
+import { RefusalWindow } from "../domain/refusal-window.ts";
+import type { Intent, Outcome, Refusal } from "../domain/record.ts";
+import type { Journal } from "../ports.ts";
+import { type HmacKeys, hmac, hmacStream } from "./hmac.ts";
+import { wireDialect, wireFinishReason, wireReason } from "./wire-names.ts";
+
+const intentCodec = compileCodec(audit.IntentSchema);
+const outcomeCodec = compileCodec(audit.OutcomeSchema);
+const refusalCodec = compileCodec(audit.RefusalSchema);
+
+const NO_PAYLOAD = new Uint8Array(0);
+/** An outcome carries its intent, and a result with a few attempts: room for that is reserved when the intent is written. */
+const OUTCOME_ROOM = 2_048;
+const REFUSAL_FLUSH_MS = 1_000;
+
+const KINDS = {
+  succeeded: audit.OutcomeKind.SUCCEEDED,
+  failed: audit.OutcomeKind.FAILED,
+  cancelled: audit.OutcomeKind.CANCELLED,
+} as const;
+
+const BILLING = {
+  charged: router.Billing.CHARGED,
+  nothing: router.Billing.NOTHING,
+  unknown: router.Billing.UNKNOWN,
+} as const;
+
+function usageOf(usage: CallResult["usage"]): common.Usage | undefined {
+  return usage === undefined
+    ? undefined
+    : {
+        $typeName: "weir.common.v1.Usage",
+        inputTokens: usage.inputTokens,
+        outputTokens: usage.outputTokens,
+        cachedInputTokens: usage.cachedInputTokens,
+        cacheWriteTokens: usage.cacheWriteTokens,
+        reasoningTokens: usage.reasoningTokens,
+        estimated: usage.estimated,
+        audioInputTokens: usage.audioInputTokens ?? 0,
+        audioOutputTokens: usage.audioOutputTokens ?? 0,
+        cacheWriteLongTokens: usage.cacheWriteLongTokens ?? 0,
+      };
+}
+
+// Plain objects with their type's name are messages: create() would cost more than writing them.
+const intentMessage = (intent: Intent): audit.Intent => ({
+  $typeName: "weir.audit.v1.Intent",
+  requestId: intent.requestId,
+  atMs: BigInt(intent.atMs),
+  organizationId: intent.organizationId,
+  workspaceId: intent.workspaceId,
+  projectId: intent.projectId,
+  keyId: intent.keyId,
+  route: intent.route,
+  model: intent.model,
+  stream: intent.stream,
+  dialect: wireDialect(intent.dialect),
+  endUserHmac: intent.endUserHmac,
+  inputHmac: intent.inputHmac,
+  boundNanos: intent.boundNanos,
+  policyVersion: intent.policyVersion,
+  tags: intent.tags,
+  clientRequestId: intent.clientRequestId,
+  traceId: intent.traceId,
+  held: intent.held,
+});
+
+function resultMessage(result: CallResult): router.Result {
+  const usage = usageOf(result.usage);
+  return {
+    $typeName: "weir.router.v1.Result",
+    ...(result.served === undefined
+      ? {}
+      : { served: { $typeName: "weir.router.v1.Served" as const, ...pickServed(result.served) } }),
+    ...(usage === undefined ? {} : { usage }),
+    finishReason: wireFinishReason(result.finishReason),
+    attempts: result.attempts.map((attempt) => {
+      const attemptUsage = usageOf(attempt.usage);
+      return {
+        $typeName: "weir.router.v1.Attempt",
+        attempt: attempt.attempt,
+        provider: attempt.provider,
+        model: attempt.model,
+        region: attempt.region,
+        status: attempt.status,
+        error: wireReason(attempt.error),
+        ...(attemptUsage === undefined ? {} : { usage: attemptUsage }),
+        costNanos: attempt.costNanos,
+        billing: BILLING[attempt.billing],
+        durationUs: attempt.durationUs,
+      };
+    }),
+    dropped: [...result.dropped],
+    // They are between provider and client; a provider may put anything there.
+    headers: [],
+    providerUs: result.providerUs,
+    firstTokenUs: result.firstTokenUs,
+    costNanos: result.costNanos,
+    priceVersion: result.priceVersion,
+  };
+}
+
+const pickServed = ({ provider, model, region, attempt }: NonNullable<CallResult["served"]>) => ({
+  provider,
+  model,
+  region,
+  attempt,
+});
+
+const outcomeMessage = (outcome: Outcome): audit.Outcome => ({
+  $typeName: "weir.audit.v1.Outcome",
+  intent: intentMessage(outcome.intent),
+  atMs: BigInt(outcome.atMs),
+  kind: KINDS[outcome.kind],
+  status: outcome.status,
+  error: wireReason(outcome.error),
+  result: resultMessage(outcome.result),
+  outputHmac: outcome.outputHmac,
+  overheadUs: outcome.overheadUs,
+  intentProducer: "",
+  intentNumber: 0n,
+});
+
+const refusalMessage = (refusal: Refusal): audit.Refusal => ({
+  $typeName: "weir.audit.v1.Refusal",
+  requestId: refusal.requestId,
+  atMs: BigInt(refusal.atMs),
+  organizationId: refusal.organizationId,
+  workspaceId: refusal.workspaceId,
+  projectId: refusal.projectId,
+  keyId: refusal.keyId,
+  route: refusal.route,
+  model: refusal.model.slice(0, 256),
+  reason: wireReason(refusal.reason),
+  rule: refusal.rule,
+  count: refusal.count,
+});
+
+/** The journal on the durable spool. */
+export class SpoolJournal implements Journal, Disposable {
+  readonly #spool: Spool;
+  readonly #keys: HmacKeys;
+  readonly #refusals = new RefusalWindow();
+  readonly #timer: NodeJS.Timeout;
+  readonly #onError: (error: unknown) => void;
+
+  constructor(spool: Spool, keys: HmacKeys, onError: (error: unknown) => void) {
+    this.#spool = spool;
+    this.#keys = keys;
+    this.#onError = onError;
+    this.#timer = setInterval(() => this.#writeRefusals(), REFUSAL_FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  intent(intent: Intent): Promise<number> {
+    return this.#spool.intent(intentCodec.encode(intentMessage(intent)), NO_PAYLOAD, OUTCOME_ROOM);
+  }
+
+  outcome(intentNumber: number, outcome: Outcome): Promise<number> {
+    return this.#spool.outcome(intentNumber, outcomeCodec.encode(outcomeMessage(outcome)), NO_PAYLOAD);
+  }
+
+  refusal(refusal: Refusal): void {
+    const now = this.#refusals.add(refusal);
+    if (now !== undefined) this.#writeRefusal(now);
+  }
+
+  #writeRefusals(): void {
+    for (const refusal of this.#refusals.take()) this.#writeRefusal(refusal);
+  }
+
+  #writeRefusal(refusal: Refusal): void {
+    this.#spool.note(FRAME_KIND.refusal, refusalCodec.encode(refusalMessage(refusal))).catch(this.#onError);
+  }
+
+  hmac(workspaceId: string, bytes: Uint8Array): Uint8Array {
+    return hmac(this.#keys.of(workspaceId), bytes);
+  }
+
+  hmacStream(workspaceId: string): ReturnType<typeof hmacStream> {
+    return hmacStream(this.#keys.of(workspaceId));
+  }
+
+  notReady(): string | undefined {
+    return this.#spool.failed === undefined ? undefined : "requests cannot be recorded";
+  }
+
+  /** Writes what was aggregated so far; the spool is closed by its owner. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#writeRefusals();
+  }
+}

@@ -1,0 +1,88 @@
+import { flatPrice } from "@weir/pricing";
+import { expect, test } from "vitest";
+import { boundOf, type Candidate, DEFAULT_OUTPUT_CAP, effectiveOutputCap, inputWithinCap } from "./bound.ts";
+import type { Grant, Key } from "./key.ts";
+import type { RequestShape } from "./shape.ts";
+
+const grant = (some: Partial<Grant> = {}, budget = true): Grant => ({
+  key: { hasBudget: budget } as Key,
+  allowedProviders: [],
+  allowedRegions: [],
+  impossible: false,
+  maxInputTokens: 0,
+  maxOutputTokens: 0,
+  ...some,
+});
+
+const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
+  model: "m",
+  stream: false,
+  outputCap: undefined,
+  choices: 1,
+  textBytes: 1_000,
+  media: { images: 0, audioBytes: 0 },
+  unbounded: undefined,
+  generates: true,
+  endUser: "",
+  ...some,
+});
+
+const price = (perMtok: bigint) => flatPrice({ inputNanosPerMtok: perMtok, outputNanosPerMtok: perMtok }, "test");
+const candidate = (some: Partial<Candidate> = {}): Candidate => ({
+  provider: "a",
+  model: "m",
+  region: "",
+  price: price(1_000_000_000n),
+  contextWindow: 100_000,
+  maxOutputTokens: 8_000,
+  ...some,
+});
+
+test("the dearest permitted candidate counts", () => {
+  const cheap = candidate();
+  const dear = candidate({ provider: "b", price: price(9_000_000_000n) });
+  const both = boundOf(shape(), 100, [cheap, dear], grant());
+  const one = boundOf(shape(), 100, [cheap, dear], grant({ allowedProviders: ["a"] }));
+  expect(both.costNanos).toBe(one.costNanos * 9n);
+});
+
+test("a price that is not known refuses a budget's request and never counts as zero", () => {
+  const unpriced = candidate({ price: undefined });
+  expect(() => boundOf(shape(), 100, [unpriced], grant())).toThrow(
+    expect.objectContaining({ reason: "price_unknown" }),
+  );
+  expect(() => boundOf(shape(), 100, [candidate(), unpriced], grant())).toThrow(
+    expect.objectContaining({ reason: "price_unknown" }),
+  );
+  expect(() => boundOf(shape(), 100, undefined, grant())).toThrow(expect.objectContaining({ reason: "price_unknown" }));
+  expect(boundOf(shape(), 100, [unpriced], grant({}, false)).costNanos).toBe(0n);
+});
+
+test("what cannot be bounded costs the whole window, and is refused where that is unknown", () => {
+  const unbounded = shape({ unbounded: "file id" });
+  expect(boundOf(unbounded, 100, [candidate()], grant()).inputTokens).toBe(100_000);
+  expect(() => boundOf(unbounded, 100, [candidate({ contextWindow: 0 })], grant())).toThrow(
+    expect.objectContaining({ reason: "price_unknown" }),
+  );
+});
+
+test("several answers each cost their cap", () => {
+  expect(boundOf(shape({ choices: 3 }), 100, [candidate()], grant()).outputTokens).toBe(300);
+});
+
+test("a cap: the client's, under the rules', else the model's own, so that a bound exists", () => {
+  const models = [candidate()];
+  expect(effectiveOutputCap(shape({ outputCap: 50 }), grant(), models)).toBe(50);
+  expect(effectiveOutputCap(shape({ outputCap: 50 }), grant({ maxOutputTokens: 20 }), models)).toBe(20);
+  expect(effectiveOutputCap(shape(), grant({ maxOutputTokens: 20 }), models)).toBe(20);
+  expect(effectiveOutputCap(shape(), grant(), models)).toBe(8_000);
+  expect(effectiveOutputCap(shape(), grant(), undefined)).toBe(DEFAULT_OUTPUT_CAP);
+  expect(effectiveOutputCap(shape(), grant({}, false), models)).toBe(0);
+});
+
+test("an input over the rules' cap is refused", () => {
+  expect(() => inputWithinCap(shape({ textBytes: 401 }), grant({ maxInputTokens: 100 }))).toThrow(
+    expect.objectContaining({ reason: "invalid_request" }),
+  );
+  inputWithinCap(shape({ textBytes: 400 }), grant({ maxInputTokens: 100 }));
+});

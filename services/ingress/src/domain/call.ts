@@ -1,0 +1,92 @@
+import type { DialectName, FinishReason, Usage } from "@weir/dialects";
+import type { Reason, WeirError } from "@weir/kernel";
+
+/** Who served a call. */
+export interface Served {
+  readonly provider: string;
+  readonly model: string;
+  readonly region: string;
+  readonly attempt: number;
+}
+
+export interface Attempt {
+  readonly attempt: number;
+  readonly provider: string;
+  readonly model: string;
+  readonly region: string;
+  /** 0: no answer. */
+  readonly status: number;
+  readonly error: Reason | undefined;
+  readonly usage: Usage | undefined;
+  readonly costNanos: bigint;
+  /** What the provider will bill; `unknown`: it was sent and not answered. */
+  readonly billing: "charged" | "nothing" | "unknown";
+  readonly durationUs: number;
+}
+
+/** How a routed call ended. */
+export interface CallResult {
+  readonly served: Served | undefined;
+  readonly usage: Usage | undefined;
+  readonly finishReason: FinishReason | undefined;
+  readonly attempts: readonly Attempt[];
+  readonly error: WeirError | undefined;
+  readonly dropped: readonly string[];
+  readonly headers: readonly (readonly [string, string])[];
+  readonly providerUs: number;
+  readonly firstTokenUs: number;
+  readonly costNanos: bigint;
+  readonly priceVersion: string;
+}
+
+/** Bytes for an HTTP client, or the typed answer for an RPC caller; `Typed` is the contract's message, opaque here. */
+export type Output<Typed> =
+  | { readonly kind: "raw"; readonly status: number; readonly contentType: string; readonly body: Uint8Array }
+  | { readonly kind: "typed"; readonly value: Typed }
+  | { readonly kind: "none" };
+
+export interface Answer<Typed> {
+  readonly result: CallResult;
+  readonly output: Output<Typed>;
+}
+
+/** What the ingress asks of the router. `Input` is the contract's typed message, opaque here. */
+export interface Call<Input> {
+  readonly requestId: string;
+  readonly model: string;
+  readonly input:
+    | { readonly dialect: DialectName | "openai-embeddings"; readonly body: Uint8Array }
+    | { readonly typed: Input };
+  readonly headers: readonly (readonly [string, string])[];
+  readonly allowedProviders: readonly string[];
+  readonly allowedRegions: readonly string[];
+  /** 0: none. */
+  readonly outputCap: number;
+  readonly held: boolean;
+  readonly inputBound: number;
+}
+
+/** Rates to charge a stream with whose end nobody saw. */
+export interface StreamRates {
+  readonly inputTokens: number;
+  readonly costOf: (usage: Usage) => bigint;
+}
+
+export type StreamMessage<Typed> =
+  | {
+      readonly kind: "start";
+      readonly served: Served;
+      readonly dropped: readonly string[];
+      readonly headers: readonly (readonly [string, string])[];
+      readonly rates: StreamRates | undefined;
+      /** What came before the attempt that serves; each is settled by itself. */
+      readonly failedAttempts: readonly Attempt[];
+    }
+  | { readonly kind: "frame"; readonly bytes: Uint8Array; readonly outputBytes: number }
+  | { readonly kind: "event"; readonly event: Typed; readonly outputBytes: number }
+  | {
+      readonly kind: "end";
+      readonly result: CallResult;
+      readonly terminal: Uint8Array;
+      readonly failure: Output<never>;
+    };

@@ -1,0 +1,42 @@
+import type { Usage } from "@weir/dialects";
+import type { Attempt } from "./call.ts";
+
+export interface Amounts {
+  readonly costNanos: bigint;
+  readonly tokens: bigint;
+}
+
+/** What becomes of one attempt's hold. */
+export type Charge =
+  | { readonly kind: "charge"; readonly amounts: Amounts }
+  | { readonly kind: "void" }
+  | { readonly kind: "at-bound" };
+
+export interface Settlement {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly keyId: string;
+  readonly charge: Charge;
+}
+
+const tokensOf = (usage: Usage | undefined): bigint =>
+  usage === undefined ? 0n : BigInt(usage.inputTokens) + BigInt(usage.outputTokens);
+
+/**
+ * One settlement per attempt. An attempt that was sent and not answered may have been billed: it is charged at its bound, so that
+ * no budget is ever exceeded on the provider's own ledger.
+ */
+export function settlementsOf(requestId: string, keyId: string, attempts: readonly Attempt[]): Settlement[] {
+  return attempts.map((attempt) => ({ requestId, attempt: attempt.attempt, keyId, charge: chargeOf(attempt) }));
+}
+
+function chargeOf(attempt: Attempt): Charge {
+  switch (attempt.billing) {
+    case "charged":
+      return { kind: "charge", amounts: { costNanos: attempt.costNanos, tokens: tokensOf(attempt.usage) } };
+    case "nothing":
+      return { kind: "void" };
+    case "unknown":
+      return { kind: "at-bound" };
+  }
+}

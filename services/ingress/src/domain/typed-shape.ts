@@ -1,0 +1,82 @@
+import { WeirError } from "@weir/kernel";
+import type { RequestShape } from "./shape.ts";
+
+/** The parts of a typed chat that policy must know. The contract's message has this shape. */
+export interface TypedChat {
+  readonly model: string;
+  readonly messages: readonly { readonly parts: readonly TypedPart[] }[];
+  readonly tools: readonly { readonly unknown?: unknown }[];
+  readonly maxOutputTokens?: number | undefined;
+  readonly n?: number | undefined;
+  readonly user: string;
+}
+
+export interface TypedPart {
+  readonly part: { readonly case: string | undefined; readonly value?: unknown };
+}
+
+interface TypedMedia {
+  /** As in the contract: 1 image, 2 audio, 3 video, 4 file. */
+  readonly kind: number;
+  readonly source: { readonly case: string | undefined; readonly value?: unknown };
+}
+
+const IMAGE = 1;
+const AUDIO = 2;
+
+/** @param bytes length of the message on the wire */
+export function typedChatShape(chat: TypedChat, bytes: number, stream: boolean): RequestShape {
+  let images = 0;
+  let audioBytes = 0;
+  let inlineBytes = 0;
+  let unbounded: string | undefined = chat.tools.some((tool) => tool.unknown !== undefined) ? "server tool" : undefined;
+  const visit = (parts: readonly TypedPart[]): void => {
+    for (const { part } of parts) {
+      if (part.case === "toolResult") visit((part.value as { parts: readonly TypedPart[] }).parts);
+      else if (part.case === "unknown") unbounded ??= "unknown part";
+      else if (part.case === "media") {
+        const media = part.value as TypedMedia;
+        if (media.source.case !== "data" || (media.kind !== IMAGE && media.kind !== AUDIO)) {
+          unbounded ??= "remote media";
+          continue;
+        }
+        const { length } = media.source.value as Uint8Array;
+        inlineBytes += length;
+        if (media.kind === IMAGE) images += 1;
+        else audioBytes += length;
+      }
+    }
+  };
+  for (const message of chat.messages) visit(message.parts);
+  if (chat.maxOutputTokens === 0) {
+    throw new WeirError("invalid_request", "max_output_tokens must be at least 1.", { param: "max_output_tokens" });
+  }
+  return {
+    model: chat.model,
+    stream,
+    outputCap: chat.maxOutputTokens,
+    choices: chat.n ?? 1,
+    textBytes: Math.max(0, bytes - inlineBytes),
+    media: { images, audioBytes },
+    unbounded,
+    generates: true,
+    endUser: chat.user,
+  };
+}
+
+export interface TypedEmbed {
+  readonly model: string;
+  readonly user: string;
+}
+
+export const typedEmbedShape = (embed: TypedEmbed, bytes: number): RequestShape => ({
+  model: embed.model,
+  stream: false,
+  outputCap: undefined,
+  choices: 1,
+  textBytes: bytes,
+  media: { images: 0, audioBytes: 0 },
+  unbounded: undefined,
+  generates: false,
+  endUser: embed.user,
+});

@@ -1,0 +1,81 @@
+import { type Clock, WeirError } from "@weir/kernel";
+import type { Answer, CallResult, Output } from "../domain/call.ts";
+import type { Journal, Upstream } from "../ports.ts";
+import type { Close } from "./close.ts";
+import type { Open } from "./open.ts";
+import type { Incoming, Trail } from "./trail.ts";
+
+/**
+ * A request with one answer. Resolves once the outcome is recorded, so its answer may be sent whole.
+ * @throws WeirError for what the caller gets instead
+ */
+export type Complete<Input, Typed> = (
+  incoming: Incoming<Input>,
+  trail: Trail,
+  signal: AbortSignal,
+) => Promise<Output<Typed>>;
+
+const NO_BYTES = new Uint8Array(0);
+
+export const noResult = (error: WeirError, providerUs = 0): CallResult => ({
+  served: undefined,
+  usage: undefined,
+  finishReason: undefined,
+  attempts: [],
+  error,
+  dropped: [],
+  headers: [],
+  providerUs,
+  firstTokenUs: 0,
+  costNanos: 0n,
+  priceVersion: "",
+});
+
+/** What a failure below is to the caller: never its text, unless it was written for callers. */
+export const callerError = (error: unknown): WeirError =>
+  error instanceof WeirError ? error : new WeirError("internal", "Weir failed to answer.", { cause: error });
+
+export function createComplete<Input, Typed>(
+  ports: {
+    readonly open: Open;
+    readonly close: Close;
+    readonly upstream: Pick<Upstream<Input, Typed, unknown>, "complete" | "embed">;
+    readonly journal: Pick<Journal, "hmac">;
+    readonly clock: Clock;
+  },
+  method: "complete" | "embed",
+  timeoutMs: number,
+): Complete<Input, Typed> {
+  const { open, close, upstream, journal, clock } = ports;
+  return async (incoming, trail, signal) => {
+    const opened = await open(incoming, trail);
+    const calledMs = clock.monotonicMs();
+    let answer: Answer<Typed>;
+    try {
+      answer = await upstream[method](opened.call, { signal, timeoutMs, traceparent: incoming.traceparent });
+    } catch (failure) {
+      const error = signal.aborted ? new WeirError("client_closed", "The client went away.") : callerError(failure);
+      const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
+      await close(opened, trail, {
+        kind: signal.aborted ? "cancelled" : "failed",
+        status: error.status,
+        error: error.reason,
+        result: noResult(error, waitedUs),
+        outputHmac: NO_BYTES,
+      });
+      throw error;
+    }
+    const { result, output } = answer;
+    const status = output.kind === "raw" ? output.status : (result.error?.status ?? 200);
+    const keepsHash = output.kind === "raw" && opened.grant.key.payloads !== "none";
+    await close(opened, trail, {
+      kind: signal.aborted ? "cancelled" : result.error === undefined ? "succeeded" : "failed",
+      status,
+      error: result.error?.reason,
+      result,
+      outputHmac: keepsHash ? journal.hmac(opened.grant.key.workspaceId, output.body) : NO_BYTES,
+    });
+    if (output.kind === "none") throw result.error ?? new WeirError("internal", "The router gave no answer.");
+    return output;
+  };
+}

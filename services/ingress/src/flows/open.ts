@@ -1,0 +1,150 @@
+/**
+ * The way in of an identified caller, the same for every route and dialect: authorize, admit, record the intent. Fails closed: whatever cannot
+ * be checked or recorded is refused, with the one exception that design.md names (a key without a hard budget goes on for the grace
+ * time while policy is away).
+ */
+import { type Clock, WeirError } from "@weir/kernel";
+import { boundOf, effectiveOutputCap, inputWithinCap } from "../domain/bound.ts";
+import type { Call } from "../domain/call.ts";
+import { authorize, type Grant } from "../domain/key.ts";
+import type { Intent } from "../domain/record.ts";
+import type { Admissions, Journal, KeyDirectory, Models, Verdict } from "../ports.ts";
+import type { Incoming, Trail } from "./trail.ts";
+
+export interface Opened<Input> {
+  readonly grant: Grant;
+  readonly intent: Intent;
+  readonly intentNumber: number;
+  readonly call: Call<Input>;
+}
+
+export type Open = <Input>(incoming: Incoming<Input>, trail: Trail) => Promise<Opened<Input>>;
+
+const FREE: Verdict = { admitted: true, held: false, limits: [] };
+
+export function createOpen(ports: {
+  readonly keys: KeyDirectory;
+  readonly admissions: Admissions;
+  readonly journal: Journal;
+  readonly models: Models;
+  readonly clock: Clock;
+}): Open {
+  const { keys, admissions, journal, models, clock } = ports;
+
+  /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
+  async function ask(incoming: Incoming<unknown>, grant: Grant, bound: ReturnType<typeof boundOf>): Promise<Verdict> {
+    const { key } = grant;
+    if (!key.hasBudget && !key.hasLimit) return FREE;
+    try {
+      return await admissions.admit({
+        requestId: incoming.requestId,
+        keyId: key.id,
+        model: incoming.shape.model,
+        bound,
+        endUser: incoming.shape.endUser,
+        clientIp: incoming.clientIp,
+        tags: incoming.tags,
+      });
+    } catch (error) {
+      const away = error instanceof WeirError && error.reason === "policy_unavailable";
+      if (away && !key.hasHardBudget) return FREE;
+      throw error;
+    }
+  }
+
+  function refuse(incoming: Incoming<unknown>, error: WeirError, rule: string): WeirError {
+    const { key } = incoming.grant;
+    journal.refusal({
+      requestId: incoming.requestId,
+      atMs: clock.nowMs(),
+      organizationId: key.organizationId,
+      workspaceId: key.workspaceId,
+      projectId: key.projectId,
+      keyId: key.id,
+      route: incoming.route,
+      model: incoming.shape.model,
+      reason: error.reason,
+      rule,
+      count: 1,
+    });
+    return error;
+  }
+
+  return async (incoming, trail) => {
+    const { shape } = incoming;
+    const { grant } = incoming;
+    const { key } = grant;
+    const nowMs = clock.nowMs();
+    trail.stream = shape.stream;
+
+    const candidates = models.candidates(shape.model);
+    // Only a name the router listed becomes a label of metrics: a stranger's invention must not.
+    if (candidates !== undefined) trail.model = shape.model;
+    let bound: ReturnType<typeof boundOf>;
+    let outputCap: number;
+    try {
+      authorize(grant, shape.model);
+      inputWithinCap(shape, grant);
+      outputCap = effectiveOutputCap(shape, grant, candidates);
+      bound = boundOf(shape, outputCap, candidates, grant);
+    } catch (error) {
+      throw error instanceof WeirError ? refuse(incoming, error, "rules") : error;
+    }
+    const verdict = await ask(incoming, grant, bound);
+    trail.limits = verdict.limits;
+    if (!verdict.admitted) {
+      const error = new WeirError(verdict.reason, verdict.message, { retryAfterMs: verdict.retryAfterMs });
+      throw refuse(incoming, error, verdict.rule);
+    }
+    const intent: Intent = {
+      requestId: incoming.requestId,
+      atMs: nowMs,
+      organizationId: key.organizationId,
+      workspaceId: key.workspaceId,
+      projectId: key.projectId,
+      keyId: key.id,
+      route: incoming.route,
+      model: shape.model,
+      stream: shape.stream,
+      dialect: incoming.dialect,
+      endUserHmac:
+        shape.endUser === "" ? NOTHING : journal.hmac(key.workspaceId, new TextEncoder().encode(shape.endUser)),
+      inputHmac: key.payloads === "none" ? NOTHING : journal.hmac(key.workspaceId, incoming.inputBytes),
+      boundNanos: bound.costNanos,
+      policyVersion: keys.version,
+      tags: incoming.tags,
+      clientRequestId: incoming.clientRequestId,
+      traceId: incoming.traceparent?.slice(3, 35) ?? "",
+      held: verdict.held,
+    };
+    let intentNumber: number;
+    try {
+      intentNumber = await journal.intent(intent);
+    } catch (error) {
+      // Not recorded, so not called: what was taken is given back.
+      if (verdict.held) {
+        const nothing = { requestId: incoming.requestId, attempt: 1, keyId: key.id, charge: { kind: "void" as const } };
+        admissions.settle([nothing], 0);
+      }
+      throw error;
+    }
+    return {
+      grant,
+      intent,
+      intentNumber,
+      call: {
+        requestId: incoming.requestId,
+        model: shape.model,
+        input: incoming.input,
+        headers: incoming.headers,
+        allowedProviders: grant.allowedProviders,
+        allowedRegions: grant.allowedRegions,
+        outputCap,
+        held: verdict.held,
+        inputBound: bound.inputTokens,
+      },
+    };
+  };
+}
+
+const NOTHING = new Uint8Array(0);

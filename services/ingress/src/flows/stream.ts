@@ -1,0 +1,114 @@
+/**
+ * A request whose answer comes piece by piece. Nothing is retried once the client saw something; the terminal bytes are shown only
+ * after the outcome is recorded; a stream that breaks ends in an in-band error and never looks complete.
+ */
+import { type Clock, WeirError } from "@weir/kernel";
+import { estimatedResult } from "../domain/cancelled.ts";
+import type { Attempt, CallResult, Output, Served, StreamMessage, StreamRates } from "../domain/call.ts";
+import type { Journal, Upstream } from "../ports.ts";
+import type { Close } from "./close.ts";
+import { callerError, noResult } from "./complete.ts";
+import type { Open } from "./open.ts";
+import type { Incoming, Trail } from "./trail.ts";
+
+/** Where a stream goes: an HTTP client or an RPC caller. */
+export interface StreamSink<Event> {
+  start(served: Served, dropped: readonly string[], headers: readonly (readonly [string, string])[]): void;
+  /** @returns false when the client is behind: wait for `drained` */
+  frame(bytes: Uint8Array): boolean;
+  event(event: Event): boolean;
+  /** Resolves when there is room again, or the client is gone. */
+  drained(): Promise<void>;
+  /** The last bytes. `error` is set where the stream did not end well; `terminal` is then empty if nobody rendered it yet. */
+  finish(terminal: Uint8Array, error: WeirError | undefined): void;
+}
+
+/** @returns the answer of a stream that never started; undefined where the sink got it all */
+export type Stream<Input, Event> = (
+  incoming: Incoming<Input>,
+  trail: Trail,
+  sink: StreamSink<Event>,
+  signal: AbortSignal,
+) => Promise<Output<never> | undefined>;
+
+const NO_BYTES = new Uint8Array(0);
+
+export function createStream<Input, Event>(
+  ports: {
+    readonly open: Open;
+    readonly close: Close;
+    readonly upstream: Pick<Upstream<Input, unknown, Event>, "stream">;
+    readonly journal: Pick<Journal, "hmacStream">;
+    readonly clock: Clock;
+  },
+  timeoutMs: number,
+): Stream<Input, Event> {
+  const { open, close, upstream, journal, clock } = ports;
+  return async (incoming, trail, sink, signal) => {
+    const opened = await open(incoming, trail);
+    const { key } = opened.grant;
+    const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
+    const calledMs = clock.monotonicMs();
+    let served: Served | undefined;
+    let rates: StreamRates | undefined;
+    let failedAttempts: readonly Attempt[] = [];
+    let outputBytes = 0;
+    let end: Extract<StreamMessage<Event>, { kind: "end" }> | undefined;
+    let failure: WeirError | undefined;
+    try {
+      const options = { signal, timeoutMs, traceparent: incoming.traceparent };
+      for await (const message of upstream.stream(opened.call, options)) {
+        if (signal.aborted) break;
+        let room = true;
+        switch (message.kind) {
+          case "start":
+            served = message.served;
+            rates = message.rates;
+            failedAttempts = message.failedAttempts;
+            sink.start(served, message.dropped, message.headers);
+            break;
+          case "frame":
+            hash?.update(message.bytes);
+            outputBytes = message.outputBytes;
+            room = sink.frame(message.bytes);
+            break;
+          case "event":
+            outputBytes = message.outputBytes;
+            room = sink.event(message.event);
+            break;
+          case "end":
+            end = message;
+            break;
+        }
+        if (!room) await sink.drained();
+      }
+    } catch (error) {
+      failure = callerError(error);
+    }
+    const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
+    const cancelled = signal.aborted && end === undefined;
+    if (cancelled) failure = new WeirError("client_closed", "The client went away.");
+    else if (end === undefined) failure ??= new WeirError("stream_interrupted", "The router ended the stream early.");
+    const result: CallResult =
+      end?.result ??
+      (served === undefined
+        ? noResult(failure as WeirError, waitedUs)
+        : estimatedResult(failure as WeirError, served, rates, failedAttempts, outputBytes, waitedUs));
+    const error = failure ?? result.error;
+    const started = served !== undefined;
+    if (end !== undefined) hash?.update(end.terminal);
+    await close(opened, trail, {
+      kind: cancelled ? "cancelled" : error === undefined ? "succeeded" : "failed",
+      status: started ? 200 : end?.failure.kind === "raw" ? end.failure.status : (error?.status ?? 200),
+      error: error?.reason,
+      result,
+      outputHmac: hash?.digest() ?? NO_BYTES,
+    });
+    if (started) {
+      sink.finish(end?.terminal ?? NO_BYTES, error);
+      return undefined;
+    }
+    if (end !== undefined && end.failure.kind !== "none") return end.failure;
+    throw error ?? new WeirError("internal", "The router gave no answer.");
+  };
+}

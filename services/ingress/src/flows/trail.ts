@@ -1,0 +1,59 @@
+import type { CallResult } from "../domain/call.ts";
+import type { Grant } from "../domain/key.ts";
+import type { LimitState } from "../ports.ts";
+import type { FacadeDialect, RequestShape } from "../domain/shape.ts";
+import type { Call } from "../domain/call.ts";
+import type { Reason } from "@weir/kernel";
+
+/** A request as an edge (HTTP or RPC) understood it, before anything was decided about it. */
+export interface Incoming<Input> {
+  readonly requestId: string;
+  readonly route: string;
+  /** Undefined for typed calls. */
+  readonly dialect: FacadeDialect | undefined;
+  readonly grant: Grant;
+  readonly shape: RequestShape;
+  readonly input: Call<Input>["input"];
+  /** What the record's HMAC of the input is taken over. */
+  readonly inputBytes: Uint8Array;
+  readonly clientIp: string;
+  readonly clientRequestId: string;
+  readonly traceparent: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Headers that a provider may want. */
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** What was done for a request so far; the edge writes its headers, metrics and log line from it, however it ended. */
+export interface Trail {
+  readonly requestId: string;
+  readonly route: string;
+  /** Monotonic. */
+  readonly startedMs: number;
+  model: string;
+  stream: boolean;
+  grant: Grant | undefined;
+  limits: readonly LimitState[];
+  result: CallResult | undefined;
+  outcome: "succeeded" | "failed" | "cancelled" | "refused";
+  status: number;
+  reason: Reason | undefined;
+  overheadUs: number;
+}
+
+export function newTrail(requestId: string, route: string, startedMs: number): Trail {
+  return {
+    requestId,
+    route,
+    startedMs,
+    model: "",
+    stream: false,
+    grant: undefined,
+    limits: [],
+    result: undefined,
+    outcome: "refused",
+    status: 0,
+    reason: undefined,
+    overheadUs: 0,
+  };
+}

@@ -1,0 +1,70 @@
+import type { HttpHandler, HttpRequest } from "@weir/http1";
+import { WeirError } from "@weir/kernel";
+import { type Grant, modelAllowed } from "../domain/key.ts";
+import type { Identify } from "../flows/identify.ts";
+import type { Models } from "../ports.ts";
+import { errorResponse, publicError } from "./error-response.ts";
+import { identityHeaders } from "./headers.ts";
+import { clientRequestIdOf, newRequestId, secretOf } from "./read-request.ts";
+
+/** Both APIs have `GET /v1/models`; Anthropic's SDK always says its version. */
+const isAnthropic = (request: HttpRequest): boolean => request.header("anthropic-version") !== undefined;
+
+interface Listed {
+  readonly id: string;
+}
+
+const openaiModel = ({ id }: Listed) => ({ id, object: "model", created: 0, owned_by: "weir" });
+const anthropicModel = ({ id }: Listed) => ({
+  type: "model",
+  id,
+  display_name: id,
+  created_at: "1970-01-01T00:00:00Z",
+});
+
+function listOf(request: HttpRequest, models: readonly Listed[]): unknown {
+  if (!isAnthropic(request)) return { object: "list", data: models.map(openaiModel) };
+  const data = models.map(anthropicModel);
+  return { data, has_more: false, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+}
+
+function oneOf(request: HttpRequest, models: readonly Listed[], id: string): unknown {
+  const model = models.find((listed) => listed.id === id);
+  if (model === undefined)
+    throw new WeirError("model_not_found", "There is no such model for this key.", { param: "model" });
+  return isAnthropic(request) ? anthropicModel(model) : openaiModel(model);
+}
+
+/** `GET /v1/models` and `GET /v1/models/{id}`: those that the key may use. */
+export function listModels(ports: { identify: Identify; models: Models; nowMs: () => number }): HttpHandler {
+  const allowed = (grant: Grant): readonly Listed[] =>
+    ports.models.list().filter(({ id }) => modelAllowed(grant.key.rules, id));
+  return (request, reply) => {
+    const requestId = newRequestId(ports.nowMs());
+    const identity = identityHeaders(requestId, clientRequestIdOf(request));
+    try {
+      const models = allowed(ports.identify(secretOf(request)));
+      const id = request.path.slice("/v1/models/".length);
+      const body = id === "" ? listOf(request, models) : oneOf(request, models, decoded(id));
+      reply.send(200, `content-type: application/json\r\n${identity}`, JSON.stringify(body));
+    } catch (failure) {
+      const error = publicError(failure);
+      const { status, headers, body } = errorResponse(
+        error,
+        isAnthropic(request) ? "anthropic-messages" : "openai-chat",
+        requestId,
+      );
+      reply.send(status, headers + identity, body);
+    }
+  };
+}
+
+function decoded(id: string): string {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    throw new WeirError("invalid_request", "The model's name in the path is not valid percent-encoding.", {
+      param: "model",
+    });
+  }
+}

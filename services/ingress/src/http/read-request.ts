@@ -1,0 +1,118 @@
+import { randomFillSync } from "node:crypto";
+import type { HttpRequest } from "@weir/http1";
+import type { JsonObject } from "@weir/dialects";
+import { uuidv7, WeirError } from "@weir/kernel";
+import type { Grant } from "../domain/key.ts";
+import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
+import type { Incoming } from "../flows/trail.ts";
+
+/** Headers of clients that providers may want, and no others. */
+const FORWARDED = ["anthropic-beta", "anthropic-version", "openai-beta"] as const;
+
+const BATCH = 4_096;
+const randomness = new Uint8Array(BATCH);
+let used = BATCH;
+
+/** Randomness is fetched a page at a time: a call into the kernel per id would cost more than the id. */
+export function newRequestId(nowMs: number): string {
+  if (used + 10 > BATCH) {
+    randomFillSync(randomness);
+    used = 0;
+  }
+  const id = uuidv7(nowMs, randomness, used);
+  used += 10;
+  return id;
+}
+
+/** The key, from wherever the official SDKs put it. */
+export function secretOf(request: HttpRequest): string | undefined {
+  const authorization = request.header("authorization");
+  if (authorization !== undefined) {
+    const [, secret] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
+    if (secret !== undefined) return secret;
+  }
+  return request.header("x-api-key") ?? request.header("api-key") ?? request.header("x-goog-api-key");
+}
+
+/** The client's own id for its request: an attribute, cut to what fits a header and a record. */
+export const clientRequestIdOf = (request: HttpRequest): string =>
+  (request.header("x-request-id") ?? "").replace(/[^\x21-\x7e]/g, "").slice(0, 128);
+
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
+  const header = request.header("x-weir-tags");
+  if (header === undefined || header === "") return NO_TAGS;
+  const tags: Record<string, string> = Object.create(null) as Record<string, string>;
+  let tagCount = 0;
+  for (const pair of header.split(",")) {
+    const at = pair.indexOf("=");
+    const name = pair.slice(0, at).trim();
+    const value = pair.slice(at + 1).trim();
+    tagCount += 1;
+    if (at < 1 || name.length > 64 || value.length > 256 || tagCount > 32) {
+      throw new WeirError("invalid_request", "x-weir-tags must be at most 32 pairs like `team=search, use=chat`.", {
+        param: "x-weir-tags",
+      });
+    }
+    tags[name] = value;
+  }
+  return tags;
+}
+const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
+
+function jsonOf(body: Buffer): JsonObject {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString("utf8"));
+  } catch {
+    throw new WeirError(
+      "invalid_request",
+      body.length === 0 ? "The body is empty; a JSON object is needed." : "The body is not valid JSON.",
+    );
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    throw new WeirError("invalid_request", "The body must be a JSON object.");
+  }
+  return parsed as JsonObject;
+}
+
+/** @throws WeirError invalid_request */
+export function incomingOf(
+  request: HttpRequest,
+  route: string,
+  dialect: FacadeDialect,
+  requestId: string,
+  grant: Grant,
+): Incoming<never> {
+  const type = request.header("content-type");
+  if (type !== undefined && !/^application\/(?:[\w.+-]+\+)?json\b/i.test(type)) {
+    throw new WeirError("invalid_request", "The body must be sent as content-type application/json.", {
+      param: "content-type",
+    });
+  }
+  const encoding = request.header("content-encoding");
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw new WeirError("invalid_request", "Compressed bodies are not taken.", { param: "content-encoding" });
+  }
+  const headers: [string, string][] = [];
+  for (const name of FORWARDED) {
+    const value = request.header(name);
+    if (value !== undefined) headers.push([name, value]);
+  }
+  const traceparent = request.header("traceparent");
+  return {
+    requestId,
+    route,
+    dialect,
+    grant,
+    shape: shapeOf(dialect, jsonOf(request.body), request.body.length),
+    input: { dialect, body: request.body },
+    inputBytes: request.body,
+    clientIp: request.remoteAddress,
+    clientRequestId: clientRequestIdOf(request),
+    traceparent: traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : undefined,
+    tags: tagsOf(request),
+    headers,
+  };
+}

@@ -1,0 +1,91 @@
+import type { Bound, Candidate } from "./domain/bound.ts";
+import type { Answer, Call, StreamMessage } from "./domain/call.ts";
+import type { Freshness, Grant } from "./domain/key.ts";
+import type { Intent, Outcome, Refusal } from "./domain/record.ts";
+import type { Settlement } from "./domain/settlement.ts";
+import type { Reason } from "@weir/kernel";
+
+/** The keys that policy pushed. Never blocks. */
+export interface KeyDirectory {
+  /** @param secret the key as the client sent it; undefined means unknown or revoked, to be read with `freshness` */
+  find(secret: string): Grant | undefined;
+  freshness(): Freshness;
+  /** The version of the rules in force, for the record. */
+  readonly version: bigint;
+}
+
+/** What takes from limits and budgets. */
+export interface Admissions {
+  /**
+   * Takes every limit and holds every budget on the key's path, or nothing.
+   * @throws WeirError policy_unavailable when it could not be asked; what it may have taken all the same MUST be given back later
+   */
+  admit(admission: Admission): Promise<Verdict>;
+  /** Turns holds into charges. Never blocks and never fails: it is tried until policy has it. */
+  settle(settlements: readonly Settlement[], outcomeNumber: number): void;
+}
+
+export interface Admission {
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly model: string;
+  readonly bound: Bound;
+  readonly endUser: string;
+  readonly clientIp: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface LimitState {
+  readonly unit: string;
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetMs: number;
+}
+
+export type Verdict =
+  | { readonly admitted: true; readonly held: boolean; readonly limits: readonly LimitState[] }
+  | {
+      readonly admitted: false;
+      readonly reason: Reason;
+      readonly message: string;
+      readonly retryAfterMs: number | undefined;
+      readonly rule: string;
+      readonly limits: readonly LimitState[];
+    };
+
+/** The durable record. Rejects with WeirError audit_unavailable when it cannot be written: then no provider may be called. */
+export interface Journal {
+  /** Resolves once the intent is written. @returns its number */
+  intent(intent: Intent): Promise<number>;
+  /** Resolves once the outcome is written; only then may the client see its terminal byte. @returns its number */
+  outcome(intentNumber: number, outcome: Outcome): Promise<number>;
+  /** Aggregates when many come. Never blocks, never fails the request. */
+  refusal(refusal: Refusal): void;
+  /** HMAC-SHA256 under the workspace's key. */
+  hmac(workspaceId: string, bytes: Uint8Array): Uint8Array;
+  /** An HMAC over what comes piece by piece. */
+  hmacStream(workspaceId: string): { update(bytes: Uint8Array): void; digest(): Uint8Array };
+  /** Why nothing can be recorded right now. */
+  notReady(): string | undefined;
+}
+
+/** The models that the router offers, as last heard. */
+export interface Models {
+  /** Undefined: the router does not list it, which does not mean that it cannot serve it. */
+  candidates(model: string): readonly Candidate[] | undefined;
+  list(): readonly { readonly id: string; readonly contextWindow: number; readonly maxOutputTokens: number }[];
+  notReady(): string | undefined;
+}
+
+/** The router. `Input`, `Output` and `Event` are the contract's typed messages. Rejects with WeirError. */
+export interface Upstream<Input, Output, Event> {
+  complete(call: Call<Input>, options: CallOptions): Promise<Answer<Output>>;
+  embed(call: Call<Input>, options: CallOptions): Promise<Answer<Output>>;
+  stream(call: Call<Input>, options: CallOptions): AsyncIterable<StreamMessage<Event>>;
+}
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  readonly traceparent: string | undefined;
+}

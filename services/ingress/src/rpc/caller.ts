@@ -1,0 +1,105 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import { toBinary } from "@bufbuild/protobuf";
+import { common } from "@weir/contracts";
+import { type Clock, WeirError } from "@weir/kernel";
+import type { RequestShape } from "../domain/shape.ts";
+import { typedChatShape, typedEmbedShape } from "../domain/typed-shape.ts";
+import type { Finished } from "../events.ts";
+import type { Complete } from "../flows/complete.ts";
+import type { Identify } from "../flows/identify.ts";
+import type { Stream } from "../flows/stream.ts";
+import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
+import type { Models } from "../ports.ts";
+import type { TypedEvent, TypedInput, TypedOutput } from "../wire.ts";
+
+export interface RpcFlows {
+  readonly identify: Identify;
+  readonly complete: Complete<TypedInput, TypedOutput>;
+  readonly embed: Complete<TypedInput, TypedOutput>;
+  readonly stream: Stream<TypedInput, TypedEvent>;
+  readonly models: Models;
+  readonly finished: Finished;
+  readonly newRequestId: (nowMs: number) => string;
+  readonly clock: Clock;
+}
+
+const BEARER = /^Bearer +(\S+) *$/i;
+
+export const secretOf = (context: HandlerContext): string | undefined =>
+  BEARER.exec(context.requestHeader.get("authorization") ?? "")?.[1] ??
+  context.requestHeader.get("x-api-key") ??
+  undefined;
+
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+interface Received {
+  readonly incoming: Incoming<TypedInput>;
+  readonly trail: Trail;
+}
+
+/** @throws WeirError; whoever is not known stops here */
+export function receive(
+  flows: RpcFlows,
+  context: HandlerContext,
+  input: TypedInput,
+  stream: boolean,
+  tags: Readonly<Record<string, string>>,
+): Received {
+  const route = `${context.service.typeName}/${context.method.name}`;
+  const requestId = flows.newRequestId(flows.clock.nowMs());
+  const trail = newTrail(requestId, route, flows.clock.monotonicMs());
+  const grant = flows.identify(secretOf(context));
+  trail.grant = grant;
+  const bytes =
+    input.case === "chat"
+      ? toBinary(common.ChatRequestSchema, input.value)
+      : toBinary(common.EmbedRequestSchema, input.value);
+  const shape: RequestShape =
+    input.case === "chat"
+      ? typedChatShape(input.value, bytes.length, stream)
+      : typedEmbedShape(input.value, bytes.length);
+  if (shape.model === "") throw new WeirError("invalid_request", "The request names no model.", { param: "model" });
+  const traceparent = context.requestHeader.get("traceparent") ?? "";
+  const incoming: Incoming<TypedInput> = {
+    requestId,
+    route,
+    dialect: undefined,
+    grant,
+    shape,
+    input: { typed: input },
+    inputBytes: bytes,
+    clientIp: "",
+    clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
+    traceparent: TRACEPARENT.test(traceparent) ? traceparent : undefined,
+    tags,
+    headers: [],
+  };
+  return { incoming, trail };
+}
+
+/** What was done, for the caller. */
+export function receiptOf(trail: Trail) {
+  const { result } = trail;
+  return {
+    requestId: trail.requestId,
+    provider: result?.served?.provider ?? "",
+    model: result?.served?.model ?? "",
+    attempts: result?.attempts.length ?? 0,
+    ...(result?.usage === undefined ? {} : { usage: result.usage }),
+    costNanos: result?.costNanos ?? 0n,
+    dropped: [...(result?.dropped ?? [])],
+  };
+}
+
+/** Runs a call and tells operators about it, however it ended. */
+export async function told<T>(flows: RpcFlows, trail: Trail, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    trail.status = error instanceof WeirError ? error.status : 500;
+    trail.reason = error instanceof WeirError ? error.reason : "internal";
+    throw error;
+  } finally {
+    flows.finished(trail, flows.clock.monotonicMs());
+  }
+}

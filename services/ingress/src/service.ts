@@ -1,0 +1,168 @@
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { WeirConfig } from "@weir/config";
+import { audit, policy, router } from "@weir/contracts";
+import { openSpool } from "@weir/events";
+import { serveHttp } from "@weir/http1";
+import { type Clock, systemClock } from "@weir/kernel";
+import type { Peers, Service } from "@weir/mesh";
+import type { Telemetry } from "@weir/telemetry";
+import { BatchedPolicy } from "./adapters/batched-policy.ts";
+import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
+import { ListedModels } from "./adapters/listed-models.ts";
+import { routerUpstream } from "./adapters/router-upstream.ts";
+import { SettledFile } from "./adapters/settled-file.ts";
+import { SpoolJournal } from "./adapters/spool-journal.ts";
+import { createRecovery } from "./adapters/spool-recovery.ts";
+import { WatchedKeys } from "./adapters/watched-keys.ts";
+import { createFinished } from "./events.ts";
+import { createClose } from "./flows/close.ts";
+import { createComplete } from "./flows/complete.ts";
+import { createIdentify } from "./flows/identify.ts";
+import { createOpen } from "./flows/open.ts";
+import { createStream } from "./flows/stream.ts";
+import { badRequest, createFront } from "./http/front.ts";
+import { healthz, metrics, readyz } from "./http/health.ts";
+import { modelCall } from "./http/model-call.ts";
+import { listModels } from "./http/models.ts";
+import { newRequestId } from "./http/read-request.ts";
+import { type FacadeRoute, facadeRoutes } from "./http/routes.ts";
+import { gatewayRoutes } from "./rpc/routes.ts";
+import type { TypedEvent, TypedInput, TypedOutput } from "./wire.ts";
+
+export interface IngressOptions {
+  readonly config: WeirConfig;
+  readonly telemetry: Telemetry;
+  readonly peers: Peers;
+  readonly clock?: Clock;
+}
+
+export interface IngressService extends Service {
+  /** Where the facade listens. */
+  readonly httpPort: number;
+  readonly facade: readonly FacadeRoute[];
+}
+
+/** Below the data folder; the relay reads it. */
+export const spoolDirectory = (dataDir: string): string => join(dataDir, "spool");
+
+const VERSION = "0.0.0";
+
+/** Listens as soon as it can refuse: until policy and router have been heard of, callers get 503 and /readyz says why. */
+export async function createIngress(options: IngressOptions): Promise<IngressService> {
+  const { config, telemetry, peers, clock = systemClock } = options;
+  const { log } = telemetry;
+  const said = (what: string) => (error: unknown) => log.warn({ err: error }, what);
+  const atMs = (): bigint => BigInt(clock.nowMs());
+
+  const spool = await openSpool({
+    directory: spoolDirectory(config.dataDir),
+    instance: config.instance,
+    maxBytes: config.spool.maxBytes,
+    strict: config.spool.strict,
+    clock,
+    epochOpen: (previous) =>
+      toBinary(
+        audit.EpochOpenSchema,
+        create(audit.EpochOpenSchema, {
+          atMs: atMs(),
+          previousProducer: previous?.producer ?? "",
+          previousLastNumber: BigInt(previous?.lastNumber ?? 0),
+          version: VERSION,
+        }),
+      ),
+    mark: () => toBinary(audit.MarkSchema, create(audit.MarkSchema, { atMs: atMs() })),
+    epochClose: () => toBinary(audit.EpochCloseSchema, create(audit.EpochCloseSchema, { atMs: atMs() })),
+  });
+  const policyClient = peers.client(policy.PolicyService);
+  const routerClient = peers.client(router.RouterService);
+  const keys = new WatchedKeys(policyClient, clock, said("policy is away"));
+  const models = new ListedModels(routerClient, said("the router is away"));
+  const admissions = new BatchedPolicy(policyClient, spool.producer, said("policy did not answer"));
+  const hmacKeys = new HmacKeys(
+    config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
+  );
+  const journal = new SpoolJournal(spool, hmacKeys, said("a refusal was not recorded"));
+  const upstream = routerUpstream(routerClient, spool.producer);
+  const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
+
+  const identify = createIdentify(keys, clock);
+  const open = createOpen({ keys, admissions, journal, models, clock });
+  const close = createClose({ admissions, journal, clock });
+  const calls = { open, close, upstream, journal, clock };
+  const timeoutMs = config.http.answerTimeoutMs;
+  const flows = {
+    identify,
+    complete: createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs),
+    embed: createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs),
+    stream: createStream<TypedInput, TypedEvent>(calls, timeoutMs),
+    finished: createFinished(telemetry),
+    models,
+    clock,
+    newRequestId,
+    defect: (error: unknown, requestId: string) => log.error({ err: error, requestId }, "defect"),
+  };
+
+  let draining = false;
+  const reasons = (): string[] =>
+    [
+      draining ? "shutting down" : undefined,
+      { live: undefined, stale: undefined, expired: "policy is away", never: "policy has not been heard of yet" }[
+        keys.freshness()
+      ],
+      models.notReady(),
+      journal.notReady(),
+    ].filter((reason) => reason !== undefined);
+
+  const facade = facadeRoutes({
+    model: (route, dialect) => modelCall(route, dialect, flows),
+    models: listModels({ identify, models, nowMs: () => clock.nowMs() }),
+    healthz,
+    readyz: readyz(reasons),
+    metrics: metrics(telemetry, said("metrics could not be read")),
+  });
+  const gauges = telemetry.gauges({
+    weir_spool_bytes: ["Bytes of records that are not confirmed yet.", () => spool.bytes],
+    weir_spool_depth: ["Requests whose outcome is not recorded yet.", () => spool.depth],
+    weir_settlements_pending: ["Requests whose charge policy does not have yet.", () => admissions.pending],
+  });
+  const settled = new SettledFile(spool, admissions);
+
+  const { http } = config;
+  const server = await serveHttp(
+    createFront(facade, () => clock.nowMs()),
+    {
+      listen: http.listen,
+      maxHeadBytes: http.maxHeaderBytes,
+      maxBodyBytes: http.maxBodyBytes,
+      bodyTimeoutMs: http.requestTimeoutMs,
+      stalledMs: http.stalledClientMs,
+      maxConnections: http.maxConnections,
+      onBadRequest: badRequest,
+      onHandlerError: (error) => log.error({ err: error }, "defect"),
+    },
+  );
+
+  return {
+    name: "ingress",
+    routes: gatewayRoutes(flows),
+    facade,
+    httpPort: server.port,
+    async start() {
+      recovery.start();
+    },
+    notReady: () => reasons()[0],
+    async [Symbol.asyncDispose]() {
+      draining = true;
+      await server.close(http.drainMs);
+      await recovery.stop();
+      journal[Symbol.dispose]();
+      await admissions[Symbol.asyncDispose]();
+      settled[Symbol.dispose]();
+      await spool.close();
+      await keys[Symbol.asyncDispose]();
+      await models[Symbol.asyncDispose]();
+      void gauges;
+    },
+  };
+}
