@@ -24,10 +24,10 @@ export interface WeirConfig {
   readonly natsUrl: Secret | undefined;
   /** WEIR_PEER_POLICY and so on: "http://host:port" or "unix:/path". */
   readonly peers: {
-    readonly policy?: string;
-    readonly router?: string;
-    readonly audit?: string;
-    readonly evaluation?: string;
+    readonly policy?: string | undefined;
+    readonly router?: string | undefined;
+    readonly audit?: string | undefined;
+    readonly evaluation?: string | undefined;
   };
   readonly spool: {
     /** At this size new requests are refused. */

@@ -1,0 +1,199 @@
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { Secret } from "@weir/kernel";
+import type { Environment } from "./environment.ts";
+import type { Path } from "./problems.ts";
+import type { ConfigFile } from "./schema.ts";
+import { resolveReference } from "./secrets.ts";
+import { didYouMean } from "./suggest.ts";
+import type { BudgetSeed, LimitSeed, ModelConfig, ProviderConfig, WeirConfig, WorkspaceSeed } from "./types.ts";
+
+type Report = (path: Path, message: string) => void;
+
+/** Providers that register themselves where their usual variable is set and the file has none of that kind. */
+const WELL_KNOWN = [
+  { name: "openai", kind: "openai", variable: "OPENAI_API_KEY" },
+  { name: "anthropic", kind: "anthropic", variable: "ANTHROPIC_API_KEY" },
+  { name: "gemini", kind: "gemini", variable: "GEMINI_API_KEY" },
+] as const;
+
+/** From the well-formed file to what the services take: secrets fetched, names checked against each other, defaults that need a look around. */
+export function complete(file: ConfigFile, env: Environment, directory: string, report: Report): WeirConfig {
+  const text = (path: Path, reference: string): string => {
+    try {
+      return resolveReference(reference, env);
+    } catch (error) {
+      report(path, error instanceof Error ? error.message : "cannot be read");
+      return "";
+    }
+  };
+  const secret = (path: Path, reference: string | undefined): Secret | undefined =>
+    reference === undefined ? undefined : new Secret(text(path, reference));
+
+  const providers = completeProviders(file, env, text, secret);
+  checkNames(file, providers, report);
+  const { http, rpc, spool, log } = file;
+  return {
+    providers,
+    models: mapped(file.models, completeModel),
+    workspaces: mapped({ default: EMPTY_WORKSPACE, ...file.workspaces }, completeWorkspace),
+    http: {
+      listen: http.listen,
+      maxBodyBytes: http.max_body_bytes,
+      maxHeaderBytes: http.max_header_bytes,
+      requestTimeoutMs: http.request_timeout,
+      answerTimeoutMs: http.answer_timeout,
+      stalledClientMs: http.stalled_client_timeout,
+      maxConnections: http.max_connections,
+      drainMs: http.drain_timeout,
+    },
+    rpc,
+    dataDir: resolve(directory, file.data_dir),
+    instance: file.instance ?? instanceOf(hostname()),
+    bootstrapKey: secret(["bootstrap_key"], file.bootstrap_key),
+    adminToken: secret(["admin_token"], file.admin_token),
+    meshToken: secret(["mesh_token"], file.mesh_token),
+    databaseUrl: secret(["database_url"], file.database_url),
+    redisUrl: secret(["redis_url"], file.redis_url),
+    natsUrl: secret(["nats_url"], file.nats_url),
+    peers: file.peer,
+    spool: { maxBytes: spool.max_bytes, strict: spool.strict },
+    log,
+  };
+}
+
+const mapped = <In, Out>(
+  entries: Readonly<Record<string, In>>,
+  make: (name: string, value: In) => Out,
+): Map<string, Out> => new Map(Object.entries(entries).map(([name, value]) => [name, make(name, value)]));
+
+const instanceOf = (host: string): string =>
+  host
+    .replaceAll(/[^A-Za-z0-9._-]/g, "-")
+    .replace(/^[^A-Za-z0-9]+/, "")
+    .slice(0, 63) || "weir";
+
+function completeProviders(
+  file: ConfigFile,
+  env: Environment,
+  text: (path: Path, reference: string) => string,
+  secret: (path: Path, reference: string | undefined) => Secret | undefined,
+): Map<string, ProviderConfig> {
+  const providers = mapped(file.providers, (name, from): ProviderConfig => {
+    const path = ["providers", name];
+    const headers = Object.entries(from.headers).map(([header, value]) => [
+      header,
+      text([...path, "headers", header], value),
+    ]);
+    return {
+      name,
+      kind: from.kind,
+      apiKey: secret([...path, "api_key"], from.api_key),
+      baseUrl: from.base_url?.replace(/\/+$/, ""),
+      region: from.region,
+      headers: Object.fromEntries(headers) as Record<string, string>,
+      timeouts: { connectMs: from.timeouts.connect, firstByteMs: from.timeouts.first_byte, idleMs: from.timeouts.idle },
+      maxConnections: from.max_connections,
+    };
+  });
+  const configured = [...providers.values()];
+  for (const { name, kind, variable } of WELL_KNOWN) {
+    const key = env[variable] ?? "";
+    if (key === "" || providers.has(name) || configured.some((provider) => provider.kind === kind)) continue;
+    providers.set(name, plainProvider(name, kind, new Secret(key)));
+  }
+  if (!providers.has("echo")) providers.set("echo", plainProvider("echo", "echo", undefined));
+  return providers;
+}
+
+const plainProvider = (name: string, kind: string, apiKey: Secret | undefined): ProviderConfig => ({
+  name,
+  kind,
+  apiKey,
+  baseUrl: undefined,
+  region: undefined,
+  headers: {},
+  timeouts: { connectMs: 5_000, firstByteMs: 120_000, idleMs: 60_000 },
+  maxConnections: 256,
+});
+
+function checkNames(file: ConfigFile, providers: ReadonlyMap<string, unknown>, report: Report): void {
+  for (const [name, model] of Object.entries(file.models)) {
+    for (const [index, target] of model.targets.entries()) {
+      if (providers.has(target.provider)) continue;
+      const hint = didYouMean(target.provider, providers.keys());
+      report(
+        ["models", name, "targets", index, "provider"],
+        `there is no provider ${JSON.stringify(target.provider)}${hint}`,
+      );
+    }
+    if (model.targets.every((target) => target.weight === 0))
+      report(["models", name, "targets"], "all weights are zero");
+    for (const [index, fallback] of model.fallbacks.entries()) {
+      const path = ["models", name, "fallbacks", index];
+      if (fallback === name) report(path, "a model cannot fall back to itself");
+      else if (!Object.hasOwn(file.models, fallback)) {
+        report(path, `there is no model ${JSON.stringify(fallback)}${didYouMean(fallback, Object.keys(file.models))}`);
+      }
+    }
+  }
+}
+
+function completeModel(name: string, from: ConfigFile["models"][string]): ModelConfig {
+  const { price } = from;
+  return {
+    name,
+    strategy: from.strategy,
+    targets: from.targets,
+    fallbacks: from.fallbacks,
+    price: price && {
+      inputNanosPerMtok: price.input_usd_per_mtok,
+      outputNanosPerMtok: price.output_usd_per_mtok,
+      cachedInputNanosPerMtok: price.cached_input_usd_per_mtok ?? price.input_usd_per_mtok,
+      cacheWriteNanosPerMtok: price.cache_write_usd_per_mtok ?? price.input_usd_per_mtok,
+      requestNanos: price.request_usd,
+    },
+    contextWindow: from.context_window,
+    maxOutputTokens: from.max_output_tokens,
+  };
+}
+
+type WorkspaceFile = ConfigFile["workspaces"][string];
+
+const EMPTY_WORKSPACE: WorkspaceFile = {
+  payloads: "hashes",
+  allowed_models: [],
+  max_output_tokens: undefined,
+  budgets: [],
+  limits: [],
+};
+
+function completeWorkspace(name: string, from: WorkspaceFile): WorkspaceSeed {
+  return {
+    name,
+    payloads: from.payloads,
+    allowedModels: from.allowed_models,
+    maxOutputTokens: from.max_output_tokens,
+    budgets: from.budgets.map(completeBudget),
+    limits: from.limits.map(completeLimit),
+  };
+}
+
+function completeBudget(from: WorkspaceFile["budgets"][number]): BudgetSeed {
+  const { period, hard } = from;
+  if (from.limit_usd !== undefined) return { unit: "nano-usd", period, hard, limit: from.limit_usd };
+  if (from.limit_tokens !== undefined) return { unit: "tokens", period, hard, limit: BigInt(from.limit_tokens) };
+  return { unit: "requests", period, hard, limit: BigInt(from.limit_requests ?? 0) };
+}
+
+function completeLimit(from: WorkspaceFile["limits"][number]): LimitSeed {
+  const amount = from.requests ?? from.tokens ?? 0;
+  return {
+    per: from.per,
+    unit: from.requests === undefined ? "tokens" : "requests",
+    amount,
+    windowMs: from.window,
+    burst: from.burst ?? Math.floor(amount / 10),
+    failClosed: from.fail_closed,
+  };
+}

@@ -1,0 +1,113 @@
+import { readFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { z } from "zod";
+import { complete } from "./complete.ts";
+import { type ConfigDocument, emptyDocument, readDocument } from "./document.ts";
+import { type Environment, override } from "./environment.ts";
+import { ConfigError, type Path, type Problem, renderPath } from "./problems.ts";
+import { fileSchema } from "./schema.ts";
+import { namesAt } from "./schema-walk.ts";
+import { didYouMean } from "./suggest.ts";
+import type { WeirConfig } from "./types.ts";
+
+type Report = (path: Path, message: string) => void;
+
+export interface LoadOptions {
+  /** What relative paths are relative to. Default: the working directory. */
+  readonly directory?: string;
+}
+
+/**
+ * Reads the file that WEIR_CONFIG names (else weir.yaml, where there is one), lays WEIR_… variables over it, and checks the whole.
+ * @throws ConfigError with every problem found; nothing else, whatever the file holds
+ */
+export function loadConfig(env: Environment, options: LoadOptions = {}): WeirConfig {
+  const directory = resolve(options.directory ?? ".");
+  const named = env["WEIR_CONFIG"] ?? "";
+  const path = resolve(directory, named === "" ? "weir.yaml" : named);
+  return checkConfig(readText(path, named !== ""), basename(path), env, directory);
+}
+
+/** The same for a text at hand. @param text undefined: there is no file */
+export function checkConfig(
+  text: string | undefined,
+  fileName: string,
+  env: Environment,
+  directory: string,
+): WeirConfig {
+  const document = text === undefined ? emptyDocument : readDocument(text, fileName);
+  if ("problems" in document) throw new ConfigError(document.problems);
+
+  const overridden = override(fileSchema, document.value ?? {}, env);
+  const problems: Problem[] = [...overridden.problems];
+  const report: Report = (at, message) => {
+    problems.push({
+      path: renderPath(at),
+      origin: originOf(at, overridden.variables, document, text !== undefined),
+      message,
+    });
+  };
+  const parsed = z.safeParse(fileSchema, overridden.value);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) reportIssue(issue, report);
+    throw new ConfigError(problems);
+  }
+  const config = complete(parsed.data, env, directory, report);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+function readText(path: string, mustExist: boolean): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+    if (code === "ENOENT" && !mustExist) return undefined;
+    throw new ConfigError([
+      { path: "", origin: path, message: code === "ENOENT" ? "there is no such file" : `cannot be read (${code})` },
+    ]);
+  }
+}
+
+function originOf(
+  path: Path,
+  variables: ReadonlyMap<string, string>,
+  document: ConfigDocument,
+  hasFile: boolean,
+): string | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const variable = variables.get(renderPath(path.slice(0, length)));
+    if (variable !== undefined) return variable;
+  }
+  return hasFile ? document.originOf(path) : undefined;
+}
+
+function reportIssue(issue: z.core.$ZodIssue, report: Report): void {
+  const path = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
+  if (issue.code !== "unrecognized_keys") return report(path, messageOf(issue));
+  for (const key of issue.keys) report([...path, key], `is no setting${didYouMean(key, namesAt(fileSchema, path))}`);
+}
+
+/** Zod's own texts may quote the value, which may be a key; these never do. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "custom" || issue.code === "invalid_format") return issue.message;
+  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? "is not a name";
+  if (issue.code === "invalid_value") return `must be one of ${issue.values.map(String).join(", ")}`;
+  if (issue.code === "invalid_union") return "must be a text or a number";
+  if (issue.code === "too_small") return `is less than ${issue.minimum}${issue.origin === "array" ? " items" : ""}`;
+  if (issue.code === "too_big") return `is more than ${issue.maximum}`;
+  if (issue.code !== "invalid_type") return issue.message;
+  return issue.message.includes("received undefined")
+    ? "is missing"
+    : `must be ${NOUNS[issue.expected] ?? issue.expected}`;
+}
+
+const NOUNS: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  object: "a map",
+  record: "a map",
+  array: "a list",
+};

@@ -1,0 +1,175 @@
+import { z } from "zod";
+import { dollarsNanos, durationMs, listenAddress, sizeBytes } from "./units.ts";
+
+/**
+ * weir.yaml. Everything is optional and has its default here, except what only the operator can know. Names are in snake_case; the
+ * environment variable of each is WEIR_ and its path in capitals (environment.ts).
+ */
+
+/** A setting written as a text with a unit. */
+function measured<T>(read: (text: string | number) => T) {
+  return z.union([z.string(), z.number()]).transform((value, context): T => {
+    try {
+      return read(value);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : "is not valid" });
+      return z.NEVER;
+    }
+  });
+}
+
+const duration = (leastMs = 1) => measured(durationMs).refine((ms) => ms >= leastMs, `is shorter than ${leastMs} ms`);
+const size = (least: number) => measured(sizeBytes).refine((bytes) => bytes >= least, `is less than ${least} bytes`);
+const dollars = measured(dollarsNanos);
+const listen = measured(listenAddress);
+const count = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+const tokens = z.number().int().min(1).max(4_294_967_295);
+
+/** A value, or where it is: `env:NAME`, `file:/path`. Resolved after the whole file was found well-formed (secrets.ts). */
+const secret = z.string().min(1);
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "is not a name: up to 63 of a-z, 0-9, dot, underscore and dash");
+/** Clients write model names; they may look like "org/model:tag@date". */
+const modelName = z.string().regex(/^[^\s\p{C}]{1,256}$/u, "is not a model name: 1 to 256 characters without spaces");
+const peer = z.string().regex(/^(https?:\/\/[^\s/]+\/?|unix:\/\S+)$/, 'is not "http://host:port" or "unix:/path"');
+const baseUrl = z.string().refine(isBaseUrl, "is not an http or https URL without user, query and fragment");
+
+function isBaseUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "" && url.hash === "";
+}
+
+const provider = z.strictObject({
+  kind: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "is not a provider's kind"),
+  api_key: secret.optional(),
+  base_url: baseUrl.optional(),
+  region: z.string().min(1).max(64).optional(),
+  headers: z
+    .record(
+      z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "is not a header's name"),
+      z.string().regex(/^[\t\x20-\x7e]*$/, "is not a header's value"),
+    )
+    .default({}),
+  timeouts: z
+    .strictObject({
+      connect: duration().prefault("5s"),
+      first_byte: duration().prefault("120s"),
+      idle: duration().prefault("60s"),
+    })
+    .prefault({}),
+  max_connections: count.max(65_536).default(256),
+});
+
+const model = z.strictObject({
+  strategy: z
+    .enum(["priority", "weighted", "round-robin", "cost", "latency", "least-busy", "capability"])
+    .default("priority"),
+  targets: z
+    .array(
+      z.strictObject({
+        provider: name,
+        model: modelName,
+        weight: z.number().min(0).max(1_000_000).default(1),
+      }),
+    )
+    .min(1, "needs at least one target"),
+  fallbacks: z.array(modelName).default([]),
+  price: z
+    .strictObject({
+      input_usd_per_mtok: dollars,
+      output_usd_per_mtok: dollars,
+      /** Default: as other input. */
+      cached_input_usd_per_mtok: dollars.optional(),
+      cache_write_usd_per_mtok: dollars.optional(),
+      request_usd: dollars.prefault(0),
+    })
+    .optional(),
+  context_window: tokens.optional(),
+  max_output_tokens: tokens.optional(),
+});
+
+const oneOf = (names: readonly string[]) => (value: object) =>
+  names.filter((field) => field in value && value[field as keyof typeof value] !== undefined).length === 1;
+
+const budget = z
+  .strictObject({
+    period: z.enum(["day", "week", "month", "total"]),
+    limit_usd: dollars.optional(),
+    limit_tokens: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+    limit_requests: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+    /** A soft budget is counted and shown, and refuses nothing. */
+    hard: z.boolean().default(true),
+  })
+  .refine(
+    oneOf(["limit_usd", "limit_tokens", "limit_requests"]),
+    "needs exactly one of limit_usd, limit_tokens and limit_requests",
+  );
+
+const limit = z
+  .strictObject({
+    per: z.enum(["key", "project", "workspace", "end-user", "client-ip", "model"]),
+    requests: count.optional(),
+    tokens: count.optional(),
+    window: duration(1_000).refine((ms) => ms <= 86_400_000, "is longer than a day"),
+    /** How many more may come at once. Default: a tenth. */
+    burst: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+    /** What happens while Redis is away: refuse, or go on with a local limiter. */
+    fail_closed: z.boolean().default(false),
+  })
+  .refine(oneOf(["requests", "tokens"]), "needs exactly one of requests and tokens");
+
+const workspace = z.strictObject({
+  /** What the audit log keeps of the texts. */
+  payloads: z.enum(["none", "hashes", "redacted", "full"]).default("hashes"),
+  /** Empty: all. A name may end in "*". */
+  allowed_models: z.array(modelName).default([]),
+  max_output_tokens: tokens.optional(),
+  budgets: z.array(budget).default([]),
+  limits: z.array(limit).default([]),
+});
+
+const http = z.strictObject({
+  listen: listen.prefault("127.0.0.1:8080"),
+  max_body_bytes: size(1024).prefault("32MiB"),
+  max_header_bytes: size(1024).prefault("32KiB"),
+  request_timeout: duration().prefault("60s"),
+  answer_timeout: duration().prefault("15m"),
+  stalled_client_timeout: duration().prefault("60s"),
+  max_connections: count.default(10_000),
+  drain_timeout: duration().prefault("30s"),
+});
+
+export const fileSchema = z.strictObject({
+  providers: z.record(name, provider).default({}),
+  models: z.record(modelName, model).default({}),
+  workspaces: z.record(name, workspace).default({}),
+  http: http.prefault({}),
+  rpc: z.strictObject({ listen: listen.prefault("127.0.0.1:8081") }).prefault({}),
+  data_dir: z.string().min(1).default(".weir"),
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "is not a name: up to 63 letters, digits, dots, underscores and dashes")
+    .optional(),
+  bootstrap_key: secret.optional(),
+  admin_token: secret.optional(),
+  mesh_token: secret.optional(),
+  database_url: secret.optional(),
+  redis_url: secret.optional(),
+  nats_url: secret.optional(),
+  peer: z
+    .strictObject({
+      policy: peer.optional(),
+      router: peer.optional(),
+      audit: peer.optional(),
+      evaluation: peer.optional(),
+    })
+    .prefault({}),
+  spool: z.strictObject({ max_bytes: size(2 ** 20).prefault("4GiB"), strict: z.boolean().default(false) }).prefault({}),
+  log: z
+    .strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") })
+    .prefault({}),
+});
+
+export type ConfigFile = z.infer<typeof fileSchema>;
