@@ -1,0 +1,153 @@
+/**
+ * pnpm bench [--seconds 5] [--rounds 3] [--only standalone,nginx]: rounds of all targets in turn, each proxy alone on one core, load
+ * generator, provider, databases and background work on the other. Prints ratios; writes the raw figures as JSON. Linux with two cores.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { freePort } from "@weir/testkit";
+import type { LoadOptions, LoadResult } from "./load.ts";
+import { cpuOf, rssOf, start } from "./processes.ts";
+import { render } from "./report.ts";
+import { direct, mesh, nginx, portkey, standalone, type Target } from "./targets.ts";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+const FOLDER = dirname(fileURLToPath(import.meta.url));
+const OTHER_CORE = "1";
+
+const BODY = {
+  model: "gpt-4o-mini",
+  messages: [
+    { role: "system", content: "You are a helpful assistant that answers briefly and to the point." },
+    { role: "user", content: `Explain what a weir is and why people build it. ${"Mention rivers, mills and fish. ".repeat(12)}` },
+  ],
+  max_tokens: 256,
+  temperature: 0.2,
+};
+
+export interface Mode {
+  readonly name: "saturated" | "200/s" | "streams";
+  readonly stream: boolean;
+  readonly connections: number;
+  readonly rate?: number;
+}
+
+const MODES: readonly Mode[] = [
+  { name: "saturated", stream: false, connections: 64 },
+  { name: "200/s", stream: false, connections: 64, rate: 200 },
+  { name: "streams", stream: true, connections: 64 },
+];
+
+export interface Measurement extends LoadResult {
+  readonly target: string;
+  readonly mode: Mode["name"];
+  readonly round: number;
+  /** CPU time per request: of the proxy, of its worker threads, of its databases and background processes. */
+  readonly cpuUs: number;
+  readonly workersUs: number;
+  readonly helpersUs: number;
+  readonly rssBytes: number;
+  /** Growth of what waits to be recorded, per second. */
+  readonly backlogPerSecond: number;
+}
+
+async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const child = spawn("taskset", ["-c", OTHER_CORE, process.execPath, join(FOLDER, "load.ts"), JSON.stringify(options)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
+  return JSON.parse(output) as LoadResult;
+}
+
+function cpuSum(pids: readonly number[]): { main: number; workers: number } {
+  let [main, workers] = [0, 0];
+  for (const pid of pids) {
+    const { mainUs, workersUs } = cpuOf(pid);
+    main += mainUs;
+    workers += workersUs;
+  }
+  return { main, workers };
+}
+
+async function measure(target: Target, mode: Mode, round: number, seconds: number): Promise<Measurement> {
+  const options: LoadOptions = {
+    port: target.port,
+    path: target.path,
+    headers: target.headers,
+    body: JSON.stringify(mode.stream ? { ...BODY, stream: true, stream_options: { include_usage: true } } : BODY),
+    connections: mode.connections,
+    seconds,
+    endsWith: mode.stream ? "data: [DONE]\n\n\r\n0\r\n\r\n" : "}",
+    ...(mode.rate === undefined ? {} : { rate: mode.rate }),
+  };
+  const helpers = target.helpers();
+  const before = { proxy: cpuSum(target.pids), helpers: cpuSum(helpers), backlog: (await target.backlog?.()) ?? 0 };
+  const result = await runLoad(options);
+  const after = { proxy: cpuSum(target.pids), helpers: cpuSum(helpers), backlog: (await target.backlog?.()) ?? 0 };
+  const each = (us: number): number => us / Math.max(1, result.requests);
+  return {
+    ...result,
+    target: target.name,
+    mode: mode.name,
+    round,
+    cpuUs: each(after.proxy.main - before.proxy.main),
+    workersUs: each(after.proxy.workers - before.proxy.workers),
+    helpersUs: each(after.helpers.main + after.helpers.workers - before.helpers.main - before.helpers.workers),
+    rssBytes: target.pids.reduce((sum, pid) => sum + rssOf(pid), 0),
+    backlogPerSecond: (after.backlog - before.backlog) / result.seconds,
+  };
+}
+
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "5" }, rounds: { type: "string", default: "3" }, only: { type: "string" } },
+});
+const seconds = Number(values.seconds);
+const rounds = Number(values.rounds);
+const only = values.only?.split(",");
+const wanted = (name: string): boolean => only === undefined || only.includes(name);
+
+if (cpus().length < 2) throw new Error("the bench needs two cores: one for the proxy, one for the load");
+await using stack = new AsyncDisposableStack();
+const upstreamPort = await freePort();
+stack.use(await start(process.execPath, [join(FOLDER, "upstream.ts"), String(upstreamPort)], { core: 1, port: upstreamPort }));
+const targets: Target[] = [];
+const add = (target: Target | undefined): void => {
+  if (target !== undefined) targets.push(stack.use(target));
+};
+if (wanted("direct")) add(direct(upstreamPort));
+if (wanted("nginx")) add(await nginx(upstreamPort));
+if (wanted("standalone")) add(await standalone(upstreamPort));
+if (wanted("mesh")) add(await mesh(upstreamPort));
+if (wanted("portkey")) add(await portkey(upstreamPort));
+
+const measurements: Measurement[] = [];
+for (const target of targets) for (const mode of MODES) await measure(target, mode, 0, Math.min(2, seconds)); // warm
+for (let round = 1; round <= rounds; round += 1) {
+  for (const mode of MODES) {
+    for (const target of targets) {
+      const measurement = await measure(target, mode, round, seconds);
+      measurements.push(measurement);
+      const void_ = measurement.failures.length > 0 ? `  VOID: ${measurement.failures.join("; ")}` : "";
+      console.error(`round ${round} ${mode.name} ${target.name}: ${measurement.perSecond.toFixed(0)}/s, ${measurement.cpuUs.toFixed(1)} µs${void_}`);
+    }
+  }
+}
+const valid = measurements.filter((measurement) => measurement.failures.length === 0);
+console.log(render(valid, targets.map(({ name }) => name)));
+const results = join(FOLDER, "results");
+mkdirSync(results, { recursive: true });
+const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);
+const machine = { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
+writeFileSync(file, JSON.stringify({ machine, seconds, rounds, measurements }, undefined, 2));
+console.log(`raw figures: ${file}`);
+const voided = measurements.length - valid.length;
+if (voided > 0) {
+  console.log(`${voided} windows are void: a request failed in them`);
+  process.exitCode = 1;
+}
