@@ -1,3 +1,4 @@
+import { CoarseClock } from "./coarse-clock.ts";
 import { ClientConnection, type ClientShare, type Destination } from "./client-connection.ts";
 import { HttpClientError } from "./errors.ts";
 import { PendingExchange } from "./exchange.ts";
@@ -29,7 +30,7 @@ class Pool implements HttpClient, ClientShare {
   readonly destination: Destination;
   readonly options: HttpClientOptions;
   readonly maxHeadBytes: number;
-  nowMs = performance.now();
+  private readonly clock = new CoarseClock(SWEEP_MS);
   private readonly idleTimeoutMs: number;
   private readonly maxQueued: number;
   private readonly all = new Set<ClientConnection>();
@@ -51,7 +52,12 @@ class Pool implements HttpClient, ClientShare {
     return this.all.size;
   }
 
+  get nowMs(): number {
+    return this.clock.nowMs;
+  }
+
   request(request: ClientRequest, sink: ResponseSink): Exchange {
+    if (this.sweeper === undefined) this.clock.tick();
     const exchange = new PendingExchange(request, sink, this);
     if (request.signal?.aborted === true) exchange.cancel();
     else if (this.disposed) exchange.fail(new HttpClientError("connect", "the client was closed", false));
@@ -64,7 +70,6 @@ class Pool implements HttpClient, ClientShare {
 
   /** Gives it a connection, or a place in the queue. `fresh`: not one that was used before. */
   assign(exchange: PendingExchange, fresh: boolean): void {
-    if (this.sweeper === undefined) this.startSweep();
     const connection = fresh ? undefined : this.takeIdle();
     if (connection !== undefined) connection.carry(exchange);
     else if (this.all.size < this.options.maxConnections) this.open().carry(exchange);
@@ -83,6 +88,7 @@ class Pool implements HttpClient, ClientShare {
   }
 
   private open(): ClientConnection {
+    if (this.sweeper === undefined) this.startSweep();
     const connection = new ClientConnection(this);
     this.all.add(connection);
     return connection;
@@ -119,7 +125,6 @@ class Pool implements HttpClient, ClientShare {
   // ---- time
 
   private startSweep(): void {
-    this.nowMs = performance.now();
     this.sweeper = setInterval(() => this.sweep(), SWEEP_MS);
     this.sweeper.unref();
   }
@@ -130,8 +135,8 @@ class Pool implements HttpClient, ClientShare {
   }
 
   private sweep(): void {
-    this.nowMs = performance.now();
-    for (const exchange of this.queue) exchange.check(this.nowMs);
+    this.clock.tick();
+    for (const exchange of this.queue) exchange.checkConnect(this.nowMs);
     if (this.queue.length > 0) this.queue = this.queue.filter((exchange) => !exchange.over);
     for (const connection of this.all) connection.check(this.nowMs);
   }

@@ -1,35 +1,12 @@
 import type { Socket } from "node:net";
-import { ChunkedDecoder } from "./chunked.ts";
+import type { Reason } from "@weir/kernel";
 import { HttpSyntaxError } from "./errors.ts";
-import { Gather } from "./gather.ts";
-import { findHeadEnd, ParsedRequest } from "./head.ts";
+import type { ParsedRequest } from "./head.ts";
 import { Output } from "./output.ts";
 import { Reply, type ReplyChannel, statusLine } from "./reply.ts";
-import type { Divert, HttpHandler, RenderedError } from "./types.ts";
-import type { Reason } from "@weir/kernel";
-
-/** What all connections of a server share. */
-export interface ServerShare {
-  readonly handler: HttpHandler;
-  readonly maxHeadBytes: number;
-  readonly maxBodyBytes: number;
-  readonly headTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  readonly stalledMs: number;
-  readonly divert: Divert | undefined;
-  readonly onBadRequest: (status: number, reason: Reason, message: string) => RenderedError;
-  readonly onHandlerError: ((error: unknown) => void) | undefined;
-  /** When `fromNowMs` will have passed, on the server's coarse clock. */
-  deadlineIn(fromNowMs: number): number;
-  readonly draining: boolean;
-  /** "date: …\r\n", of this second. */
-  readonly dateLine: string;
-  flushSoon(connection: Connection): void;
-  begun(): void;
-  done(): void;
-  left(connection: Connection): void;
-}
+import { type ReaderOwner, RequestReader } from "./request-reader.ts";
+import type { ServerShare } from "./server-share.ts";
+import { StallWatch } from "./stall-watch.ts";
 
 type Phase =
   /** Between requests. */
@@ -42,31 +19,23 @@ type Phase =
   | "lingering"
   | "gone";
 
-const EMPTY = Buffer.alloc(0);
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
 /** More than this of pipelined requests is not read ahead. */
 const READ_AHEAD_BYTES = 65_536;
 const LINGER_MS = 1_000;
 
 /** One connection of a server: requests in, one at a time and in order; answers out. */
-export class Connection implements ReplyChannel {
-  phase: Phase = "idle";
+export class Connection implements ReplyChannel, ReaderOwner {
   private readonly share: ServerShare;
   private readonly socket: Socket;
   private readonly output: Output;
-  private input: Buffer = EMPTY;
-  private at = 0;
-  private scanned = 0;
-  private request: ParsedRequest | undefined;
-  private decoder: ChunkedDecoder | undefined;
-  private readonly body = new Gather();
+  private readonly reader: RequestReader;
+  private readonly stall: StallWatch;
+  private phase: Phase = "idle";
   private reply: Reply | undefined;
   private pumping = false;
   private closing = false;
   private untouched = true;
   private deadlineMs: number;
-  private takenBytes = 0;
-  private stalledSinceMs = 0;
   private waiters: (() => void)[] = [];
   private peerAddress: string | undefined;
 
@@ -74,11 +43,13 @@ export class Connection implements ReplyChannel {
     this.socket = socket;
     this.share = share;
     this.output = new Output(socket);
-    this.deadlineMs = share.deadlineIn(share.headTimeoutMs);
+    this.reader = new RequestReader(this);
+    this.stall = new StallWatch(socket);
+    // The first request has to begin as soon as a head has to end.
+    this.deadlineMs = share.deadlineIn(Math.min(share.headTimeoutMs, share.idleTimeoutMs));
     socket.on("data", this.onData);
     socket.on("drain", this.onDrain);
     socket.on("end", this.onEnd);
-    // "close" follows and says all there is to say: the peer is gone.
     socket.on("error", this.onError);
     socket.on("close", this.onClose);
   }
@@ -88,27 +59,26 @@ export class Connection implements ReplyChannel {
     return this.peerAddress;
   }
 
+  get maxHeadBytes(): number {
+    return this.share.maxHeadBytes;
+  }
+
+  get maxBodyBytes(): number {
+    return this.share.maxBodyBytes;
+  }
+
   // ---- in
 
   private readonly onData = (chunk: Buffer): void => {
     if (this.phase === "lingering" || this.phase === "gone") return;
-    if (this.at === this.input.length) {
-      this.input = chunk;
-      this.scanned = 0;
-    } else {
-      const rest = this.input.length - this.at;
-      this.scanned = Math.max(0, this.scanned - this.at);
-      this.input = Buffer.concat([this.input.subarray(this.at), chunk], rest + chunk.length);
-    }
-    this.at = 0;
+    this.reader.push(chunk);
     if (this.phase !== "busy") this.pump();
-    else if (this.input.length > READ_AHEAD_BYTES) this.socket.pause();
+    else if (this.reader.buffered > READ_AHEAD_BYTES) this.socket.pause();
   };
 
   private readonly onDrain = (): void => {
     this.output.advance();
-    if (this.waiters.length === 0 || this.output.waiting > 0) return;
-    this.wake();
+    this.wakeIfRoom();
   };
 
   private readonly onEnd = (): void => {
@@ -116,37 +86,29 @@ export class Connection implements ReplyChannel {
     if (this.phase !== "idle" && this.phase !== "lingering") this.socket.destroy();
   };
 
+  /** "close" follows and says all there is to say: the peer is gone. */
   private readonly onError = (): void => {
     this.socket.destroy();
   };
 
   private readonly onClose = (): void => {
-    const wasBusy = this.phase === "busy";
-    const wasReading = this.phase === "body";
+    const owed = this.phase === "busy" || this.phase === "body";
     this.phase = "gone";
-    this.input = EMPTY;
-    this.at = 0;
+    this.reader.clear();
     this.share.left(this);
-    const reply = this.reply;
+    const { reply } = this;
     this.reply = undefined;
     this.wake();
     reply?.gone();
-    if (wasBusy || wasReading) this.share.done();
+    if (owed) this.share.done();
   };
-
-  private wake(): void {
-    const waiters = this.waiters;
-    if (waiters.length === 0) return;
-    this.waiters = [];
-    for (const resolve of waiters) resolve();
-  }
 
   /** Handles what has arrived, as far as it goes. A loop, as a thousand pipelined requests must not nest. */
   private pump(): void {
     if (this.pumping) return;
     this.pumping = true;
     try {
-      while (this.step());
+      while ((this.phase === "idle" || this.phase === "head" || this.phase === "body") && this.readOne());
     } catch (error) {
       if (!(error instanceof HttpSyntaxError)) throw error;
       this.refuse(error.status, error.reason, error.message);
@@ -156,102 +118,40 @@ export class Connection implements ReplyChannel {
     this.output.flush();
   }
 
-  private step(): boolean {
-    if (this.phase === "busy" || this.phase === "lingering" || this.phase === "gone") return false;
-    if (this.phase !== "body" && !this.readHead()) return false;
-    const request = this.request;
-    if (request === undefined || !this.readBody(request)) return false;
-    this.request = undefined;
-    this.dispatch(request);
-    return true;
-  }
-
-  /** True once a head is there and its body may be read. */
-  private readHead(): boolean {
-    if (this.at === this.input.length) return false;
+  private readOne(): boolean {
     if (this.phase === "idle") {
+      if (this.reader.buffered === 0) return false;
       this.phase = "head";
       this.deadlineMs = this.share.deadlineIn(this.share.headTimeoutMs);
     }
     if (this.untouched && this.share.divert !== undefined) {
-      const length = Math.min(this.input.length, PREFACE.length);
-      if (PREFACE.compare(this.input, 0, length, 0, length) === 0) {
-        if (length === PREFACE.length) this.handOver(this.share.divert(undefined));
-        if (length === PREFACE.length && this.phase === "head") throw new HttpSyntaxError("HTTP/2 is not served here");
-        return false;
-      }
+      const http2 = this.reader.beginsHttp2();
+      if (http2 === undefined) return false;
+      if (http2 && this.handOver(this.share.divert(undefined))) return false;
     }
-    // One empty line before a request is ignored (RFC 9112 §2.2).
-    const from = this.input[this.at] === 13 && this.input[this.at + 1] === 10 ? this.at + 2 : this.at;
-    const end = findHeadEnd(this.input, Math.max(from, this.scanned));
-    const headBytes = (end < 0 ? this.input.length : end) - from;
-    if (headBytes > this.share.maxHeadBytes) {
-      throw new HttpSyntaxError("the request's headers are too large", 431, "headers_too_large");
-    }
-    if (end < 0) {
-      this.scanned = Math.max(from, this.input.length - 3);
-      return false;
-    }
-    const request = new ParsedRequest(this.input, from, end, this);
-    const takenOver = this.share.divert?.(request);
-    if (takenOver !== undefined) {
-      this.handOver(takenOver);
-      return false;
-    }
-    this.untouched = false;
-    this.at = end + 4;
-    this.beginBody(request);
+    const request = this.reader.next();
+    if (request === undefined) return false;
+    this.dispatch(request);
     return true;
   }
 
-  private beginBody(request: ParsedRequest): void {
-    if (request.contentLength > this.share.maxBodyBytes) this.tooLarge();
-    if (request.expect !== undefined) {
-      if (request.expect.toLowerCase() !== "100-continue") throw new HttpSyntaxError("unknown expectation", 417);
-      const hasBody = request.chunked || request.contentLength > 0;
-      if (hasBody && !request.http10 && this.at === this.input.length) {
-        this.output.add("HTTP/1.1 100 Continue\r\n\r\n");
-        this.output.flush();
-      }
-    }
-    this.request = request;
+  accept(request: ParsedRequest): boolean {
+    if (this.handOver(this.share.divert?.(request))) return false;
+    this.untouched = false;
     this.phase = "body";
     this.share.begun();
-    if (request.chunked) this.decoder = new ChunkedDecoder();
     this.deadlineMs = this.share.deadlineIn(this.share.bodyTimeoutMs);
-  }
-
-  private tooLarge(): never {
-    throw new HttpSyntaxError(
-      `the body is larger than ${this.share.maxBodyBytes} bytes, the most that is accepted`,
-      413,
-      "body_too_large",
-    );
-  }
-
-  /** True once the body is whole. */
-  private readBody(request: ParsedRequest): boolean {
-    if (this.decoder !== undefined) {
-      const end = this.decoder.feed(this.input, this.at, this.takeChunk);
-      this.at = end < 0 ? this.input.length : end;
-      if (end < 0) return false;
-      this.decoder = undefined;
-      request.body = this.body.take();
-      return true;
-    }
-    const missing = Math.max(0, request.contentLength) - this.body.length;
-    const taken = Math.min(missing, this.input.length - this.at);
-    this.body.append(this.input, this.at, this.at + taken);
-    this.at += taken;
-    if (taken < missing) return false;
-    if (request.contentLength > 0) request.body = this.body.take();
+    if (request.expect !== undefined) this.meet(request.expect, request);
     return true;
   }
 
-  private readonly takeChunk = (bytes: Buffer, start: number, end: number): void => {
-    if (this.body.length + end - start > this.share.maxBodyBytes) this.tooLarge();
-    this.body.append(bytes, start, end);
-  };
+  private meet(expectation: string, request: ParsedRequest): void {
+    if (expectation.toLowerCase() !== "100-continue") throw new HttpSyntaxError("unknown expectation", 417);
+    if (request.http10 || request.contentLength > this.share.maxBodyBytes) return;
+    if (!request.chunked && request.contentLength <= 0) return;
+    this.output.add("HTTP/1.1 100 Continue\r\n\r\n");
+    this.output.flush();
+  }
 
   private dispatch(request: ParsedRequest): void {
     this.phase = "busy";
@@ -261,10 +161,11 @@ export class Connection implements ReplyChannel {
     try {
       this.share.handler(request, reply);
     } catch (error) {
-      if (reply.started) reply.abort();
-      else {
-        const rendered = this.share.onBadRequest(500, "internal", "internal error");
-        reply.send(500, rendered.headers, rendered.body);
+      if (reply.started) {
+        reply.abort();
+      } else {
+        const { headers, body } = this.share.onBadRequest(500, "internal", "internal error");
+        reply.send(500, headers, body);
       }
       const { onHandlerError } = this.share;
       if (onHandlerError === undefined) throw error;
@@ -272,8 +173,8 @@ export class Connection implements ReplyChannel {
     }
   }
 
-  private handOver(accept: ((socket: Socket) => void) | undefined): void {
-    if (accept === undefined) return;
+  private handOver(accept: ((socket: Socket) => void) | undefined): boolean {
+    if (accept === undefined) return false;
     this.output.flush();
     const { socket } = this;
     socket.off("data", this.onData);
@@ -284,10 +185,9 @@ export class Connection implements ReplyChannel {
     this.phase = "gone";
     this.share.left(this);
     socket.pause();
-    socket.unshift(this.input.subarray(this.at));
-    this.input = EMPTY;
-    this.at = 0;
+    socket.unshift(this.reader.takeRest());
     accept(socket);
+    return true;
   }
 
   // ---- out
@@ -308,8 +208,7 @@ export class Connection implements ReplyChannel {
   flush(): void {
     this.reply?.flushPieces();
     this.output.flush();
-    // The kernel took all of it at once: there will be no "drain".
-    if (this.waiters.length > 0 && this.output.waiting === 0) this.wake();
+    this.wakeIfRoom();
   }
 
   whenDrained(): Promise<void> {
@@ -317,23 +216,34 @@ export class Connection implements ReplyChannel {
     return new Promise((resolve) => this.waiters.push(resolve));
   }
 
+  /** Above the socket's high-water mark there will be a "drain"; below it there may be none. */
+  private wakeIfRoom(): void {
+    if (this.waiters.length > 0 && this.output.waiting < this.socket.writableHighWaterMark) this.wake();
+  }
+
+  private wake(): void {
+    const { waiters } = this;
+    if (waiters.length === 0) return;
+    this.waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
   commonLines(close: boolean): string {
     if (close || this.share.draining) this.closing = true;
     return this.closing ? `${this.share.dateLine}connection: close\r\n` : this.share.dateLine;
   }
 
-  finished(reply: Reply, close: boolean): void {
+  finished(reply: Reply): void {
     if (this.reply !== reply) return;
     this.reply = undefined;
     this.share.done();
-    if (close || this.closing || this.share.draining) {
+    if (this.closing || this.share.draining) {
       this.output.flush();
       this.linger();
       return;
     }
     this.phase = "idle";
     this.deadlineMs = this.share.deadlineIn(this.share.idleTimeoutMs);
-    if (this.pumping) return;
     if (this.socket.isPaused()) this.socket.resume();
     this.pump();
   }
@@ -343,18 +253,28 @@ export class Connection implements ReplyChannel {
     this.socket.destroy();
   }
 
+  private refuse(status: number, reason: Reason, message: string): void {
+    if (this.phase === "body") this.share.done();
+    const { headers, body } = this.share.onBadRequest(status, reason, message);
+    const payload = typeof body === "string" ? Buffer.from(body) : body;
+    this.closing = true;
+    this.output.add(
+      `${statusLine(status)}${headers}${this.commonLines(true)}content-length: ${payload.length}\r\n\r\n`,
+    );
+    this.output.add(payload);
+    this.output.flush();
+    this.linger();
+  }
+
   private linger(): void {
     this.phase = "lingering";
-    this.input = EMPTY;
-    this.at = 0;
     this.deadlineMs = 0;
-    this.body.take();
+    this.reader.clear();
     if (this.socket.isPaused()) this.socket.resume();
     this.endWhenSent();
   }
 
   private endWhenSent(): void {
-    if (this.phase === "gone") return;
     if (this.output.queued > 0) {
       this.socket.once("drain", () => this.endWhenSent());
       return;
@@ -364,41 +284,18 @@ export class Connection implements ReplyChannel {
     });
   }
 
-  private refuse(status: number, reason: Reason, message: string): void {
-    if (this.phase === "body") this.share.done();
-    this.request = undefined;
-    this.decoder = undefined;
-    const { headers, body } = this.share.onBadRequest(status, reason, message);
-    const payload = typeof body === "string" ? Buffer.from(body) : body;
-    this.output.add(
-      `${statusLine(status)}${headers}${this.share.dateLine}connection: close\r\ncontent-length: ${payload.length}\r\n\r\n`,
-    );
-    this.output.add(payload);
-    this.output.flush();
-    this.linger();
-  }
-
   // ---- time
 
   /** Called by the server's sweep. */
   check(nowMs: number): void {
-    if (this.socket.writableLength === 0) {
-      this.stalledSinceMs = 0;
-    } else {
-      const takenBytes = this.socket.bytesWritten - this.socket.writableLength;
-      if (this.stalledSinceMs === 0 || takenBytes !== this.takenBytes) {
-        this.takenBytes = takenBytes;
-        this.stalledSinceMs = nowMs;
-      } else if (nowMs - this.stalledSinceMs > this.share.stalledMs) {
-        this.socket.destroy();
-        return;
-      }
-    }
-    if (this.deadlineMs === 0 || nowMs < this.deadlineMs) return;
-    if (this.phase === "head" || this.phase === "body") {
-      this.refuse(408, "request_timeout", "the request did not arrive in time");
-    } else {
+    if (this.stall.durationMs(nowMs) > this.share.stalledMs) {
       this.socket.destroy();
+    } else if (this.deadlineMs > 0 && nowMs >= this.deadlineMs) {
+      if (this.phase === "head" || this.phase === "body") {
+        this.refuse(408, "request_timeout", "the request did not arrive in time");
+      } else {
+        this.socket.destroy();
+      }
     }
   }
 

@@ -26,7 +26,6 @@ export class PendingExchange implements Exchange {
     this.request = request;
     this.sink = sink;
     this.pool = pool;
-    // The pool's clock stands still between sweeps: better late by one than early.
     this.startedMs = pool.nowMs;
   }
 
@@ -93,11 +92,23 @@ export class PendingExchange implements Exchange {
     this.sink.error(error);
   }
 
-  /** In the queue: only `connectMs` counts. */
-  check(nowMs: number): void {
+  /** In the queue or connecting. */
+  checkConnect(nowMs: number): void {
     const { connectMs } = this.request;
     if (connectMs > 0 && nowMs - this.startedMs > connectMs) {
       this.failWith("timeout-connect", `no connection within ${connectMs} ms`);
+    }
+  }
+
+  /** Connected, and waiting for `waitedMs`. */
+  checkRead(waitedMs: number, beforeHead: boolean): void {
+    const { firstByteMs, idleMs } = this.request;
+    if (beforeHead) {
+      if (firstByteMs > 0 && waitedMs > firstByteMs) {
+        this.failWith("timeout-first-byte", `no response within ${firstByteMs} ms`);
+      }
+    } else if (idleMs > 0 && waitedMs > idleMs) {
+      this.failWith("timeout-idle", `nothing more of the response within ${idleMs} ms`);
     }
   }
 

@@ -5,12 +5,12 @@ export interface ReplyChannel {
   readonly waiting: number;
   put(piece: string | Uint8Array): void;
   /** Writes out at the end of the tick. */
-  flushSoon(reply: Reply): void;
+  flushSoon(): void;
   whenDrained(): Promise<void>;
-  /** The answer is complete; `close`: it ends with the connection. */
-  finished(reply: Reply, close: boolean): void;
+  /** The answer is complete. */
+  finished(reply: Reply): void;
   cut(): void;
-  /** Lines that every head of now ends with: date, and `connection: close` if this is the last answer. */
+  /** Lines that every head of now ends with: date, and `connection: close` if this is the last answer (`close`: it has to be). */
   commonLines(close: boolean): string;
 }
 
@@ -78,7 +78,7 @@ export class Reply implements HttpReply {
     const length = empty ? "" : `content-length: ${payload.length}\r\n`;
     this.channel.put(`${statusLine(status)}${headers}${common}${length}\r\n`);
     if (!empty && !this.bodyless && payload.length > 0) this.channel.put(payload);
-    this.channel.finished(this, this.lastOfConnection);
+    this.channel.finished(this);
   }
 
   start(status: number, headers: string): void {
@@ -90,7 +90,7 @@ export class Reply implements HttpReply {
     const coding = this.framing === "chunked" && status !== 204 ? "transfer-encoding: chunked\r\n" : "";
     this.channel.put(`${statusLine(status)}${headers}${common}${coding}\r\n`);
     if (empty) this.framing = "none";
-    this.channel.flushSoon(this);
+    this.channel.flushSoon();
   }
 
   write(chunk: Uint8Array | string): boolean {
@@ -100,7 +100,7 @@ export class Reply implements HttpReply {
     if (payload.length > 0 && this.framing !== "none") {
       this.pieces.push(payload);
       this.bytes += payload.length;
-      this.channel.flushSoon(this);
+      this.channel.flushSoon();
     }
     return this.bytes + this.channel.waiting < HIGH_WATER_BYTES;
   }
@@ -116,7 +116,7 @@ export class Reply implements HttpReply {
     this.flushPieces();
     this.ended = true;
     if (this.framing === "chunked") this.channel.put("0\r\n\r\n");
-    this.channel.finished(this, this.lastOfConnection);
+    this.channel.finished(this);
   }
 
   abort(): void {

@@ -1,6 +1,8 @@
 import net from "node:net";
-import { Connection, type ServerShare } from "./connection.ts";
+import { CoarseClock } from "./coarse-clock.ts";
+import { Connection } from "./connection.ts";
 import { listenOn } from "./listen.ts";
+import type { ServerShare } from "./server-share.ts";
 import type { HttpHandler, HttpServer, HttpServerOptions } from "./types.ts";
 
 /** An idle connection may carry a request that has not arrived yet: while draining it is given this long to show it. */
@@ -31,7 +33,7 @@ class StrictServer implements HttpServer, ServerShare {
   dateLine = "";
   inFlight = 0;
   port = 0;
-  private nowMs = performance.now();
+  private readonly clock: CoarseClock;
   private readonly sweepMs: number;
   private readonly server: net.Server;
   private readonly connections = new Set<Connection>();
@@ -53,6 +55,7 @@ class StrictServer implements HttpServer, ServerShare {
     this.onHandlerError = options.onHandlerError;
     const shortestMs = Math.min(this.headTimeoutMs, this.bodyTimeoutMs, this.idleTimeoutMs, this.stalledMs);
     this.sweepMs = Math.max(10, Math.min(500, shortestMs / 4));
+    this.clock = new CoarseClock(this.sweepMs);
     this.server = net.createServer({ noDelay: true }, (socket) => {
       this.connections.add(new Connection(socket, this));
     });
@@ -69,7 +72,7 @@ class StrictServer implements HttpServer, ServerShare {
   }
 
   deadlineIn(fromNowMs: number): number {
-    return this.nowMs + fromNowMs + this.sweepMs;
+    return this.clock.nowMs + fromNowMs + this.sweepMs;
   }
 
   /** One immediate writes out every connection that has something: what providers sent in one tick leaves in one tick. */
@@ -98,9 +101,9 @@ class StrictServer implements HttpServer, ServerShare {
   }
 
   private sweep(): void {
-    this.nowMs = performance.now();
+    const nowMs = this.clock.tick();
     this.dateLine = `date: ${new Date().toUTCString()}\r\n`;
-    for (const connection of this.connections) connection.check(this.nowMs);
+    for (const connection of this.connections) connection.check(nowMs);
   }
 
   close(drainMs: number): Promise<void> {

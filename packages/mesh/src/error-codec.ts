@@ -6,7 +6,6 @@ import { catalogue, isReason, type Reason, WeirError } from "@weir/kernel";
 
 const CODES: Readonly<Record<(typeof catalogue)[Reason]["rpc"], Code>> = {
   canceled: Code.Canceled,
-  unknown: Code.Unknown,
   invalid_argument: Code.InvalidArgument,
   deadline_exceeded: Code.DeadlineExceeded,
   not_found: Code.NotFound,

@@ -1,0 +1,28 @@
+import type { Reason } from "@weir/kernel";
+import type { Connection } from "./connection.ts";
+import type { Divert, HttpHandler, RenderedError } from "./types.ts";
+
+/** What all connections of a server share. */
+export interface ServerShare {
+  readonly handler: HttpHandler;
+  readonly maxHeadBytes: number;
+  readonly maxBodyBytes: number;
+  readonly headTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly stalledMs: number;
+  readonly divert: Divert | undefined;
+  readonly onBadRequest: (status: number, reason: Reason, message: string) => RenderedError;
+  readonly onHandlerError: ((error: unknown) => void) | undefined;
+  /** When `fromNowMs` will have passed, on the server's coarse clock. */
+  deadlineIn(fromNowMs: number): number;
+  readonly draining: boolean;
+  /** "date: …\r\n", of this second. */
+  readonly dateLine: string;
+  flushSoon(connection: Connection): void;
+  /** A request's head has been read. */
+  begun(): void;
+  /** It was answered, refused, or its client left. */
+  done(): void;
+  left(connection: Connection): void;
+}
