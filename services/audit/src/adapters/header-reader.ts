@@ -1,0 +1,130 @@
+import { audit } from "@weir/contracts";
+import { compileCodec } from "@weir/mesh";
+import {
+  type Attributes,
+  type LogRecord,
+  NO_ATTRIBUTES,
+  quarantined,
+  searchable,
+  uuidOrNone,
+} from "../domain/record.ts";
+
+const epochOpen = compileCodec(audit.EpochOpenSchema);
+const intent = compileCodec(audit.IntentSchema);
+const outcome = compileCodec(audit.OutcomeSchema);
+const refusal = compileCodec(audit.RefusalSchema);
+const mark = compileCodec(audit.MarkSchema);
+const epochClose = compileCodec(audit.EpochCloseSchema);
+
+/** A frame of the spool with its producer. */
+export interface ProducedFrame {
+  readonly producer: string;
+  readonly number: number;
+  readonly kind: number;
+  /** The number of the intent it answers; 0: none. */
+  readonly ref: number;
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** The record of a frame; a quarantined one where the header is not what its kind says. Throws nothing. */
+export function recordOf(frame: ProducedFrame, nowMs: number): LogRecord {
+  const { producer, number, kind, header, payload } = frame;
+  const bare: LogRecord = {
+    producer,
+    number,
+    kind,
+    intentProducer: "",
+    intentNumber: frame.ref,
+    header,
+    payload,
+    attributes: NO_ATTRIBUTES,
+    predecessor: undefined,
+  };
+  try {
+    return { ...bare, ...readHeader(kind, header) };
+  } catch {
+    // Nothing is lost by dropping the error: the bytes themselves are kept.
+    return quarantined(bare, nowMs);
+  }
+}
+
+type HeaderFacts = Pick<LogRecord, "attributes"> &
+  Partial<Pick<LogRecord, "intentProducer" | "intentNumber" | "predecessor">>;
+
+function readHeader(kind: number, header: Uint8Array): HeaderFacts {
+  switch (kind) {
+    case audit.RecordKind.EPOCH_OPEN: {
+      const message = epochOpen.decode(header);
+      const predecessor =
+        message.previousProducer === ""
+          ? undefined
+          : { producer: searchable(message.previousProducer), lastNumber: integer(message.previousLastNumber) };
+      return { attributes: at(message.atMs), predecessor };
+    }
+    case audit.RecordKind.INTENT:
+      return { attributes: ofIntent(intent.decode(header)) };
+    case audit.RecordKind.OUTCOME:
+      return ofOutcome(outcome.decode(header));
+    case audit.RecordKind.REFUSAL: {
+      const message = refusal.decode(header);
+      return {
+        attributes: {
+          ...at(message.atMs),
+          requestId: uuidOrNone(message.requestId),
+          workspaceId: message.workspaceId,
+          keyId: message.keyId,
+          model: message.model,
+        },
+      };
+    }
+    case audit.RecordKind.MARK:
+      return { attributes: at(mark.decode(header).atMs) };
+    case audit.RecordKind.EPOCH_CLOSE:
+      return { attributes: at(epochClose.decode(header).atMs) };
+    default:
+      throw new RangeError(`no record is of kind ${kind}`);
+  }
+}
+
+const at = (ms: bigint): Attributes => ({ ...NO_ATTRIBUTES, atMs: integer(ms) });
+
+const ofIntent = (message: audit.Intent): Attributes => ({
+  ...NO_ATTRIBUTES,
+  atMs: integer(message.atMs),
+  requestId: uuidOrNone(message.requestId),
+  workspaceId: message.workspaceId,
+  keyId: message.keyId,
+  model: message.model,
+});
+
+function ofOutcome(message: audit.Outcome): HeaderFacts {
+  const { intent: asked, result } = message;
+  const attributes: Attributes = {
+    atMs: integer(message.atMs),
+    requestId: uuidOrNone(asked?.requestId ?? ""),
+    workspaceId: asked?.workspaceId ?? "",
+    keyId: asked?.keyId ?? "",
+    model: asked?.model ?? "",
+    provider: result?.served?.provider ?? "",
+    // An open enum: a newer producer's kind is stored as it came, as long as the column can hold it.
+    outcome: message.kind >= 0 && message.kind <= 0x7fff ? message.kind : 0,
+    status: message.status,
+    inputTokens: result?.usage?.inputTokens ?? 0,
+    outputTokens: result?.usage?.outputTokens ?? 0,
+    costNanos: result?.costNanos ?? 0n,
+  };
+  if (message.kind !== audit.OutcomeKind.UNKNOWN || message.intentProducer === "") return { attributes };
+  return {
+    attributes,
+    intentProducer: searchable(message.intentProducer),
+    intentNumber: integer(message.intentNumber),
+  };
+}
+
+/** @throws RangeError for what no number of ours can be, so that the record is quarantined instead of stored wrongly */
+function integer(value: bigint): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`not a number of ours: ${value}`);
+  return number;
+}

@@ -1,0 +1,17 @@
+import type { WeirConfig } from "@weir/config";
+import type { Clock } from "@weir/kernel";
+import type { DatabaseAddress } from "@weir/storage";
+import type { Telemetry } from "@weir/telemetry";
+import type { BatchSource } from "./ports.ts";
+
+/** The part of weir.yaml that concerns the audit log. */
+export type AuditConfig = Pick<WeirConfig, "adminToken">;
+
+export interface AuditOptions {
+  readonly config: AuditConfig;
+  readonly telemetry: Pick<Telemetry, "log" | "metrics">;
+  readonly database: DatabaseAddress;
+  /** Undefined: it only answers questions, and another instance (or a worker thread of this process) does the writing. */
+  readonly bus?: BatchSource | undefined;
+  readonly clock?: Clock | undefined;
+}

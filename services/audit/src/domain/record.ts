@@ -1,0 +1,86 @@
+/** RecordKind of weir.audit.v1; a test keeps the two equal. */
+export const KIND = {
+  epochOpen: 1,
+  intent: 2,
+  outcome: 3,
+  refusal: 4,
+  mark: 5,
+  epochClose: 6,
+  quarantined: 7,
+} as const;
+
+/** OutcomeKind of weir.audit.v1, as far as decisions need it. */
+export const OUTCOME = { succeeded: 1, failed: 2, cancelled: 3, unknown: 4 } as const;
+
+/** One record on its way into the log. */
+export interface LogRecord {
+  readonly producer: string;
+  /** Its number in the producer's epoch. Negative: see `unread`. */
+  readonly number: number;
+  readonly kind: number;
+  /** Only for "nobody knows" outcomes: the dead epoch of their intent. Else "". */
+  readonly intentProducer: string;
+  /** The intent it answers; 0: none. */
+  readonly intentNumber: number;
+  /** As the producer wrote it; the bytes themselves where they could not be read. */
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array;
+  /** What its header says, to be searched. */
+  readonly attributes: Attributes;
+  /** What an epoch-open says of the epoch before it. */
+  readonly predecessor: { readonly producer: string; readonly lastNumber: number } | undefined;
+}
+
+export interface Attributes {
+  readonly atMs: number;
+  /** "": none. */
+  readonly requestId: string;
+  readonly workspaceId: string;
+  readonly keyId: string;
+  readonly model: string;
+  readonly provider: string;
+  /** OutcomeKind; 0: no outcome. */
+  readonly outcome: number;
+  readonly status: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly costNanos: bigint;
+}
+
+export const NO_ATTRIBUTES: Attributes = {
+  atMs: 0,
+  requestId: "",
+  workspaceId: "",
+  keyId: "",
+  model: "",
+  provider: "",
+  outcome: 0,
+  status: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  costNanos: 0n,
+};
+
+/** The record kept as bytes nobody can read: its place in the log and what it answers stay, what its header claims does not. */
+export const quarantined = (record: LogRecord, nowMs: number): LogRecord => ({
+  ...record,
+  kind: KIND.quarantined,
+  intentProducer: "",
+  attributes: { ...NO_ATTRIBUTES, atMs: nowMs },
+  predecessor: undefined,
+});
+
+const MAX_TEXT = 256;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+// Postgres stores no NUL, and U+001F separates the texts of a batch. Model names come from clients: anything is in there.
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f]/g;
+
+/** A text that every store takes, and an index, too: no control characters, at most 256 characters. The header keeps the truth. */
+export const searchable = (text: string): string => {
+  const short = text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
+  return short.search(CONTROL) < 0 ? short : short.replace(CONTROL, "\ufffd");
+};
+
+/** The id, or "" for what is no UUID. */
+export const uuidOrNone = (text: string): string => (UUID.test(text) ? text : "");

@@ -1,0 +1,72 @@
+/** What the service tells operators: metrics and log lines. Nothing else in this service writes either. */
+import { createCounter, createGauge, type Telemetry } from "@weir/telemetry";
+import type { StoreEvents } from "./flows/store.ts";
+
+const AWAY = "the audit log's database is away";
+
+export interface AuditEvents extends StoreEvents {
+  /** Why the store cannot be used right now. */
+  readonly away: string | undefined;
+  /** The store answered. */
+  readonly back: () => void;
+  /** The store cannot be reached. */
+  readonly gone: (error: unknown) => void;
+  /** The store refuses us; only an operator can help. */
+  readonly failed: (error: unknown) => void;
+  /** A batch held bytes that are no frame. */
+  readonly unread: (producer: string, bytes: number) => void;
+}
+
+export function auditEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">): AuditEvents {
+  const records = createCounter(metrics, "weir_audit_records_total", "Records delivered, by what became of them.", [
+    "result",
+  ]);
+  const stored = records.series("stored");
+  const known = records.series("known");
+  const quarantinedSeries = createCounter(
+    metrics,
+    "weir_audit_quarantined_total",
+    "Records kept as bytes because they could not be read or stored.",
+    [],
+  ).series();
+  let away: string | undefined = "the audit log's database is being prepared";
+  createGauge(metrics, "weir_audit_store_up", "1 while the database takes records.", () =>
+    away === undefined ? 1 : 0,
+  );
+
+  // One line when it goes and one when it is back, not one per try.
+  const gone = (error: unknown): void => {
+    if (away !== AWAY) log.warn({ err: error }, AWAY);
+    away = AWAY;
+  };
+  const back = (): void => {
+    if (away !== undefined) log.info("the audit log takes records");
+    away = undefined;
+  };
+  return {
+    get away() {
+      return away;
+    },
+    back,
+    gone,
+    storeAway: (error) => gone(error.cause),
+    stored(given, fresh) {
+      back();
+      stored.add(fresh);
+      known.add(given - fresh);
+    },
+    quarantined(record, error) {
+      quarantinedSeries.add(1);
+      const { producer, number, kind } = record;
+      log.error({ err: error, producer, number, kind }, "the store refuses a record; it is kept as bytes only");
+    },
+    unread(producer, bytes) {
+      quarantinedSeries.add(1);
+      log.error({ producer, bytes }, "bytes that are no record are kept as they came");
+    },
+    failed(error) {
+      away = "the audit log cannot be used";
+      log.error({ err: error }, away);
+    },
+  };
+}

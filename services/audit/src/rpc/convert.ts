@@ -1,0 +1,49 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { audit } from "@weir/contracts";
+import { compileCodec } from "@weir/mesh";
+import { standsFor } from "../domain/accounting.ts";
+import type { LogEntry, ModelTotal } from "../domain/log-entry.ts";
+
+type Record = audit.Entry["record"];
+
+const epochOpen = compileCodec(audit.EpochOpenSchema);
+const intent = compileCodec(audit.IntentSchema);
+const outcome = compileCodec(audit.OutcomeSchema);
+const refusal = compileCodec(audit.RefusalSchema);
+const mark = compileCodec(audit.MarkSchema);
+const epochClose = compileCodec(audit.EpochCloseSchema);
+
+const DECODERS = new Map<number, (header: Uint8Array) => Record>([
+  [audit.RecordKind.EPOCH_OPEN, (header) => ({ case: "epochOpen", value: epochOpen.decode(header) })],
+  [audit.RecordKind.INTENT, (header) => ({ case: "intent", value: intent.decode(header) })],
+  [audit.RecordKind.OUTCOME, (header) => ({ case: "outcome", value: outcome.decode(header) })],
+  [audit.RecordKind.REFUSAL, (header) => ({ case: "refusal", value: refusal.decode(header) })],
+  [audit.RecordKind.MARK, (header) => ({ case: "mark", value: mark.decode(header) })],
+  [audit.RecordKind.EPOCH_CLOSE, (header) => ({ case: "epochClose", value: epochClose.decode(header) })],
+]);
+
+export function entryToWire(entry: LogEntry): audit.Entry {
+  return create(audit.EntrySchema, {
+    index: BigInt(entry.index),
+    leafHash: entry.leafHash,
+    producer: entry.producer,
+    number: BigInt(standsFor(entry.number)),
+    intentNumber: BigInt(entry.intentNumber),
+    kind: entry.kind,
+    record: recordOf(entry),
+  });
+}
+
+/** What cannot be read (any more) is shown as the bytes that are there: one bad row must not hide a page of good ones. */
+function recordOf(entry: LogEntry): Record {
+  try {
+    return DECODERS.get(entry.kind)?.(entry.header) ?? { case: "quarantined", value: entry.header };
+  } catch {
+    return { case: "quarantined", value: entry.header };
+  }
+}
+
+export const totalToWire = (total: ModelTotal): MessageInitShape<typeof audit.ModelSummarySchema> => total;
+
+/** 0 in a request means that there is no such bound. */
+export const boundOf = (ms: bigint): number | undefined => (ms === 0n ? undefined : Number(ms));

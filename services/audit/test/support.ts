@@ -1,0 +1,109 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { audit } from "@weir/contracts";
+import { uuidv7 } from "@weir/kernel";
+import { type DatabaseAddress, ensureRole, migrate, openPool } from "@weir/storage";
+import { recordOf } from "../src/adapters/header-reader.ts";
+import type { LogRecord } from "../src/domain/record.ts";
+
+/** Brings the schema into a database, as the service does at its start. */
+export async function prepared(connectionString: string): Promise<DatabaseAddress> {
+  const database = { connectionString };
+  await ensureRole(database, "weir_audit");
+  await migrate(database, {
+    schema: "audit",
+    directory: new URL("../migrations/audit/", import.meta.url),
+    lockName: "weir.audit.migrate",
+  });
+  return database;
+}
+
+/** A pool that acts as the service does, or as the owner of the schema. */
+export function poolOf(database: DatabaseAddress, role?: string): ReturnType<typeof openPool> & AsyncDisposable {
+  const pool = openPool(database, {
+    ...(role === undefined ? {} : { role }),
+    applicationName: "test",
+    statementTimeoutMs: 30_000,
+    settings: { search_path: "audit, pg_temp" },
+  });
+  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
+}
+
+const AT_MS = 1_760_000_000_000;
+
+const idOf = (seed: number): string => {
+  const random = new Uint8Array(10);
+  new DataView(random.buffer).setFloat64(0, seed);
+  return uuidv7(AT_MS + seed, random);
+};
+
+export interface Request {
+  readonly seed: number;
+  readonly workspaceId?: string;
+  readonly keyId?: string;
+  readonly model?: string;
+  readonly outcome?: audit.OutcomeKind;
+  readonly intentProducer?: string;
+  readonly intentNumber?: number;
+}
+
+export const requestId = (request: Request): string => idOf(request.seed);
+
+export const intentMessage = (request: Request): audit.Intent =>
+  create(audit.IntentSchema, {
+    requestId: requestId(request),
+    atMs: BigInt(AT_MS + request.seed),
+    organizationId: "org",
+    workspaceId: request.workspaceId ?? "workspace",
+    keyId: request.keyId ?? "key",
+    route: "POST /v1/chat/completions",
+    model: request.model ?? "fast",
+    inputHmac: new Uint8Array(32).fill(7),
+    boundNanos: 5_000_000n,
+    policyVersion: 12n,
+  });
+
+export const outcomeMessage = (request: Request): audit.Outcome =>
+  create(audit.OutcomeSchema, {
+    intent: intentMessage(request),
+    atMs: BigInt(AT_MS + request.seed),
+    kind: request.outcome ?? audit.OutcomeKind.SUCCEEDED,
+    status: 200,
+    result: {
+      served: { provider: "echo", model: "echo-1", attempt: 1 },
+      usage: { inputTokens: 10, outputTokens: 20 },
+      costNanos: 1_000n,
+      attempts: [{ attempt: 1, provider: "echo", model: "echo-1", status: 200, costNanos: 1_000n }],
+    },
+    outputHmac: new Uint8Array(32).fill(9),
+    intentProducer: request.intentProducer ?? "",
+    intentNumber: BigInt(request.intentNumber ?? 0),
+  });
+
+export const intentHeader = (request: Request): Uint8Array => toBinary(audit.IntentSchema, intentMessage(request));
+export const outcomeHeader = (request: Request): Uint8Array => toBinary(audit.OutcomeSchema, outcomeMessage(request));
+
+export const intentRecord = (producer: string, number: number, request: Request): LogRecord =>
+  recordOf(
+    {
+      producer,
+      number,
+      kind: audit.RecordKind.INTENT,
+      ref: 0,
+      header: intentHeader(request),
+      payload: new Uint8Array(0),
+    },
+    0,
+  );
+
+export const outcomeRecord = (producer: string, number: number, ref: number, request: Request): LogRecord =>
+  recordOf(
+    {
+      producer,
+      number,
+      kind: audit.RecordKind.OUTCOME,
+      ref,
+      header: outcomeHeader(request),
+      payload: new Uint8Array(500),
+    },
+    0,
+  );
