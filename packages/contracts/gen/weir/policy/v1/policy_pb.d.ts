@@ -385,6 +385,13 @@ export declare type ExtendRequest = Message<"weir.policy.v1.ExtendRequest"> & {
    * @generated from field: weir.policy.v1.Amounts bound = 4;
    */
   bound?: Amounts | undefined;
+
+  /**
+   * Whose request it is: names the budget that refuses, and lets a key without a hard budget go on while the ledger is away.
+   *
+   * @generated from field: string key_id = 5;
+   */
+  keyId: string;
 };
 
 /**
@@ -706,17 +713,20 @@ export declare type KeyView = Message<"weir.policy.v1.KeyView"> & {
 export declare const KeyViewSchema: GenMessage<KeyView>;
 
 /**
+ * What a key may use. Allow lists: empty means all; a name may end in "*", which stands for any ending; [""] means none, as nothing has an empty name
+ * (what merged levels have in common may be nothing).
+ *
  * @generated from message weir.policy.v1.Rules
  */
 export declare type Rules = Message<"weir.policy.v1.Rules"> & {
   /**
-   * Empty: all. A name may end in "*".
-   *
    * @generated from field: repeated string allowed_models = 1;
    */
   allowedModels: string[];
 
   /**
+   * Stands above every allow list; the same patterns.
+   *
    * @generated from field: repeated string denied_models = 2;
    */
   deniedModels: string[];
