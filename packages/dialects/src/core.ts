@@ -12,6 +12,11 @@ export type JsonObject = { [key: string]: Json };
 export interface Extra {
   readonly dialect: DialectName;
   readonly fields: JsonObject;
+  /**
+   * How the dialect wrote what the core does carry ({ max_tokens: true } and not max_completion_tokens), for writing it the same way
+   * again. It is no field of its own: never reported as dropped.
+   */
+  readonly spelling?: JsonObject | undefined;
 }
 
 export type Role = "system" | "developer" | "user" | "assistant" | "tool";
@@ -57,7 +62,10 @@ export interface ToolResultPart {
 export interface ThinkingPart {
   type: "thinking";
   text: string;
-  /** The provider's seal (Anthropic signature, Gemini thoughtSignature, Responses encrypted_content): only its own dialect may carry it. */
+  /**
+   * The provider's seal (Anthropic signature, Gemini thoughtSignature, Responses encrypted_content): only its own dialect may carry it.
+   * `extra.dialect` says which that is, so a sealed part always has an `extra`.
+   */
   signature?: string | undefined;
   /** Encrypted thinking in place of text. */
   redacted?: string | undefined;
@@ -212,7 +220,15 @@ export type ChatEvent =
       /** More of a thinking part's signature. */
       signature?: string | undefined;
       logprobs?: TokenLogprob[] | undefined;
+      /** Fields that join those of the part: citations, a thoughtSignature, … Lists grow, other values are replaced. */
+      extra?: Extra | undefined;
     }
   | { type: "part-end"; choice: number; index: number }
-  | { type: "finish"; choice: number; reason: FinishReason; stopSequence?: string | undefined }
+  | {
+      type: "finish";
+      choice: number;
+      reason: FinishReason;
+      stopSequence?: string | undefined;
+      extra?: Extra | undefined;
+    }
   | { type: "usage"; usage: Usage };

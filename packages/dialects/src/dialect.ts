@@ -105,8 +105,8 @@ export interface Dialect {
   streamWatcher(options: { hideUsage: boolean }): StreamWatcher;
   /** A provider's non-2xx answer (`body` undefined where it was no JSON), in the classes of `reliability`: rate, quota, overload, auth, rejected, error. */
   parseError(status: number, body: JsonObject | undefined, headers: HeaderLookup): ProviderFailure;
-  /** An error body for a client; the status is `error.status`. `requestId` where the dialect has a place for it. */
-  renderError(error: WeirError, requestId: string): JsonObject;
+  /** An error body for a client; the status is `error.status`. `requestId` where the dialect has a place for it; `providerCode` (ProviderFailure.code) is shown where the provider rejected the request. */
+  renderError(error: WeirError, requestId: string, providerCode?: string): JsonObject;
   /** The in-band error event that ends a stream after its first byte; never `[DONE]`. */
   renderStreamError(error: WeirError, requestId: string): string;
 }

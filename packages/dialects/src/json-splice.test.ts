@@ -17,7 +17,7 @@ const splice = (text: string, changes: JsonChanges): string =>
 const written = (value: Json, seed: () => number): string => {
   const gap = (): string => ["", "", " ", "\n\t", "\r\n"][seed() % 5] ?? "";
   const quoted = (text: string): string =>
-    `"${[...JSON.stringify(text).slice(1, -1)]
+    `"${Array.from(JSON.stringify(text).slice(1, -1))
       .map((c, at, all) =>
         seed() % 7 === 0 && /[a-z]/.test(c) && !all.slice(Math.max(0, at - 5), at).includes("\\")
           ? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`

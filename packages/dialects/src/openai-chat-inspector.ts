@@ -1,0 +1,119 @@
+import type { FinishReason, Json, JsonObject, Usage } from "./core.ts";
+import type { ProviderFailure } from "./dialect.ts";
+import { charactersOf, parseFinish, usageOf } from "./openai-chat-response.ts";
+import { errorOf } from "./openai-chat-stream.ts";
+import { parseOpenAiStreamError } from "./openai-errors.ts";
+import { parseOpenAiUsage } from "./openai-usage.ts";
+import { isObject } from "./shape.ts";
+import { readEvent } from "./sse.ts";
+import { type EventInspector, literalsAfter, valueAt } from "./watcher.ts";
+
+const WRITTEN = ['"content"', '"refusal"', '"arguments"', '"name"'] as const;
+const LETTER_N = 110;
+
+/** Whether `key` has a value in `text` that is not null. Quotes inside JSON strings are escaped, so that no content looks like a key. */
+function hasValue(text: string, key: string): boolean {
+  for (let at = text.indexOf(key); at !== -1; at = text.indexOf(key, at + key.length)) {
+    const value = valueAt(text, at + key.length);
+    if (value !== -1 && text.charCodeAt(value) !== LETTER_N) return true;
+  }
+  return false;
+}
+
+/** Sees usage, finish reason, errors and the size of what was written in chat completion chunks that go by as bytes. */
+export class ChatInspector implements EventInspector {
+  readonly #hideUsage: boolean;
+  started = false;
+  failure: ProviderFailure | undefined;
+  usage: Usage | undefined;
+  finishReason: FinishReason | undefined;
+  outputCharacters = 0;
+  #calls = false;
+
+  constructor(options: { hideUsage: boolean }) {
+    this.#hideUsage = options.hideUsage;
+  }
+
+  inspect(text: string): "pass" | "hide" | "terminal" {
+    if (
+      this.started &&
+      text.startsWith("data: {") &&
+      !hasValue(text, '"finish_reason"') &&
+      !hasValue(text, '"usage"') &&
+      !hasValue(text, '"error"')
+    ) {
+      this.#count(text);
+      return text.includes("\ndata: [DONE]") ? "terminal" : "pass";
+    }
+    return this.#parse(text);
+  }
+
+  #count(text: string): void {
+    let characters = 0;
+    for (const key of WRITTEN) characters += literalsAfter(text, key);
+    // The two names of thinking hold the same text where a server sends both.
+    characters += literalsAfter(text, '"reasoning_content"') || literalsAfter(text, '"reasoning"');
+    // Mistral's lists have their text one level down.
+    if (characters === 0) characters = literalsAfter(text, '"text"');
+    this.outputCharacters += characters;
+    if (!this.#calls && text.includes('"tool_calls":[{')) this.#calls = true;
+  }
+
+  #parse(text: string): "pass" | "hide" | "terminal" {
+    const event = readEvent(text);
+    if (event === undefined) return "pass";
+    const joined = event.data.endsWith("\n[DONE]");
+    const data = (joined ? event.data.slice(0, -7) : event.data).trim();
+    if (data === "[DONE]") return this.#end();
+    let chunk: unknown;
+    try {
+      chunk = JSON.parse(data);
+    } catch {
+      // What this is, the client may know; it is no content that we could count.
+      return event.event === "error" ? this.#fail(data) : "pass";
+    }
+    if (!isObject(chunk)) return "pass";
+    const error = errorOf(chunk) ?? (event.event === "error" || chunk.object === "error" ? chunk : undefined);
+    if (error !== undefined) return this.#fail(error);
+    const verdict = this.#chunk(chunk);
+    return joined ? this.#end() : verdict;
+  }
+
+  #chunk(chunk: JsonObject): "pass" | "hide" {
+    const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isObject) : [];
+    for (const choice of choices) {
+      const delta = isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {};
+      this.outputCharacters += charactersOf(delta);
+      if (Array.isArray(delta.tool_calls) && delta.tool_calls.length > 0) this.#calls = true;
+      if (!this.started && hasContent(delta)) this.started = true;
+      const reason = choice.finish_reason;
+      if (reason === undefined || reason === null || reason === "") continue;
+      this.started = true;
+      if (this.finishReason === undefined || choice.index === 0) this.finishReason = parseFinish(reason, this.#calls);
+    }
+    const usage = parseOpenAiUsage(usageOf(chunk));
+    if (usage !== undefined) this.usage = usage;
+    return this.#hideUsage && choices.length === 0 && isObject(chunk.usage) ? "hide" : "pass";
+  }
+
+  #end(): "terminal" {
+    // Missing where a server says no reason at all.
+    if (this.failure === undefined && this.started) this.finishReason ??= parseFinish(undefined, this.#calls);
+    return "terminal";
+  }
+
+  #fail(error: Json): "terminal" {
+    this.failure ??= parseOpenAiStreamError(error);
+    return "terminal";
+  }
+}
+
+/** Anything but the opening chunk, which only says who speaks: from here on a retry would repeat what was shown. */
+function hasContent(delta: JsonObject): boolean {
+  for (const key of Object.keys(delta)) {
+    const value = delta[key];
+    if (key === "role" || value === null || value === "" || (Array.isArray(value) && value.length === 0)) continue;
+    return true;
+  }
+  return false;
+}

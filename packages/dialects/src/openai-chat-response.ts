@@ -1,0 +1,255 @@
+import type { ChatRequest, ChatResponse, Choice, FinishReason, Json, JsonObject, Part, TokenLogprob } from "./core.ts";
+import type { Rendered, RenderContext } from "./dialect.ts";
+import { parsePart } from "./openai-chat-parts.ts";
+import { renderToolCall, thinkingKey } from "./openai-chat-render.ts";
+import { parseAssistantParts } from "./openai-chat-request.ts";
+import { urlOfSource } from "./openai-media.ts";
+import { parseOpenAiUsage, renderChatUsage } from "./openai-usage.ts";
+import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor, unknownFields } from "./shape.ts";
+
+const NAME = "openai-chat";
+export const RESPONSE_KNOWN: ReadonlySet<string> = names("id object created model choices usage");
+const CHOICE_KNOWN = names("index message finish_reason logprobs");
+const MESSAGE_KNOWN = names("role content refusal tool_calls function_call reasoning_content reasoning images");
+const USAGE_KNOWN = names(
+  "prompt_tokens completion_tokens total_tokens prompt_tokens_details completion_tokens_details",
+);
+
+/** The finish reasons of OpenAI and, after them, what compatible servers say for the same. */
+const FINISH: Readonly<Record<string, FinishReason>> = {
+  stop: "stop",
+  length: "length",
+  tool_calls: "tool-calls",
+  function_call: "tool-calls",
+  content_filter: "content-filter",
+  eos: "stop",
+  eos_token: "stop",
+  end_turn: "stop",
+  stop_sequence: "stop",
+  complete: "stop",
+  model_length: "length",
+  max_tokens: "length",
+  tool_use: "tool-calls",
+  safety: "content-filter",
+  refusal: "refusal",
+  error: "error",
+  abort: "error",
+  insufficient_system_resource: "error",
+};
+
+/** @param parts what was said, for answers that have no reason */
+export function parseFinish(reason: Json | undefined, hasToolCalls: boolean): FinishReason {
+  const known = typeof reason === "string" && Object.hasOwn(FINISH, reason) ? FINISH[reason] : undefined;
+  return known ?? (hasToolCalls ? "tool-calls" : "stop");
+}
+
+/**
+ * "error" is OpenRouter's word; OpenAI has none for an answer that failed half-way, and "stop" would call it whole. A refusal that
+ * another provider's filter made is a content_filter; a paused turn has ended as far as this dialect can say.
+ */
+export function renderFinish(reason: FinishReason, legacy: boolean): string {
+  switch (reason) {
+    case "stop":
+    case "pause":
+      return "stop";
+    case "length":
+      return "length";
+    case "tool-calls":
+      return legacy ? "function_call" : "tool_calls";
+    case "content-filter":
+    case "refusal":
+      return "content_filter";
+    case "error":
+      return "error";
+  }
+}
+
+/** Whether the client used the deprecated functions and must be answered by a function_call. */
+export const usesFunctions = (request: ChatRequest): boolean => spellingFor(NAME, request.extra)?.functions === true;
+
+/** Usage of an answer or a chunk, wherever it is. */
+export const usageOf = (body: JsonObject): Json | undefined =>
+  body.usage ?? (isObject(body.x_groq) ? body.x_groq.usage : undefined);
+
+/** @throws WeirError provider_bad_response */
+export function parseChatResponse(body: JsonObject): ChatResponse {
+  const id = typeof body.id === "string" ? body.id : "";
+  const choices = output.list(body.choices, "choices").map((value, at): Choice => {
+    const path = `choices[${at}]`;
+    const choice = output.object(value, path);
+    const message = output.object(choice.message, `${path}.message`);
+    const index = typeof choice.index === "number" ? choice.index : at;
+    const parts = [
+      ...parseAssistantParts(output, message, `${path}.message`, id, index),
+      ...parseImages(message.images, path),
+    ];
+    const inner = unknownFields(message, MESSAGE_KNOWN);
+    const outer = unknownFields(choice, CHOICE_KNOWN);
+    const fields = inner === undefined ? outer : { ...outer, message: inner };
+    return {
+      index,
+      parts,
+      finishReason: parseFinish(
+        choice.finish_reason,
+        parts.some((part) => part.type === "tool-call"),
+      ),
+      logprobs: parseLogprobs(choice.logprobs),
+      extra: extraOf(NAME, fields),
+    };
+  });
+  const fields = unknownFields(body, RESPONSE_KNOWN);
+  const moreUsage = isObject(body.usage) ? unknownFields(body.usage, USAGE_KNOWN) : undefined;
+  return {
+    id,
+    model: typeof body.model === "string" ? body.model : "",
+    createdS: typeof body.created === "number" ? Math.floor(body.created) : 0,
+    choices,
+    usage: parseOpenAiUsage(usageOf(body)),
+    extra: extraOf(NAME, moreUsage === undefined ? fields : { ...fields, usage: moreUsage }),
+  };
+}
+
+/** OpenRouter's place for generated images. */
+export function parseImages(images: Json | undefined, path: string): Part[] {
+  if (!Array.isArray(images)) return [];
+  return images.map((image, at) => parsePart(output, image, `${path}.images[${at}]`));
+}
+
+export function parseLogprobs(value: Json | undefined): TokenLogprob[] | undefined {
+  if (!isObject(value) || !Array.isArray(value.content)) return undefined;
+  return value.content.filter(isObject).map(parseLogprob);
+}
+
+export function parseLogprob(value: JsonObject): TokenLogprob {
+  const logprob: TokenLogprob = {
+    token: typeof value.token === "string" ? value.token : "",
+    logprob: typeof value.logprob === "number" ? value.logprob : 0,
+  };
+  if (Array.isArray(value.bytes)) logprob.bytes = value.bytes.filter((byte) => typeof byte === "number");
+  if (Array.isArray(value.top_logprobs)) logprob.top = value.top_logprobs.filter(isObject).map(parseLogprob);
+  return logprob;
+}
+
+export function renderLogprob(logprob: TokenLogprob): JsonObject {
+  return { ...renderTop(logprob), top_logprobs: (logprob.top ?? []).map(renderTop) };
+}
+
+const renderTop = (logprob: TokenLogprob): JsonObject => ({
+  token: logprob.token,
+  logprob: logprob.logprob,
+  bytes: logprob.bytes ?? null,
+});
+
+export function renderChatResponse(response: ChatResponse, context: RenderContext): Rendered<JsonObject> {
+  const dropped: string[] = [];
+  const legacy = usesFunctions(context.request);
+  describeDropped(NAME, response.extra, "", dropped);
+  const { usage: moreUsage, ...fields } = fieldsFor(NAME, response.extra) ?? {};
+  const body: JsonObject = {
+    ...fields,
+    id: response.id === "" ? `chatcmpl-${context.requestId}` : response.id,
+    object: "chat.completion",
+    created: response.createdS === 0 ? context.nowS : response.createdS,
+    model: response.model,
+    choices: response.choices.map((choice) => renderChoice(choice, legacy, dropped)),
+  };
+  if (response.usage !== undefined)
+    body.usage = { ...(isObject(moreUsage) ? moreUsage : {}), ...renderChatUsage(response.usage) };
+  return { body, dropped };
+}
+
+function renderChoice(choice: Choice, legacy: boolean, dropped: string[]): JsonObject {
+  const path = `choices[${choice.index}]`;
+  describeDropped(NAME, choice.extra, path, dropped);
+  const { message: more, ...outer } = fieldsFor(NAME, choice.extra) ?? {};
+  const message: JsonObject = { ...(isObject(more) ? more : {}), role: "assistant", content: null, refusal: null };
+  const calls: JsonObject[] = [];
+  const images: JsonObject[] = [];
+  const add = (key: string, text: string): void => {
+    const soFar = message[key];
+    message[key] = typeof soFar === "string" ? soFar + text : text;
+  };
+  for (const [at, part] of choice.parts.entries()) {
+    const place = `${path}.content[${at}]`;
+    if ("extra" in part && part.type !== "thinking") describeDropped(NAME, part.extra, place, dropped);
+    switch (part.type) {
+      case "text":
+        add("content", part.text);
+        break;
+      case "refusal":
+        add("refusal", part.text);
+        break;
+      case "thinking":
+        if (part.text !== "") add(thinkingKey(part), part.text);
+        if (part.signature !== undefined) dropped.push(`${place}.signature`);
+        if (part.redacted !== undefined) dropped.push(`${place}.redacted`);
+        break;
+      case "tool-call":
+        if (legacy && calls.length === 0 && message.function_call === undefined)
+          message.function_call = { name: part.name, arguments: part.arguments };
+        else calls.push(renderToolCall(part));
+        break;
+      case "media": {
+        const url = part.kind === "image" ? urlOfSource(part, "image/png") : undefined;
+        if (url === undefined) dropped.push(`${place}.${part.kind}`);
+        else images.push({ type: "image_url", image_url: { url } });
+        break;
+      }
+      case "unknown":
+        if (part.dialect === NAME && isObject(part.value.custom)) calls.push(part.value);
+        else dropped.push(`${place}.${typeof part.value.type === "string" ? part.value.type : "unknown"}`);
+        break;
+      case "tool-result":
+        dropped.push(`${place}.tool-result`);
+        break;
+    }
+  }
+  if (calls.length > 0) message.tool_calls = calls;
+  if (images.length > 0) message.images = images;
+  return {
+    ...outer,
+    index: choice.index,
+    message,
+    logprobs: choice.logprobs === undefined ? null : { content: choice.logprobs.map(renderLogprob), refusal: null },
+    finish_reason: renderFinish(choice.finishReason, legacy),
+  };
+}
+
+/** What an answer that is passed on as bytes is billed and recorded by. */
+export function inspectChatResponse(body: JsonObject): {
+  usage: ReturnType<typeof parseOpenAiUsage>;
+  finishReason: FinishReason | undefined;
+  outputCharacters: number;
+} {
+  const choices = Array.isArray(body.choices) ? body.choices.filter(isObject) : [];
+  let outputCharacters = 0;
+  for (const { message } of choices) if (isObject(message)) outputCharacters += charactersOf(message);
+  const [first] = choices;
+  const calls =
+    isObject(first?.message) && Array.isArray(first.message.tool_calls) && first.message.tool_calls.length > 0;
+  return {
+    usage: parseOpenAiUsage(usageOf(body)),
+    finishReason: first === undefined ? undefined : parseFinish(first.finish_reason, calls),
+    outputCharacters,
+  };
+}
+
+/** Characters that a model wrote in a message or a delta. */
+export function charactersOf(message: JsonObject): number {
+  let characters = lengthOf(message.content) + lengthOf(message.refusal);
+  characters += lengthOf(message.reasoning_content) || lengthOf(message.reasoning);
+  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : [];
+  for (const call of calls)
+    if (isObject(call.function)) characters += lengthOf(call.function.name) + lengthOf(call.function.arguments);
+  if (isObject(message.function_call))
+    characters += lengthOf(message.function_call.name) + lengthOf(message.function_call.arguments);
+  return characters;
+}
+
+function lengthOf(value: Json | undefined): number {
+  if (typeof value === "string") return value.length;
+  if (!Array.isArray(value)) return 0;
+  let length = 0;
+  for (const part of value) if (isObject(part)) length += lengthOf(part.text) + lengthOf(part.thinking);
+  return length;
+}
