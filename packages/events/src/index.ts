@@ -1,1 +1,21 @@
-export {};
+export {
+  type Batch,
+  type BatchHandler,
+  type Bus,
+  BusUnavailableError,
+  type SubscribeOptions,
+  type Subscription,
+} from "./bus.ts";
+export { FRAME_KIND, type Frame } from "./frame.ts";
+export { decodeFrames, encodeFrames } from "./frames.ts";
+export { jetStreamBus, type JetStreamBusOptions } from "./jetstream-bus.ts";
+export { memoryBus, type MemoryBusOptions } from "./memory-bus.ts";
+export { type Relay, type RelayOptions, startRelay } from "./relay.ts";
+export {
+  type DeadEpoch,
+  openSpool,
+  type OpenIntent,
+  type Spool,
+  type SpoolOptions,
+  type UnsettledOutcome,
+} from "./spool.ts";
