@@ -20,6 +20,8 @@ export interface PriceBook {
    * @param nowMs for prices that begin on a date
    */
   facts(provider: string, model: string, nowMs: number): ModelFacts;
+  /** Names of a provider's models that have a price and are not deprecated. */
+  models(provider: string, nowMs: number): readonly string[];
 }
 
 const VERSION = "genai-prices@0.1.8";
@@ -28,7 +30,7 @@ const unknown: ModelFacts = { price: undefined, contextWindow: undefined };
 
 /** Loads the book: about 8 MB, so only where some model needs it. */
 export async function loadPriceBook(): Promise<PriceBook> {
-  const { calcPrice } = await import("@pydantic/genai-prices");
+  const { calcPrice, findProvider } = await import("@pydantic/genai-prices");
   return {
     version: VERSION,
     facts(provider, model, nowMs) {
@@ -36,10 +38,15 @@ export async function loadPriceBook(): Promise<PriceBook> {
       const found = calcPrice({}, model, { providerId: provider, timestamp: new Date(nowMs) });
       return found === null ? unknown : factsOf(found.model, nowMs);
     },
+    models(provider, nowMs) {
+      const models = findProvider({ providerId: provider })?.models ?? [];
+      const offered = models.filter((model) => model.deprecated !== true && factsOf(model, nowMs).price !== undefined);
+      return offered.map(({ id }) => id);
+    },
   };
 }
 
-export const emptyPriceBook: PriceBook = { version: "none", facts: () => unknown };
+export const emptyPriceBook: PriceBook = { version: "none", facts: () => unknown, models: () => [] };
 
 export function factsOf(model: Pick<ModelInfo, "prices" | "context_window">, nowMs: number): ModelFacts {
   const prices = Array.isArray(model.prices) ? pricesAt(model.prices, nowMs) : [model.prices];

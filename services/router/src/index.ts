@@ -1,1 +1,3 @@
-export {};
+export type { ProviderLoader } from "./providers/registry.ts";
+export type { ProviderKind, ProviderKinds } from "./providers/provider.ts";
+export { createRouter, type Router, type RouterOptions } from "./service.ts";

@@ -1,0 +1,198 @@
+import { headerLine } from "@weir/http1";
+import { emptyPriceBook, loadPriceBook, type ModelFacts, type PriceBook } from "@weir/pricing";
+import type { ProviderConfig } from "@weir/config";
+import type { RouterConfig } from "../config.ts";
+import { namesAccount } from "../domain/failure.ts";
+import { healthy } from "../domain/health.ts";
+import { type AliasConfig, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
+import type { Wire } from "../domain/wire.ts";
+import type { RenderedEndpoint, RoutedTarget, Transport, Upstream } from "../ports.ts";
+import type { ProviderKind } from "../providers/provider.ts";
+import { loadKind, type ProviderLoader } from "../providers/registry.ts";
+import { localAnswers } from "./local-answers.ts";
+import { joinPath, parseBaseUrl, type ProviderHttpOptions, providerHttp } from "./provider-http.ts";
+
+/** Everything that is chosen once per configuration. */
+export interface Table extends AsyncDisposable {
+  /** @throws WeirError model_not_found */
+  route(model: string): Route<RoutedTarget>;
+  /** What is listed for clients: the aliases, and what the configured makers' books know. */
+  readonly listed: readonly Route<RoutedTarget>[];
+  readonly upstreams: readonly Upstream[];
+  readonly targets: () => Iterable<RoutedTarget>;
+}
+
+interface Maker {
+  readonly config: ProviderConfig;
+  readonly kind: ProviderKind;
+  readonly upstream: Upstream;
+  readonly base: ReturnType<typeof parseBaseUrl>;
+}
+
+/** Names that clients made up are remembered up to here. */
+const MAX_BARE_NAMES = 1_000;
+/** Whose published models are listed by their bare names. */
+const LISTED_KINDS: ReadonlySet<string> = new Set(["openai", "anthropic", "gemini"]);
+
+export interface TableOptions {
+  readonly config: RouterConfig;
+  readonly nowMs: number;
+  readonly load?: ProviderLoader | undefined;
+  readonly tls?: ProviderHttpOptions["tls"];
+}
+
+/** @throws Error for a provider of an unknown kind, or without an address */
+export async function buildTable({ config, nowMs, load, tls }: TableOptions): Promise<Table> {
+  const makers = new Map<string, Maker>();
+  for (const provider of config.providers) makers.set(provider.name, await makerOf(provider, load, tls));
+  const wantsBook = [...makers.values()].some(({ kind }) => kind.priceBook !== undefined);
+  const book = wantsBook ? await loadPriceBook() : emptyPriceBook;
+  const targets = new Map<string, RoutedTarget>();
+  const targetOf = (provider: string, model: string, alias?: AliasConfig): RoutedTarget => {
+    const maker = makers.get(provider);
+    if (maker === undefined)
+      throw new Error(`model "${alias?.name}" names provider "${provider}", which is not configured`);
+    // An alias may have a price of its own; otherwise the same model is one target, however it is reached.
+    const own = alias !== undefined && (alias.price ?? alias.contextWindow ?? alias.maxOutput) !== undefined;
+    const key = `${provider}/${model}${own ? `#${alias.name}` : ""}`;
+    const known = targets.get(key);
+    if (known !== undefined) return known;
+    const target = new ProviderTarget(maker, model, book, nowMs, own ? alias : undefined);
+    targets.set(key, target);
+    return target;
+  };
+  const routes = routesOf(config.aliases, targetOf);
+  const single = (model: string, target: RoutedTarget): Route<RoutedTarget> => ({
+    model,
+    groups: [{ strategy: "priority", targets: [target], weights: [1] }],
+    turn: 0,
+  });
+  const names = config.providers.map(({ name, kind }) => ({ name, kind }));
+  const bare = new Map<string, Route<RoutedTarget>>();
+  const published = [...makers.values()].flatMap(({ config: { name, kind: kindName }, kind }) => {
+    if (kind.answer !== undefined) return [single(name, targetOf(name, name))];
+    if (!LISTED_KINDS.has(kindName) || kind.priceBook === undefined) return [];
+    return book.models(kind.priceBook, nowMs).map((model) => single(model, targetOf(name, model)));
+  });
+  const listed = [...routes.values(), ...published.filter(({ model }) => !routes.has(model))];
+  return {
+    route(model) {
+      const known = routes.get(model) ?? bare.get(model);
+      if (known !== undefined) return known;
+      const owner = ownerOf(model, names);
+      const made = single(model, targetOf(owner.provider, owner.model));
+      if (bare.size >= MAX_BARE_NAMES) forgetOldest(bare, targets);
+      bare.set(model, made);
+      return made;
+    },
+    listed,
+    upstreams: [...makers.values()].map(({ upstream }) => upstream),
+    targets: () => targets.values(),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...makers.values()].map(({ upstream }) => upstream.transport[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<string, RoutedTarget>): void {
+  const [oldest] = bare;
+  if (oldest === undefined) return;
+  const [name, route] = oldest;
+  bare.delete(name);
+  const target = route.groups[0]?.targets[0];
+  if (target !== undefined && target.state.inFlight === 0) targets.delete(`${target.provider}/${target.model}`);
+}
+
+async function makerOf(
+  config: ProviderConfig,
+  load: ProviderLoader | undefined,
+  tls: ProviderHttpOptions["tls"],
+): Promise<Maker> {
+  const kind = await loadKind(config.kind, load);
+  const url = config.baseUrl ?? kind.baseUrl;
+  const { answer } = kind;
+  if (url === undefined && answer === undefined) throw new Error(`provider "${config.name}" needs a base_url`);
+  const base = parseBaseUrl(url ?? "http://localhost");
+  const options = {
+    maxConnections: config.maxConnections,
+    timeouts: config.timeouts,
+    ...(tls === undefined ? {} : { tls }),
+  };
+  const transport: Transport = answer === undefined ? providerHttp(base, options) : localAnswers(answer);
+  const stats = { succeeded: 0n, failed: 0n, inFlight: 0, lastFailureMs: 0, lastError: undefined };
+  const forwards = matcherOf(kind.forwards);
+  const secret = config.apiKey?.reveal() ?? "";
+  const betrays = (text: string): boolean => (secret.length > 0 && text.includes(secret)) || namesAccount(text);
+  return {
+    config,
+    kind,
+    base,
+    upstream: { name: config.name, kind: config.kind, transport, forwards, betrays, stats },
+  };
+}
+
+function matcherOf(names: readonly string[]): (name: string) => boolean {
+  if (names.length === 0) return () => false;
+  const exact = new Set(names.filter((name) => !name.endsWith("*")));
+  const prefixes = names.filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1));
+  return (name) => exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+}
+
+class ProviderTarget implements RoutedTarget {
+  readonly provider: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly region: string;
+  readonly price: RoutedTarget["price"];
+  readonly contextWindow: number | undefined;
+  readonly maxOutput: number | undefined;
+  readonly state: RoutedTarget["state"] = { health: healthy, inFlight: 0, latencyMs: 0 };
+  readonly upstream: Upstream;
+  readonly wires: readonly Wire[];
+  readonly outputCaps: RoutedTarget["outputCaps"];
+  readonly asksForUsage: boolean;
+  readonly adapt: RoutedTarget["adapt"];
+  readonly #whole = new Map<Wire, RenderedEndpoint>();
+  readonly #streamed = new Map<Wire, RenderedEndpoint>();
+
+  constructor(maker: Maker, model: string, book: PriceBook, nowMs: number, alias: AliasConfig | undefined) {
+    const { config, kind, upstream } = maker;
+    const facts: ModelFacts | undefined =
+      kind.priceBook === undefined ? undefined : book.facts(kind.priceBook, model, nowMs);
+    this.provider = config.name;
+    this.kind = config.kind;
+    this.model = model;
+    this.region = config.region ?? "";
+    this.price = alias?.price ?? kind.price ?? facts?.price;
+    this.contextWindow = alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow;
+    this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
+    this.upstream = upstream;
+    this.wires = kind.wires;
+    this.outputCaps = kind.quirks.outputCaps;
+    this.asksForUsage = kind.quirks.asksForUsage;
+    this.adapt = kind.quirks.adapt;
+    for (const wire of kind.wires) {
+      this.#whole.set(wire, rendered(maker, model, wire, false));
+      this.#streamed.set(wire, rendered(maker, model, wire, true));
+    }
+  }
+
+  endpoint(wire: Wire, stream: boolean): RenderedEndpoint {
+    const found = (stream ? this.#streamed : this.#whole).get(wire);
+    if (found === undefined) throw new TypeError(`${this.kind} does not speak ${wire}`);
+    return found;
+  }
+}
+
+function rendered({ config, kind, base }: Maker, model: string, wire: Wire, stream: boolean): RenderedEndpoint {
+  const { path, headers } = kind.endpoint({ model, wire, stream, apiKey: config.apiKey?.reveal() ?? "" });
+  const lines = new Map<string, string>([
+    ["content-type", "application/json"],
+    ["accept", stream ? "text/event-stream" : "application/json"],
+    ["accept-encoding", "identity"],
+    ["user-agent", "weir"],
+  ]);
+  for (const [name, value] of headers) lines.set(name.toLowerCase(), value);
+  for (const [name, value] of Object.entries(config.headers)) lines.set(name.toLowerCase(), value);
+  return { path: joinPath(base, path), headers: [...lines].map(([name, value]) => headerLine(name, value)).join("") };
+}

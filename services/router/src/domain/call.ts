@@ -1,0 +1,93 @@
+import type { ChatRequest, DialectName, FinishReason, Usage } from "@weir/dialects";
+import type { Nanos, WeirError } from "@weir/kernel";
+import type { Billing } from "./billing.ts";
+
+/** What a client asked for, before it is known who serves it. */
+export interface Call {
+  readonly requestId: string;
+  /** The name the client used. */
+  readonly model: string;
+  readonly headers: readonly HeaderPair[];
+  /** Empty: anybody. */
+  readonly allowedProviders: readonly string[];
+  readonly allowedRegions: readonly string[];
+  /** 0: no cap. */
+  readonly outputCap: number;
+  /** "": nothing is held. */
+  readonly holdOwner: string;
+  /** The most input tokens; 0: unknown. */
+  readonly inputBound: number;
+}
+
+export interface HeaderPair {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface RawChat {
+  readonly kind: "raw";
+  readonly dialect: DialectName;
+  readonly body: Uint8Array;
+}
+
+export interface TypedChat {
+  readonly kind: "typed";
+  readonly request: ChatRequest;
+}
+
+export type ChatInput = RawChat | TypedChat;
+
+export interface EmbedRequest {
+  readonly model: string;
+  readonly inputs: readonly string[];
+  readonly dimensions: number | undefined;
+  readonly user: string;
+}
+
+export interface EmbedResponse {
+  readonly model: string;
+  readonly embeddings: readonly (readonly number[])[];
+  readonly usage: Usage | undefined;
+}
+
+export type EmbedInput =
+  | { readonly kind: "raw"; readonly body: Uint8Array }
+  | { readonly kind: "typed"; readonly request: EmbedRequest };
+
+export interface Served {
+  readonly provider: string;
+  readonly model: string;
+  readonly region: string;
+  readonly attempt: number;
+}
+
+/** One call of a provider and what came of it. */
+export interface Attempt extends Served {
+  /** 0: no answer. */
+  readonly status: number;
+  readonly error: WeirError | undefined;
+  readonly usage: Usage | undefined;
+  readonly costNanos: Nanos;
+  readonly billing: Billing;
+  readonly durationUs: number;
+}
+
+/** An answer as the client gets it. */
+export interface RawAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+export interface CallResult {
+  readonly served: Served | undefined;
+  readonly usage: Usage | undefined;
+  readonly finishReason: FinishReason | undefined;
+  readonly attempts: readonly Attempt[];
+  readonly error: WeirError | undefined;
+  readonly dropped: readonly string[];
+  readonly headers: readonly HeaderPair[];
+  readonly providerUs: number;
+  readonly firstTokenUs: number;
+  readonly priceVersion: string;
+}

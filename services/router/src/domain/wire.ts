@@ -1,0 +1,9 @@
+import type { DialectName } from "@weir/dialects";
+
+/** What bytes a provider's endpoint speaks. */
+export type ChatWire = DialectName;
+export type EmbedWire = "openai-embeddings" | "gemini-embeddings";
+export type Wire = ChatWire | EmbedWire;
+
+export const isEmbedWire = (wire: Wire): wire is EmbedWire =>
+  wire === "openai-embeddings" || wire === "gemini-embeddings";

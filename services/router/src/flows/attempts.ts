@@ -1,0 +1,205 @@
+import type { Clock, WeirError } from "@weir/kernel";
+import { nanos, WeirError as Failure } from "@weir/kernel";
+import { costBoundOf } from "@weir/pricing";
+import type { Attempt, Call } from "../domain/call.ts";
+import { decide, pauseMs } from "../domain/error-table.ts";
+import type { AttemptFailure } from "../domain/failure.ts";
+import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
+import type { Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import type { Dialects } from "./prepare.ts";
+
+/** What every flow works with. */
+export interface FlowDependencies {
+  readonly dialects: Dialects;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly holds: Holds;
+  readonly tokens: TokenCounter;
+  /** The largest answer that is taken whole. */
+  readonly maxAnswerBytes: number;
+}
+
+export interface CallContext {
+  readonly signal: AbortSignal;
+  /** On the monotonic clock; undefined: none. */
+  readonly deadlineMs: number | undefined;
+}
+
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly failure: AttemptFailure };
+
+export interface Running<T> {
+  readonly target: RoutedTarget;
+  readonly attempt: number;
+  readonly startedMs: number;
+  readonly value: T;
+}
+
+export interface Tried<T> {
+  /** Undefined: all failed; `error` says why. */
+  readonly running: Running<T> | undefined;
+  readonly failures: Attempt[];
+  readonly error: WeirError | undefined;
+  /** The last failure as its client may see it. */
+  readonly last: AttemptFailure | undefined;
+}
+
+const NOTHING = nanos(0n);
+
+/** A request for which everything fails is not passed around for ever. */
+const MAX_ATTEMPTS = 4;
+
+/**
+ * Calls one target after the other until one serves. The first attempt is held already; each further one is held before it is made, and
+ * not made if that is refused. Whoever serves stays marked as busy until `finish` is called for it.
+ * @param answers how many answers were asked for, of what each attempt's bound is a multiple
+ * @param run MUST NOT reject for what a provider does
+ */
+export async function tryInTurn<T>(
+  dependencies: FlowDependencies,
+  call: Call,
+  context: CallContext,
+  targets: readonly RoutedTarget[],
+  answers: () => number,
+  run: (target: RoutedTarget, attempt: number) => Promise<Outcome<T>>,
+): Promise<Tried<T>> {
+  const { clock } = dependencies;
+  const failures: Attempt[] = [];
+  let last: AttemptFailure | undefined;
+  let refused: WeirError | undefined;
+  let previous: RoutedTarget | undefined;
+  let probed = false;
+  let index = -1;
+  // With one target only, it gets a second chance.
+  const turns = targets.length === 1 ? 2 : targets.length;
+  while (++index < turns) {
+    const target = targets[index % targets.length];
+    if (target === undefined) break;
+    const nowMs = clock.nowMs();
+    const available = availability(target.state.health, nowMs);
+    if (typeof available === "object") {
+      refused ??= leftAlone(target, available.waitMs, available.reason);
+      continue;
+    }
+    if (previous !== undefined) {
+      const afforded = spendRetry(previous.state.health, probed);
+      if (afforded === undefined) break;
+      if (target === previous) await pause(pauseMs(dependencies.random(), failures.length - 1), context.signal);
+      const refusal = await hold(dependencies, call, target, failures.length + 1, answers);
+      if (refusal !== undefined) break;
+      previous.state.health = afforded;
+    }
+    if (context.signal.aborted) break;
+    probed = available === "probe";
+    if (probed) target.state.health = probing(target.state.health);
+    const attempt = failures.length + 1;
+    const startedMs = clock.monotonicMs();
+    target.state.inFlight += 1;
+    target.upstream.stats.inFlight += 1;
+    let outcome: Outcome<T>;
+    try {
+      outcome = await run(target, attempt);
+    } catch (error) {
+      // The request itself is at fault (it cannot be said in this dialect): nothing was sent.
+      release(target);
+      target.state.health = unprobed(target.state.health);
+      throw error;
+    }
+    if (outcome.ok)
+      return {
+        running: { target, attempt, startedMs, value: outcome.value },
+        failures,
+        error: undefined,
+        last: undefined,
+      };
+    const { failure } = outcome;
+    finishFailed(target, failure.error, clock.nowMs());
+    failures.push(attemptOf(target, attempt, failure, clock.monotonicMs() - startedMs));
+    last = failure;
+    previous = target;
+    if (decide(failure.error.reason) === "give-up" || failures.length >= MAX_ATTEMPTS) break;
+  }
+  const error = last?.error ?? refused ?? new Failure("client_closed", "The client went away.");
+  return { running: undefined, failures, error, last };
+}
+
+/** What the target served; its hold and its cost are the caller's. */
+export function finishServed(target: RoutedTarget, latencyMs: number): void {
+  release(target);
+  target.state.health = succeeded(target.state.health);
+  const known = target.state.latencyMs;
+  target.state.latencyMs = known === 0 ? latencyMs : known + (latencyMs - known) * 0.1;
+  target.upstream.stats.succeeded += 1n;
+}
+
+export function finishFailed(target: RoutedTarget, error: WeirError, nowMs: number): void {
+  release(target);
+  target.state.health = failed(target.state.health, error.reason, error.retryAfterMs, nowMs);
+  if (error.reason === "client_closed" || error.reason === "provider_rejected") return;
+  const { stats } = target.upstream;
+  stats.failed += 1n;
+  stats.lastFailureMs = nowMs;
+  stats.lastError = error.reason;
+}
+
+function release(target: RoutedTarget): void {
+  target.state.inFlight -= 1;
+  target.upstream.stats.inFlight -= 1;
+}
+
+function attemptOf(target: RoutedTarget, attempt: number, failure: AttemptFailure, durationMs: number): Attempt {
+  return {
+    provider: target.provider,
+    model: target.model,
+    region: target.region,
+    attempt,
+    status: failure.status,
+    error: failure.error,
+    usage: undefined,
+    costNanos: NOTHING,
+    billing: failure.billing,
+    durationUs: Math.round(durationMs * 1000),
+  };
+}
+
+function leftAlone(target: RoutedTarget, waitMs: number, reason: WeirError["reason"]): WeirError {
+  const message = `${target.provider}/${target.model} is left alone for ${Math.ceil(waitMs / 1000)} s after it failed.`;
+  return new Failure(reason, message, { retryAfterMs: Math.ceil(waitMs) });
+}
+
+/** @returns why the attempt must not be made */
+async function hold(
+  { holds }: FlowDependencies,
+  call: Call,
+  target: RoutedTarget,
+  attempt: number,
+  answers: () => number,
+): Promise<WeirError | undefined> {
+  if (call.holdOwner === "") return undefined;
+  const inputTokens = call.inputBound > 0 ? call.inputBound : target.contextWindow;
+  const perAnswer = Math.min(
+    call.outputCap || Infinity,
+    target.maxOutput ?? Infinity,
+    target.contextWindow ?? Infinity,
+  );
+  if (target.price === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
+    return new Failure("price_unknown", `What ${target.provider}/${target.model} can cost is not known.`);
+  const tokens = { inputTokens, outputTokens: answers() * perAnswer };
+  const { holdOwner: owner, requestId } = call;
+  return await holds.extend({ owner, requestId, attempt, tokens, costNanos: costBoundOf(tokens, target.price) });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}

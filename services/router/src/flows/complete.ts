@@ -1,0 +1,165 @@
+import type { ChatResponse, FinishReason, Usage } from "@weir/dialects";
+import { WeirError } from "@weir/kernel";
+import type { Call, CallResult, ChatInput, RawAnswer } from "../domain/call.ts";
+import { answeredFailure, type AttemptFailure } from "../domain/failure.ts";
+import type { RoutedTarget } from "../ports.ts";
+import {
+  type CallContext,
+  finishServed,
+  type FlowDependencies,
+  type Outcome,
+  type Tried,
+  tryInTurn,
+} from "./attempts.ts";
+import { fetchWhole, isFailure, readRefusal, requestTo } from "./exchange.ts";
+import { failedResult, failureAnswer, servedResult } from "./result.ts";
+import { parseObject, type Prepared, Preparation } from "./prepare.ts";
+import { estimateUsage, textOfParts, textOfRequest } from "./usage.ts";
+
+export interface Completed {
+  readonly result: CallResult;
+  readonly output:
+    | { readonly kind: "raw"; readonly answer: RawAnswer }
+    | { readonly kind: "typed"; readonly response: ChatResponse }
+    | { readonly kind: "none" };
+}
+
+interface Answered {
+  readonly prepared: Prepared;
+  readonly output: Completed["output"];
+  readonly usage: Usage | undefined;
+  readonly finishReason: FinishReason | undefined;
+  readonly dropped: readonly string[];
+  /** For counting, where there is no usage: the text, or how long it is. */
+  readonly said: string | number;
+  readonly status: number;
+}
+
+/** One request, one whole answer. */
+export async function complete(
+  dependencies: FlowDependencies,
+  call: Call,
+  input: ChatInput,
+  context: CallContext,
+  targets: readonly RoutedTarget[],
+): Promise<Completed> {
+  const startedMs = dependencies.clock.monotonicMs();
+  const preparation = new Preparation(dependencies.dialects, input, call.model, call.outputCap, false);
+  let tried: Tried<Answered>;
+  try {
+    tried = await tryInTurn(
+      dependencies,
+      call,
+      context,
+      targets,
+      () => preparation.core.n ?? 1,
+      (target) => attemptWhole(dependencies, call, input, context, preparation, target),
+    );
+  } catch (error) {
+    tried = notSayable(error);
+  }
+  const spentMs = dependencies.clock.monotonicMs() - startedMs;
+  const { running } = tried;
+  if (running === undefined) {
+    const result = failedResult(tried, spentMs);
+    const answer = failureAnswer(dependencies.dialects, input, tried, call.requestId);
+    return { result, output: answer === undefined ? { kind: "none" } : { kind: "raw", answer } };
+  }
+  const { value, target } = running;
+  const durationMs = dependencies.clock.monotonicMs() - running.startedMs;
+  finishServed(target, durationMs);
+  const usage =
+    value.usage ?? (await estimateUsage(dependencies.tokens, target, textOfRequest(preparation.core), value.said));
+  const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
+  const outcome = { usage, finishReason: value.finishReason, status: value.status, error: undefined, durationMs };
+  return {
+    result: servedResult(running, tried.failures, outcome, { dropped, spentMs, firstTokenMs: 0 }),
+    output: value.output,
+  };
+}
+
+/** A request that cannot be said in the target's dialect, or in its own: the client's fault, no attempt. */
+export function notSayable(error: unknown): Tried<never> {
+  if (!(error instanceof WeirError)) throw error;
+  return { running: undefined, failures: [], error, last: undefined };
+}
+
+async function attemptWhole(
+  dependencies: FlowDependencies,
+  call: Call,
+  input: ChatInput,
+  context: CallContext,
+  preparation: Preparation,
+  target: RoutedTarget,
+): Promise<Outcome<Answered>> {
+  const prepared = preparation.for(target);
+  const nowMs = dependencies.clock.monotonicMs();
+  const request = requestTo(target, prepared.wire, false, prepared.body, call.headers, context, nowMs);
+  const answer = await fetchWhole(target, request, dependencies.maxAnswerBytes);
+  if (isFailure(answer)) return { ok: false, failure: answer };
+  const dialect = dependencies.dialects[prepared.wire];
+  if (answer.status < 200 || answer.status > 299) {
+    const parse = dialect.parseError.bind(dialect);
+    return { ok: false, failure: readRefusal(target, answer, parse, prepared.same) };
+  }
+  try {
+    const contentType = answer.headers.get("content-type") ?? "application/json";
+    return { ok: true, value: read(dependencies, call, input, preparation, prepared, { ...answer, contentType }) };
+  } catch (error) {
+    return { ok: false, failure: badAnswer(error, answer.status) };
+  }
+}
+
+/** A 2xx that cannot be read was worked on, and may be billed. */
+export function badAnswer(error: unknown, status: number): AttemptFailure {
+  const reason = error instanceof WeirError && error.reason.startsWith("provider_") ? error : undefined;
+  const known =
+    reason ?? new WeirError("provider_bad_response", "The provider's answer cannot be read.", { cause: error });
+  return answeredFailure(known, status);
+}
+
+function read(
+  { dialects, clock }: FlowDependencies,
+  call: Call,
+  input: ChatInput,
+  preparation: Preparation,
+  prepared: Prepared,
+  answer: RawAnswer,
+): Answered {
+  const dialect = dialects[prepared.wire];
+  const json = parseObject(answer.body);
+  const { status } = answer;
+  if (prepared.same) {
+    const { usage, finishReason, outputCharacters } = dialect.inspectResponse(json);
+    return {
+      prepared,
+      output: { kind: "raw", answer },
+      usage,
+      finishReason,
+      dropped: [],
+      said: outputCharacters,
+      status,
+    };
+  }
+  const response = dialect.parseResponse(json);
+  const rest = {
+    prepared,
+    usage: response.usage,
+    finishReason: response.choices[0]?.finishReason,
+    said: response.choices.map(({ parts }) => textOfParts(parts)).join("\n"),
+    status,
+  };
+  if (input.kind === "typed") return { ...rest, output: { kind: "typed", response }, dropped: [] };
+  const nowS = Math.floor(clock.nowMs() / 1000);
+  const rendered = dialects[input.dialect].renderResponse(response, {
+    request: preparation.core,
+    requestId: call.requestId,
+    nowS,
+  });
+  const body = Buffer.from(JSON.stringify(rendered.body));
+  return {
+    ...rest,
+    output: { kind: "raw", answer: { status: 200, contentType: "application/json", body } },
+    dropped: rendered.dropped,
+  };
+}

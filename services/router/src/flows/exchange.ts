@@ -1,0 +1,152 @@
+import type { Dialect, HeaderLookup, JsonObject, ProviderFailure } from "@weir/dialects";
+import { WeirError } from "@weir/kernel";
+import type { HeaderPair } from "../domain/call.ts";
+import { answeredFailure, type AttemptFailure, shown, transportFailure } from "../domain/failure.ts";
+import type { Wire } from "../domain/wire.ts";
+import type { AnswerHeaders, AnswerSink, Exchange, ProviderRequest, RoutedTarget, TransportFailure } from "../ports.ts";
+import type { CallContext } from "./attempts.ts";
+import { textOf } from "./prepare.ts";
+
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly body: Uint8Array;
+}
+
+/** The request to a target, with those of the client's headers that its provider takes. */
+export function requestTo(
+  target: RoutedTarget,
+  wire: Wire,
+  stream: boolean,
+  body: Uint8Array,
+  clientHeaders: readonly HeaderPair[],
+  context: CallContext,
+  nowMs: number,
+): ProviderRequest {
+  const { path, headers } = target.endpoint(wire, stream);
+  let lines = headers;
+  for (const { name, value } of clientHeaders) {
+    const lower = name.toLowerCase();
+    if (target.upstream.forwards(lower) && !UNSAFE.test(value)) lines += `${lower}: ${value}\r\n`;
+  }
+  const deadlineMs = context.deadlineMs === undefined ? undefined : Math.max(1, context.deadlineMs - nowMs);
+  return { path, headers: lines, body, wire, model: target.model, stream, deadlineMs, signal: context.signal };
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const UNSAFE = /[\u0000-\u0008\u000a-\u001f\u007f]/;
+
+/** Resolves to the whole answer, or to what went wrong on the way to it. Never rejects. */
+export function fetchWhole(
+  target: RoutedTarget,
+  request: ProviderRequest,
+  maxBytes: number,
+): Promise<WholeAnswer | AttemptFailure> {
+  return new Promise((resolve) => {
+    const sink = new WholeSink(maxBytes, resolve);
+    sink.exchange = target.upstream.transport.send(request, sink);
+  });
+}
+
+export const isFailure = (answer: WholeAnswer | AttemptFailure): answer is AttemptFailure => "error" in answer;
+
+class WholeSink implements AnswerSink {
+  exchange: Exchange | undefined;
+  readonly #maxBytes: number;
+  readonly #resolve: (answer: WholeAnswer | AttemptFailure) => void;
+  #status = 0;
+  #headers: AnswerHeaders = NO_HEADERS;
+  #first: Uint8Array | undefined;
+  #more: Uint8Array[] | undefined;
+  #bytes = 0;
+  #tooLarge = false;
+
+  constructor(maxBytes: number, resolve: (answer: WholeAnswer | AttemptFailure) => void) {
+    this.#maxBytes = maxBytes;
+    this.#resolve = resolve;
+  }
+
+  head(status: number, headers: AnswerHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxBytes) {
+      if (this.#tooLarge) return;
+      this.#tooLarge = true;
+      this.#resolve(tooLarge(this.#status));
+      this.exchange?.cancel();
+      return;
+    }
+    if (this.#first === undefined) this.#first = chunk;
+    else (this.#more ??= [this.#first]).push(chunk);
+  }
+
+  end(): void {
+    const body = this.#more === undefined ? (this.#first ?? EMPTY) : Buffer.concat(this.#more);
+    this.#resolve({ status: this.#status, headers: this.#headers, body });
+  }
+
+  error(failure: TransportFailure): void {
+    this.#resolve(transportFailure(failure.kind, failure.sent));
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const NO_HEADERS: AnswerHeaders = { get: () => undefined };
+
+const tooLarge = (status: number): AttemptFailure =>
+  answeredFailure(new WeirError("provider_bad_response", "The provider's answer is too large."), status);
+
+/**
+ * What a provider's answer that is not 2xx means.
+ * @param parse of the dialect that the provider speaks
+ * @param verbatim its client speaks the same dialect: it may see the provider's own words
+ */
+export function readRefusal(
+  target: RoutedTarget,
+  answer: WholeAnswer,
+  parse: Dialect["parseError"],
+  verbatim: boolean,
+): AttemptFailure {
+  const { status, headers, body } = answer;
+  const text = textOf(body.subarray(0, MAX_ERROR_BYTES));
+  const { error } = classify(status, text, headers.get, parse);
+  const { betrays } = target.upstream;
+  const isOurs = error.reason === "provider_auth" || error.reason === "provider_quota";
+  const passes = verbatim && !isOurs && status >= 400 && body.length <= MAX_ERROR_BYTES && !betrays(text);
+  const contentType = headers.get("content-type") ?? "application/json";
+  return answeredFailure(
+    shown(error, betrays),
+    status,
+    passes && isObjectText(text) ? { status, contentType, body } : undefined,
+  );
+}
+
+const MAX_ERROR_BYTES = 64 * 1024;
+
+function classify(status: number, text: string, headers: HeaderLookup, parse: Dialect["parseError"]): ProviderFailure {
+  // Redirects are not followed: the credential is for this origin only.
+  if (status < 400)
+    return {
+      error: new WeirError("provider_bad_response", `The provider answered with status ${status}.`, {
+        upstreamStatus: status,
+      }),
+    };
+  return parse(status, jsonOf(text), headers);
+}
+
+/** @returns undefined for what is no JSON object */
+export function jsonOf(text: string): JsonObject | undefined {
+  if (!isObjectText(text)) return undefined;
+  try {
+    return JSON.parse(text) as JsonObject;
+  } catch {
+    // Not JSON: providers' proxies answer with HTML, cut bodies and the like.
+    return undefined;
+  }
+}
+
+const isObjectText = (text: string): boolean => text.trimStart().startsWith("{");

@@ -1,0 +1,156 @@
+import { type Dialect, type DialectName, type Json, type JsonObject, spliceJson } from "@weir/dialects";
+import type { ChatRequest } from "@weir/dialects";
+import { WeirError } from "@weir/kernel";
+import type { ChatInput, RawChat } from "../domain/call.ts";
+import { type ChatWire, isEmbedWire } from "../domain/wire.ts";
+import type { RoutedTarget } from "../ports.ts";
+
+export type Dialects = Readonly<Record<DialectName, Dialect>>;
+
+/** A request as one target gets it. */
+export interface Prepared {
+  readonly wire: ChatWire;
+  readonly body: Uint8Array;
+  /** The client's dialect is the provider's: bytes go both ways unchanged. */
+  readonly same: boolean;
+  /** Usage was asked of the provider though the client did not ask to see it. */
+  readonly hideUsage: boolean;
+  readonly dropped: readonly string[];
+}
+
+/**
+ * One client's request for all the targets it may go to. Whatever has to be parsed is parsed once, and only if a target needs it.
+ */
+export class Preparation {
+  readonly #dialects: Dialects;
+  readonly #input: ChatInput;
+  readonly #model: string;
+  readonly #cap: number;
+  readonly #stream: boolean;
+  #json: JsonObject | undefined;
+  #core: ChatRequest | undefined;
+
+  /** @param cap the most output tokens of each answer; 0: no cap */
+  constructor(dialects: Dialects, input: ChatInput, model: string, cap: number, stream: boolean) {
+    this.#dialects = dialects;
+    this.#input = input;
+    this.#model = model;
+    this.#cap = cap;
+    this.#stream = stream;
+  }
+
+  /** The request in the core. @throws WeirError invalid_request */
+  get core(): ChatRequest {
+    const input = this.#input;
+    this.#core ??=
+      input.kind === "typed" ? input.request : this.#dialects[input.dialect].parseRequest(this.#parsed(input));
+    return this.#core;
+  }
+
+  /** @throws WeirError invalid_request, unsupported */
+  for(target: RoutedTarget): Prepared {
+    const input = this.#input;
+    if (input.kind === "raw" && target.wires.includes(input.dialect)) return this.#spliced(input, target);
+    const wire = target.wires.find((one) => !isEmbedWire(one));
+    if (wire === undefined || isEmbedWire(wire))
+      throw new WeirError("unsupported", `${target.provider}/${target.model} does not chat.`, { param: "model" });
+    return this.#translated(wire, target);
+  }
+
+  /** The client's own bytes, with only what policy and routing change. */
+  #spliced(input: RawChat, target: RoutedTarget): Prepared {
+    const wire = input.dialect;
+    let changes: Record<string, string> | undefined;
+    // Gemini has the model in its path.
+    if (target.model !== this.#model && wire !== "gemini-generate") changes = { model: JSON.stringify(target.model) };
+    if (this.#cap > 0) changes = this.#capped(input, target.outputCaps[wire] ?? [], changes);
+    let hideUsage = false;
+    if (this.#stream && wire === "openai-chat") {
+      hideUsage = !this.#asksForUsage(input);
+      if (hideUsage && target.asksForUsage) (changes ??= {})["stream_options.include_usage"] = "true";
+    }
+    const body = changes === undefined ? input.body : spliceJson(input.body, changes);
+    return { wire, body, same: true, hideUsage, dropped: [] };
+  }
+
+  /** A cap the client set stays where it is within policy's; each that it set higher is lowered; one is set where it set none. */
+  #capped(
+    input: RawChat,
+    names: readonly string[],
+    changes?: Record<string, string>,
+  ): Record<string, string> | undefined {
+    const [preferred] = names;
+    if (preferred === undefined) return changes;
+    const cap = this.#cap;
+    let capped = false;
+    for (const name of names) {
+      const asked = mentions(input.body, name) ? memberOf(this.#parsed(input), name) : undefined;
+      if (asked === undefined || asked === null) continue;
+      capped = true;
+      if (typeof asked !== "number" || asked > cap) (changes ??= {})[name] = String(cap);
+    }
+    if (!capped) (changes ??= {})[preferred] = String(cap);
+    return changes;
+  }
+
+  #asksForUsage(input: RawChat): boolean {
+    return (
+      mentions(input.body, "stream_options") && memberOf(this.#parsed(input), "stream_options.include_usage") === true
+    );
+  }
+
+  #translated(wire: ChatWire, target: RoutedTarget): Prepared {
+    const core = this.core;
+    const asked = core.maxOutputTokens;
+    const cap = this.#cap;
+    const request: ChatRequest = {
+      ...core,
+      model: target.model,
+      stream: this.#stream,
+      streamUsage: target.asksForUsage,
+      maxOutputTokens: cap > 0 ? Math.min(asked ?? cap, cap) : asked,
+    };
+    const { body, dropped } = this.#dialects[wire].renderRequest(request);
+    const adapted = target.adapt === undefined ? body : target.adapt(body, wire);
+    return { wire, body: Buffer.from(JSON.stringify(adapted)), same: false, hideUsage: false, dropped };
+  }
+
+  #parsed(input: RawChat): JsonObject {
+    this.#json ??= parseObject(input.body);
+    return this.#json;
+  }
+}
+
+/** @throws WeirError invalid_request */
+export function parseObject(body: Uint8Array): JsonObject {
+  let value: Json;
+  try {
+    value = JSON.parse(textOf(body)) as Json;
+  } catch (cause) {
+    throw new WeirError("invalid_request", "The body is not valid JSON.", { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new WeirError("invalid_request", "The body is not a JSON object.");
+  return value;
+}
+
+export const textOf = (bytes: Uint8Array): string => bufferOf(bytes).toString("utf8");
+
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Whether a member's name stands anywhere: a search in native code, so that most bodies need not be parsed for what they do not have. */
+function mentions(body: Uint8Array, name: string): boolean {
+  const dot = name.lastIndexOf(".");
+  const last = dot === -1 ? name : name.slice(dot + 1);
+  // A name may be written with escapes ("max\u005ftokens"); then it has to be parsed to be seen.
+  const buffer = bufferOf(body);
+  return buffer.includes(`"${last}"`) || buffer.includes("\\u");
+}
+
+function memberOf(body: JsonObject, path: string): Json | undefined {
+  let at: Json | undefined = body;
+  for (const name of path.split("."))
+    at = typeof at === "object" && at !== null && !Array.isArray(at) && Object.hasOwn(at, name) ? at[name] : undefined;
+  return at;
+}

@@ -1,0 +1,245 @@
+import { WeirError } from "@weir/kernel";
+import type { Price } from "@weir/pricing";
+import type { Attempt, Call, CallResult, ChatInput, RawAnswer, Served } from "../domain/call.ts";
+import { type AttemptFailure, answeredFailure, shown, transportFailure } from "../domain/failure.ts";
+import { unprobed } from "../domain/health.ts";
+import type { RoutedTarget } from "../ports.ts";
+import {
+  type CallContext,
+  finishFailed,
+  finishServed,
+  type FlowDependencies,
+  type Outcome,
+  type Running,
+  type Tried,
+  tryInTurn,
+} from "./attempts.ts";
+import { notSayable } from "./complete.ts";
+import { readRefusal, requestTo } from "./exchange.ts";
+import { Preparation, type Prepared } from "./prepare.ts";
+import { Pump } from "./pump.ts";
+import { failedResult, failureAnswer, servedResult } from "./result.ts";
+import { PassThrough, type Shown, type StreamSide, Translated } from "./stream-side.ts";
+import { estimateUsage, textOfRequest } from "./usage.ts";
+
+export type StreamMessage =
+  | {
+      readonly kind: "start";
+      readonly served: Served;
+      readonly dropped: readonly string[];
+      readonly price: Price | undefined;
+      readonly inputTokensEstimate: number;
+      readonly failures: readonly Attempt[];
+    }
+  | { readonly kind: "shown"; readonly shown: readonly Shown[]; readonly outputBytes: number }
+  | {
+      readonly kind: "end";
+      readonly result: CallResult;
+      readonly terminal: Uint8Array;
+      readonly failure: RawAnswer | undefined;
+    };
+
+interface Flowing {
+  readonly prepared: Prepared;
+  readonly pump: Pump;
+  readonly side: StreamSide;
+  readonly firstTokenMs: number;
+}
+
+const EMPTY = new Uint8Array(0);
+/** How long the end of the connection may take after the terminal event; then it is closed instead of used again. */
+const TAIL_MS = 1_000;
+/** What a refusal may weigh. */
+const MAX_REFUSAL_BYTES = 1024 * 1024;
+
+/**
+ * One request, one streamed answer. Nothing is shown before the provider's first content event: until then a failure is tried elsewhere.
+ * After it there is no retry; a stream that breaks ends in an in-band error. If the client goes away (`signal`, or the consumer stops) the
+ * provider's stream is cancelled at once; the consumer settles by what `start` told.
+ * @throws WeirError client_closed, deadline_exceeded where the call is cancelled
+ */
+export async function* stream(
+  dependencies: FlowDependencies,
+  call: Call,
+  input: ChatInput,
+  context: CallContext,
+  targets: readonly RoutedTarget[],
+): AsyncGenerator<StreamMessage, void, undefined> {
+  const { clock, dialects } = dependencies;
+  const startedMs = clock.monotonicMs();
+  const preparation = new Preparation(dialects, input, call.model, call.outputCap, true);
+  let tried: Tried<Flowing>;
+  try {
+    tried = await tryInTurn(
+      dependencies,
+      call,
+      context,
+      targets,
+      () => preparation.core.n ?? 1,
+      (target) => open(dependencies, call, input, context, preparation, target),
+    );
+  } catch (error) {
+    tried = notSayable(error);
+  }
+  const { running } = tried;
+  if (running === undefined) {
+    const failure = failureAnswer(dialects, input, tried, call.requestId);
+    const result = failedResult(tried, clock.monotonicMs() - startedMs);
+    yield { kind: "end", result, terminal: EMPTY, failure };
+    return;
+  }
+  yield* flow(dependencies, preparation, running, tried.failures, startedMs);
+}
+
+async function* flow(
+  { clock, tokens }: FlowDependencies,
+  preparation: Preparation,
+  running: Running<Flowing>,
+  failures: Attempt[],
+  startedMs: number,
+): AsyncGenerator<StreamMessage, void, undefined> {
+  const { target, value } = running;
+  const { pump, side, prepared } = value;
+  let finished = false;
+  try {
+    const { provider, model, region } = target;
+    yield {
+      kind: "start",
+      served: { provider, model, region, attempt: running.attempt },
+      dropped: prepared.dropped,
+      price: target.price,
+      inputTokensEstimate: Math.ceil(prepared.body.length / 4),
+      failures,
+    };
+    for (;;) {
+      const shownNow = side.take();
+      if (shownNow.length > 0) yield { kind: "shown", shown: shownNow, outputBytes: side.outputBytes };
+      if (side.done || side.failure !== undefined) break;
+      const chunks = await pump.next();
+      if (chunks === undefined) break;
+      for (const chunk of chunks) side.push(chunk);
+    }
+    const { failure } = pump;
+    if (failure?.kind === "cancelled") throw new WeirError("client_closed", "The client went away.");
+    const broken = failure === undefined || side.done ? undefined : interrupted(failure.kind);
+    const end = side.end(broken === undefined ? undefined : shown(broken, target.upstream.betrays));
+    if (end.rest.length > 0) yield { kind: "shown", shown: end.rest, outputBytes: side.outputBytes };
+    const usage =
+      end.usage ?? (await estimateUsage(tokens, target, textOfRequest(preparation.core), end.outputCharacters));
+    const durationMs = clock.monotonicMs() - running.startedMs;
+    finished = true;
+    if (end.error === undefined) finishServed(target, value.firstTokenMs);
+    else finishFailed(target, end.error, clock.nowMs());
+    const { finishReason, error, terminal } = end;
+    const dropped = end.dropped.length === 0 ? prepared.dropped : [...prepared.dropped, ...end.dropped];
+    const spentMs = clock.monotonicMs() - startedMs;
+    const outcome = { usage, finishReason, status: 200, error, durationMs };
+    const result = servedResult(running, failures, outcome, { dropped, spentMs, firstTokenMs: value.firstTokenMs });
+    yield { kind: "end", result, terminal, failure: undefined };
+  } finally {
+    if (!finished) {
+      // The client is gone: nothing can be said about the target.
+      target.state.inFlight -= 1;
+      target.upstream.stats.inFlight -= 1;
+      target.state.health = unprobed(target.state.health);
+    }
+    letGo(pump, finished && side.done);
+  }
+}
+
+/** A stream that is over gives its connection back by itself; any other is cut. */
+function letGo(pump: Pump, over: boolean): void {
+  const { exchange } = pump;
+  if (exchange === undefined) return;
+  if (over) setTimeout(() => exchange.cancel(), TAIL_MS).unref();
+  else exchange.cancel();
+}
+
+function interrupted(kind: Parameters<typeof transportFailure>[0]): WeirError {
+  const { error } = transportFailure(kind, true);
+  return error.reason === "deadline_exceeded" || error.reason === "provider_timeout"
+    ? error
+    : new WeirError("stream_interrupted", "The provider's stream broke off.", { cause: error });
+}
+
+/** Starts an attempt and holds it until it is known good: its first content event is here, or a whole answer without content. */
+async function open(
+  dependencies: FlowDependencies,
+  call: Call,
+  input: ChatInput,
+  context: CallContext,
+  preparation: Preparation,
+  target: RoutedTarget,
+): Promise<Outcome<Flowing>> {
+  const { clock, dialects } = dependencies;
+  const prepared = preparation.for(target);
+  const sentMs = clock.monotonicMs();
+  const request = requestTo(target, prepared.wire, true, prepared.body, call.headers, context, sentMs);
+  const pump = new Pump();
+  pump.exchange = target.upstream.transport.send(request, pump);
+  await pump.opened();
+  if (pump.headers === undefined) return failedBy(pump);
+  const { status, headers } = pump;
+  const provider = dialects[prepared.wire];
+  if (status < 200 || status > 299) {
+    const body = await rest(pump);
+    const parse = provider.parseError.bind(provider);
+    return { ok: false, failure: readRefusal(target, { status, headers, body }, parse, prepared.same) };
+  }
+  const side = prepared.same
+    ? new PassThrough(provider, prepared.hideUsage, call.requestId)
+    : new Translated(provider, clientOf(dependencies, input, call, preparation));
+  while (!side.started && !side.done && side.failure === undefined) {
+    const chunks = await pump.next();
+    if (chunks === undefined) break;
+    for (const chunk of chunks) side.push(chunk);
+  }
+  if (side.failure !== undefined && !side.started) {
+    pump.exchange.cancel();
+    return { ok: false, failure: answeredFailure(shown(side.failure, target.upstream.betrays), status) };
+  }
+  if (!side.started && !side.done) return brokenOff(pump, status);
+  return { ok: true, value: { prepared, pump, side, firstTokenMs: clock.monotonicMs() - sentMs } };
+}
+
+function clientOf({ dialects, clock }: FlowDependencies, input: ChatInput, call: Call, preparation: Preparation) {
+  if (input.kind === "typed") return undefined;
+  const dialect = dialects[input.dialect];
+  const { requestId } = call;
+  const nowS = Math.floor(clock.nowMs() / 1000);
+  return { dialect, requestId, renderer: dialect.streamRenderer({ request: preparation.core, requestId, nowS }) };
+}
+
+function failedBy(pump: Pump): Outcome<never> {
+  const { failure } = pump;
+  return { ok: false, failure: transportFailure(failure?.kind ?? "reset", failure?.sent ?? true) };
+}
+
+/** It was answered with 200 and then ended without content: worked on, perhaps billed. */
+function brokenOff(pump: Pump, status: number): Outcome<never> {
+  const { failure } = pump;
+  const error =
+    failure === undefined
+      ? new WeirError("provider_bad_response", "The provider's stream ended before it began.")
+      : transportFailure(failure.kind, true).error;
+  const broken: AttemptFailure = { ...answeredFailure(error, status), billing: "unknown" };
+  return { ok: false, failure: broken };
+}
+
+async function rest(pump: Pump): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for (;;) {
+    const chunks = await pump.next();
+    if (chunks === undefined) break;
+    for (const chunk of chunks) {
+      bytes += chunk.length;
+      pieces.push(chunk);
+    }
+    if (bytes > MAX_REFUSAL_BYTES) {
+      pump.exchange?.cancel();
+      break;
+    }
+  }
+  return Buffer.concat(pieces);
+}

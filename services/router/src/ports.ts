@@ -1,0 +1,115 @@
+import type { HeaderLookup, JsonObject } from "@weir/dialects";
+import type { Reason, WeirError } from "@weir/kernel";
+import type { TokenBound } from "@weir/pricing";
+import type { Target } from "./domain/target.ts";
+import type { Wire } from "./domain/wire.ts";
+
+/** One request to a provider, complete but for its origin. */
+export interface ProviderRequest {
+  /** Path and query. */
+  readonly path: string;
+  /** Rendered lines: "name: value\r\n" each. Holds the credential: never logged. */
+  readonly headers: string;
+  readonly body: Uint8Array;
+  readonly wire: Wire;
+  readonly model: string;
+  readonly stream: boolean;
+  /** Not later than this from now; undefined: the provider's own timeouts only. */
+  readonly deadlineMs: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface AnswerHeaders {
+  readonly get: HeaderLookup;
+}
+
+export interface TransportFailure {
+  readonly kind:
+    | "connect"
+    | "timeout-connect"
+    | "timeout-first-byte"
+    | "timeout-idle"
+    | "reset"
+    | "protocol"
+    | "cancelled"
+    | "too-many"
+    /** The call's own time is over. */
+    | "deadline";
+  /** Whether any byte of the request may have reached the provider. */
+  readonly sent: boolean;
+}
+
+/** Gets one answer: `head`, any `data`, then exactly one of `end` and `error`. */
+export interface AnswerSink {
+  head(status: number, headers: AnswerHeaders): void;
+  data(chunk: Uint8Array): void;
+  end(): void;
+  error(failure: TransportFailure): void;
+}
+
+export interface Exchange {
+  /** Ends it with a "cancelled" error if it is still going on. */
+  cancel(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** Where a provider is reached: its own origin, and no other (redirects are answers like any other). */
+export interface Transport extends AsyncDisposable {
+  send(request: ProviderRequest, sink: AnswerSink): Exchange;
+}
+
+/** Budgets are held for every attempt before it is made; the first one's hold exists already. */
+/** A target with what it takes to call it; made once. */
+export interface RoutedTarget extends Target {
+  readonly upstream: Upstream;
+  /** In order of preference. */
+  readonly wires: readonly Wire[];
+  /** As in the provider's quirks. */
+  readonly outputCaps: Readonly<Partial<Record<Wire, readonly string[]>>>;
+  readonly asksForUsage: boolean;
+  readonly adapt: ((body: JsonObject, wire: Wire) => JsonObject) | undefined;
+  /** Path and rendered headers, made once for each. */
+  endpoint(wire: Wire, stream: boolean): RenderedEndpoint;
+}
+
+export interface RenderedEndpoint {
+  readonly path: string;
+  readonly headers: string;
+}
+
+/** A configured provider. */
+export interface Upstream {
+  readonly name: string;
+  readonly kind: string;
+  readonly transport: Transport;
+  /** Whether a client's header goes to it. */
+  forwards(lowerCaseName: string): boolean;
+  /** Whether a text holds this provider's credential, or names its account. */
+  betrays(text: string): boolean;
+  readonly stats: UpstreamStats;
+}
+
+export interface UpstreamStats {
+  succeeded: bigint;
+  failed: bigint;
+  inFlight: number;
+  lastFailureMs: number;
+  lastError: Reason | undefined;
+}
+
+export interface Holds {
+  /** @returns why the attempt must not be made; undefined: it is held */
+  extend(hold: {
+    readonly owner: string;
+    readonly requestId: string;
+    readonly attempt: number;
+    readonly costNanos: bigint;
+    readonly tokens: TokenBound;
+  }): Promise<WeirError | undefined>;
+}
+
+export interface TokenCounter {
+  /** @returns tokens as the model counts them where its tokenizer is known, else a quarter of the bytes */
+  count(target: Target, text: string): Promise<number>;
+}

@@ -1,0 +1,31 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { router } from "@weir/contracts";
+import { embed, type Embedded } from "../flows/embed.ts";
+import { callOf, contextOf, embedInputOf, embedMessage } from "./convert.ts";
+import { answerMessage, resultMessage } from "./result.ts";
+import type { Routing } from "./routes.ts";
+
+export function embedRpc(routing: Routing) {
+  return async (request: router.EmbedRequest, context: HandlerContext): Promise<router.EmbedResponse> => {
+    const call = callOf(request.call);
+    const input = embedInputOf(call);
+    const targets = routing.choose(call);
+    const { result, output } = await embed(routing.flow, call, input, contextOf(context, routing.flow.clock), targets);
+    return {
+      $typeName: "weir.router.v1.EmbedResponse",
+      result: resultMessage(result),
+      output: outputMessage(output),
+    };
+  };
+}
+
+function outputMessage(output: Embedded["output"]): router.EmbedResponse["output"] {
+  switch (output.kind) {
+    case "raw":
+      return { case: "raw", value: answerMessage(output.answer) };
+    case "typed":
+      return { case: "embed", value: embedMessage(output.response) };
+    case "none":
+      return { case: undefined };
+  }
+}

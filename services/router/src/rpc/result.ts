@@ -1,0 +1,123 @@
+import type { common, router } from "@weir/contracts";
+import type { Usage } from "@weir/dialects";
+import type { WeirError } from "@weir/kernel";
+import type { Price } from "@weir/pricing";
+import type { Attempt, CallResult, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
+import type { Target } from "../domain/target.ts";
+import { wireBilling, wireFinish, wireReason } from "./names.ts";
+
+/**
+ * Messages written out whole: `create` looks its fields up one by one, which costs more than all the rest of a request's routing.
+ * The compiler checks that none is missing.
+ */
+
+const uint32 = (value: number): number => Math.min(0xffffffff, Math.max(0, Math.ceil(value) || 0));
+
+export function usageMessage(usage: Usage): common.Usage {
+  return {
+    $typeName: "weir.common.v1.Usage",
+    inputTokens: uint32(usage.inputTokens),
+    outputTokens: uint32(usage.outputTokens),
+    cachedInputTokens: uint32(usage.cachedInputTokens),
+    cacheWriteTokens: uint32(usage.cacheWriteTokens),
+    reasoningTokens: uint32(usage.reasoningTokens),
+    estimated: usage.estimated,
+    audioInputTokens: uint32(usage.audioInputTokens ?? 0),
+    audioOutputTokens: uint32(usage.audioOutputTokens ?? 0),
+    cacheWriteLongTokens: uint32(usage.cacheWriteLongTokens ?? 0),
+  };
+}
+
+export const servedMessage = ({ provider, model, region, attempt }: Served): router.Served => ({
+  $typeName: "weir.router.v1.Served",
+  provider,
+  model,
+  region,
+  attempt,
+});
+
+export function attemptMessage(attempt: Attempt): router.Attempt {
+  const message: router.Attempt = {
+    $typeName: "weir.router.v1.Attempt",
+    attempt: attempt.attempt,
+    provider: attempt.provider,
+    model: attempt.model,
+    region: attempt.region,
+    status: attempt.status,
+    error: attempt.error === undefined ? 0 : wireReason(attempt.error.reason),
+    costNanos: attempt.costNanos,
+    billing: wireBilling(attempt.billing),
+    durationUs: uint32(attempt.durationUs),
+  };
+  if (attempt.usage !== undefined) message.usage = usageMessage(attempt.usage);
+  return message;
+}
+
+export function errorMessage(error: WeirError): common.ErrorDetail {
+  return {
+    $typeName: "weir.common.v1.ErrorDetail",
+    reason: wireReason(error.reason),
+    message: error.message,
+    retryAfterMs: uint32(error.retryAfterMs ?? 0),
+    upstreamStatus: error.upstreamStatus ?? 0,
+    param: error.param ?? "",
+  };
+}
+
+export const headerMessage = ({ name, value }: HeaderPair): common.Header => ({
+  $typeName: "weir.common.v1.Header",
+  name,
+  value,
+});
+
+export function resultMessage(result: CallResult): router.Result {
+  let costNanos = 0n;
+  for (const attempt of result.attempts) costNanos += attempt.costNanos;
+  const message: router.Result = {
+    $typeName: "weir.router.v1.Result",
+    finishReason: wireFinish(result.finishReason),
+    attempts: result.attempts.map(attemptMessage),
+    dropped: [...result.dropped],
+    headers: result.headers.map(headerMessage),
+    providerUs: uint32(result.providerUs),
+    firstTokenUs: uint32(result.firstTokenUs),
+    costNanos,
+    priceVersion: result.priceVersion,
+  };
+  if (result.served !== undefined) message.served = servedMessage(result.served);
+  if (result.usage !== undefined) message.usage = usageMessage(result.usage);
+  if (result.error !== undefined) message.error = errorMessage(result.error);
+  return message;
+}
+
+export const answerMessage = ({ status, contentType, body }: RawAnswer): router.RawAnswer => ({
+  $typeName: "weir.router.v1.RawAnswer",
+  status,
+  contentType,
+  body,
+});
+
+export function priceMessage(price: Price): common.Price {
+  const { requestNanos, version, tiers, ...rates } = price;
+  return {
+    $typeName: "weir.common.v1.Price",
+    ...rates,
+    requestNanos,
+    version,
+    tiers: tiers.map((tier) => ({ $typeName: "weir.common.v1.PriceTier", ...tier })),
+  };
+}
+
+export function candidateMessage(target: Target): router.Candidate {
+  const message: router.Candidate = {
+    $typeName: "weir.router.v1.Candidate",
+    provider: target.provider,
+    kind: target.kind,
+    model: target.model,
+    region: target.region,
+    contextWindow: target.contextWindow ?? 0,
+    maxOutputTokens: target.maxOutput ?? 0,
+  };
+  if (target.price !== undefined) message.price = priceMessage(target.price);
+  return message;
+}

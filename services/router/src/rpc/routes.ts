@@ -1,0 +1,37 @@
+import { router } from "@weir/contracts";
+import { type Route as RpcRoute, route } from "@weir/mesh";
+import type { Call } from "../domain/call.ts";
+import type { Route } from "../domain/route-table.ts";
+import type { FlowDependencies } from "../flows/attempts.ts";
+import type { RoutedTarget, Upstream } from "../ports.ts";
+import { completeRpc } from "./complete.ts";
+import { embedRpc } from "./embed.ts";
+import { explainRouteRpc } from "./explain-route.ts";
+import { listModelsRpc } from "./list-models.ts";
+import { providerHealthRpc } from "./provider-health.ts";
+import { streamCompleteRpc } from "./stream-complete.ts";
+
+/** What the RPCs know of the routing table in force. */
+export interface Routing {
+  readonly flow: FlowDependencies;
+  /** The targets for a call, in order. @throws WeirError model_not_found, model_not_allowed */
+  choose(call: Call): readonly RoutedTarget[];
+  /** @throws WeirError model_not_found */
+  route(model: string): Route<RoutedTarget>;
+  listed(): readonly Route<RoutedTarget>[];
+  targets(): Iterable<RoutedTarget>;
+  upstreams(): readonly Upstream[];
+}
+
+export function routerRoutes(routing: Routing): readonly RpcRoute[] {
+  return [
+    route(router.RouterService, {
+      complete: completeRpc(routing),
+      streamComplete: streamCompleteRpc(routing),
+      embed: embedRpc(routing),
+      listModels: listModelsRpc(routing),
+      providerHealth: providerHealthRpc(routing),
+      explainRoute: explainRouteRpc(routing),
+    }),
+  ];
+}

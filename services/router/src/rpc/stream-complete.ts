@@ -1,0 +1,65 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { router } from "@weir/contracts";
+import { stream, type StreamMessage } from "../flows/stream.ts";
+import type { Shown } from "../flows/stream-side.ts";
+import { eventMessage } from "./chat-response.ts";
+import { callOf, chatInputOf, contextOf } from "./convert.ts";
+import { answerMessage, attemptMessage, priceMessage, resultMessage, servedMessage } from "./result.ts";
+import type { Routing } from "./routes.ts";
+
+type Message = router.StreamCompleteResponse;
+
+export function streamCompleteRpc(routing: Routing) {
+  return async function* (
+    request: router.StreamCompleteRequest,
+    context: HandlerContext,
+  ): AsyncGenerator<Message, void, undefined> {
+    const call = callOf(request.call);
+    const input = chatInputOf(call, true);
+    const targets = routing.choose(call);
+    for await (const message of stream(routing.flow, call, input, contextOf(context, routing.flow.clock), targets)) {
+      if (message.kind === "shown") yield* shownMessages(message.shown, message.outputBytes);
+      else yield { $typeName: "weir.router.v1.StreamCompleteResponse", message: edgeMessage(message), outputBytes: 0 };
+    }
+  };
+}
+
+function* shownMessages(shown: readonly Shown[], outputBytes: number): Generator<Message> {
+  // Frames that came together leave together.
+  const frames: Uint8Array[] = [];
+  for (const one of shown) {
+    if (one.kind === "frame") frames.push(one.bytes);
+    else yield messageOf({ case: "event", value: eventMessage(one.event) }, outputBytes);
+  }
+  const [first] = frames;
+  if (first !== undefined)
+    yield messageOf({ case: "frame", value: frames.length === 1 ? first : Buffer.concat(frames) }, outputBytes);
+}
+
+const messageOf = (message: Message["message"], outputBytes: number): Message => ({
+  $typeName: "weir.router.v1.StreamCompleteResponse",
+  message,
+  outputBytes,
+});
+
+function edgeMessage(message: Exclude<StreamMessage, { kind: "shown" }>): Message["message"] {
+  if (message.kind === "start") {
+    const start: router.StreamStart = {
+      $typeName: "weir.router.v1.StreamStart",
+      served: servedMessage(message.served),
+      dropped: [...message.dropped],
+      headers: [],
+      inputTokensEstimate: message.inputTokensEstimate,
+      failedAttempts: message.failures.map(attemptMessage),
+    };
+    if (message.price !== undefined) start.price = priceMessage(message.price);
+    return { case: "start", value: start };
+  }
+  const end: router.StreamEnd = {
+    $typeName: "weir.router.v1.StreamEnd",
+    result: resultMessage(message.result),
+    terminal: message.terminal,
+  };
+  if (message.failure !== undefined) end.failure = answerMessage(message.failure);
+  return { case: "end", value: end };
+}

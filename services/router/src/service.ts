@@ -1,0 +1,89 @@
+import type { Client } from "@connectrpc/connect";
+import type { WeirConfig } from "@weir/config";
+import { policy } from "@weir/contracts";
+import { dialects } from "@weir/dialects";
+import { type Clock, systemClock } from "@weir/kernel";
+import type { Peers, Service } from "@weir/mesh";
+import type { Telemetry } from "@weir/telemetry";
+import { buildTable, type Table } from "./adapters/build-table.ts";
+import { policyHolds } from "./adapters/policy-holds.ts";
+import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
+import { tokenCounter } from "./adapters/token-counter.ts";
+import { routerConfigOf } from "./config.ts";
+import { candidates } from "./domain/candidates.ts";
+import type { ProviderLoader } from "./providers/registry.ts";
+import { type Routing, routerRoutes } from "./rpc/routes.ts";
+
+export interface RouterOptions {
+  readonly config: Pick<WeirConfig, "providers" | "models">;
+  readonly telemetry: Pick<Telemetry, "log">;
+  readonly peers: Peers;
+  readonly clock?: Clock;
+  /** Uniform in [0, 1): for weighted routes and pauses. */
+  readonly random?: () => number;
+  /** Where providers' files are; default: this service's own. */
+  readonly loadProvider?: ProviderLoader;
+  /** For providers with a certificate of an authority of one's own. */
+  readonly tls?: ProviderHttpOptions["tls"];
+}
+
+export interface Router extends Service {
+  /**
+   * Puts another configuration in force at once; calls that run go on under the one they began with.
+   * @throws Error where it cannot be used: then the one in force stays
+   */
+  reload(config: RouterOptions["config"]): Promise<void>;
+}
+
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Prices begin on dates: the table is made anew so often. */
+const REFRESH_MS = 12 * 60 * 60 * 1000;
+
+/** @throws Error for a configuration that cannot be used, naming what is wrong */
+export async function createRouter(options: RouterOptions): Promise<Router> {
+  const { telemetry, peers, clock = systemClock, random = Math.random, loadProvider: load, tls } = options;
+  const build = (config: RouterOptions["config"]): Promise<Table> =>
+    buildTable({ config: routerConfigOf(config), nowMs: clock.nowMs(), load, tls });
+  let { config } = options;
+  let table = await build(config);
+  // Made when first needed: the policy service may come up later.
+  let policyClient: Client<typeof policy.PolicyService> | undefined;
+  const holds = policyHolds(() => (policyClient ??= peers.client(policy.PolicyService)));
+  const routing: Routing = {
+    flow: { dialects, clock, random, holds, tokens: tokenCounter(), maxAnswerBytes: MAX_ANSWER_BYTES },
+    choose(call) {
+      const route = table.route(call.model);
+      const { allowedProviders, allowedRegions, inputBound } = call;
+      const turn = route.turn++;
+      return candidates(route, turn, { draw: random(), allowedProviders, allowedRegions, inputBound });
+    },
+    route: (model) => table.route(model),
+    listed: () => table.listed,
+    targets: () => table.targets(),
+    upstreams: () => table.upstreams,
+  };
+  const reload = async (next: RouterOptions["config"]): Promise<void> => {
+    const built = await build(next);
+    const previous = table;
+    table = built;
+    config = next;
+    await previous[Symbol.asyncDispose]();
+  };
+  let refresher: NodeJS.Timeout | undefined;
+  return {
+    name: "router",
+    routes: routerRoutes(routing),
+    async start() {
+      refresher = setInterval(() => {
+        reload(config).catch((error: unknown) => telemetry.log.error({ err: error }, "prices were not refreshed"));
+      }, REFRESH_MS);
+      refresher.unref();
+    },
+    notReady: () => undefined,
+    reload,
+    async [Symbol.asyncDispose]() {
+      clearInterval(refresher);
+      await table[Symbol.asyncDispose]();
+    },
+  };
+}
