@@ -28,4 +28,6 @@ export interface PolicyService extends Service {
    * resolved, in the one start that made it; it is stored nowhere, so whoever composes the process shows it.
    */
   readonly bootstrapSecret?: string | undefined;
+  /** Ends the watch streams, so that closing a server need not wait for them; watchers go to another instance. */
+  endWatches(): void;
 }

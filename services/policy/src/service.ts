@@ -1,5 +1,115 @@
+import { systemClock } from "@weir/kernel";
+import { ensureRole, migrate, openPool, openRedis } from "@weir/storage";
+import { memoryBuckets } from "./adapters/memory-buckets.ts";
+import { digest, nodeKeysmith } from "./adapters/node-keysmith.ts";
+import { postgresAdmin } from "./adapters/postgres-admin.ts";
+import { postgresDirectory } from "./adapters/postgres-directory.ts";
+import { postgresLedger } from "./adapters/postgres-ledger.ts";
+import { redisBuckets } from "./adapters/redis-buckets.ts";
 import type { PolicyOptions, PolicyService } from "./config.ts";
+import type { KeyPolicy } from "./domain/key-policy.ts";
+import { policyEvents } from "./events.ts";
+import { adminByKey } from "./flows/admin-keys.ts";
+import { bootstrap, checkBootstrapKey } from "./flows/bootstrap.ts";
+import { Directory } from "./flows/directory.ts";
+import { directorySync } from "./flows/directory-sync.ts";
+import { createLimiter } from "./flows/limiter.ts";
+import { policyRoutes } from "./rpc/routes.ts";
 
-export function createPolicy(_options: PolicyOptions): Promise<PolicyService> {
-  return Promise.reject(new Error("policy is being written"));
+const ROLE = "weir_policy";
+const MIGRATIONS = { schema: "policy", directory: new URL("../migrations/", import.meta.url), lockName: "weir-policy" };
+/** A plan made while a table was empty would read all of it once it is full: the ledger's statements are meant for their indexes. */
+const INDEX_PLANS = {
+  search_path: "policy",
+  enable_seqscan: "off",
+  enable_bitmapscan: "off",
+  plan_cache_mode: "force_generic_plan",
+  jit: "off",
+};
+
+/** @throws Error for a bootstrap key that is too short; a database that is away is no error, see PolicyService.notReady */
+export async function createPolicy(options: PolicyOptions): Promise<PolicyService> {
+  const { config, database, redisUrl, clock = systemClock } = options;
+  checkBootstrapKey(config.bootstrapKey);
+  const events = policyEvents(options.telemetry.log);
+  const keysmith = nodeKeysmith(clock);
+  const onError = events.onConnectionError;
+
+  const ledgerPool = openPool(database, {
+    applicationName: "weir-policy-ledger",
+    role: ROLE,
+    max: 2,
+    statementTimeoutMs: 1_500,
+    settings: INDEX_PLANS,
+    onError,
+  });
+  const directoryPool = openPool(database, {
+    applicationName: "weir-policy",
+    role: ROLE,
+    max: 4,
+    settings: { search_path: "policy" },
+    onError,
+  });
+  const ledger = postgresLedger(ledgerPool, events.ledger);
+  const admin = postgresAdmin(directoryPool);
+
+  const redis = redisUrl === undefined ? undefined : openRedis(redisUrl, { connectionName: "weir-policy", onError });
+  const local = memoryBuckets({ nowUs: () => Math.floor(clock.monotonicMs() * 1000) });
+  const limiter = createLimiter(redis === undefined ? undefined : redisBuckets(redis), local, clock, events.limiter);
+
+  let bootstrapSecret: string | undefined;
+  const directory = new Directory();
+  const sync = directorySync(directory, postgresDirectory(directoryPool), clock, events.directory, async () => {
+    await ensureRole(database, ROLE);
+    await migrate(database, MIGRATIONS);
+    bootstrapSecret = await bootstrap(admin, keysmith, config.workspaces, config.bootstrapKey);
+  });
+
+  /** Another replica may have made the key a moment ago. */
+  async function lookAgain(keyId: string): Promise<KeyPolicy | undefined> {
+    // Away: its own poll says so; here it means that the key is not known.
+    await sync.refresh().catch(() => undefined);
+    return directory.key(keyId);
+  }
+  const keyOf = (keyId: string) => directory.key(keyId) ?? lookAgain(keyId);
+
+  const ending = new AbortController();
+  const routes = policyRoutes({
+    policy: {
+      admit: { ledger, limiter, keyOf, digest, clock },
+      settle: { ledger, limiter, keyOf: (keyId) => directory.key(keyId), onAboveBound: events.onAboveBound },
+      directory,
+      sync,
+      clock,
+      ending: ending.signal,
+    },
+    // What was written stays written where the refresh fails; the poll brings it.
+    admin: { directory: admin, keysmith, refresh: () => sync.refresh().catch(() => undefined) },
+    authentication: {
+      adminToken: config.adminToken,
+      keysmith,
+      byKey: (secret) => adminByKey(admin, keysmith, keyOf, clock.nowMs(), secret),
+    },
+  });
+
+  return {
+    name: "policy",
+    routes,
+    get bootstrapSecret() {
+      return bootstrapSecret;
+    },
+    start: () => sync.start(),
+    endWatches: () => ending.abort(),
+    notReady() {
+      if (directory.version === undefined) return "the policy database has not been reached yet";
+      return sync.fresh() ? undefined : "the policy database is away";
+    },
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await sync[Symbol.asyncDispose]();
+      await ledger[Symbol.asyncDispose]();
+      await Promise.all([ledgerPool.end(), directoryPool.end()]);
+      redis?.disconnect();
+    },
+  };
 }

@@ -1,0 +1,167 @@
+import { WeirError } from "@weir/kernel";
+import type pg from "pg";
+import type { PlaceKind } from "../domain/key-policy.ts";
+import type { DirectoryAdmin, Place } from "../ports.ts";
+import * as columns from "./postgres-rows.ts";
+import { insertBudget, insertKey, insertLimit, insertWorkspace, noteChangesBelow, seed } from "./postgres-seed.ts";
+import { directoryChange, withClearErrors } from "./postgres-transaction.ts";
+import { rulesToJson } from "./rules-json.ts";
+
+/** Both organizations' places and the workspace's own: where budgets and limits on a workspace's paths stand. */
+const PLACES_OF_WORKSPACE = `
+  select w.organization_id from workspace w where w.id = $1 union all select $1
+  union all select p.id from project p where p.workspace_id = $1
+  union all select k.id from api_key k join project p on p.id = k.project_id where p.workspace_id = $1`;
+
+export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
+  const rows = <T extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<T[]> =>
+    withClearErrors(async () => (await pool.query<T>(text, values)).rows);
+
+  return {
+    async createOrganization({ id, name }) {
+      await rows("insert into organization (id, name) values ($1, $2)", [id, name]);
+    },
+    organizations: () => rows("select id, name from organization order by name"),
+
+    async createWorkspace(row, defaultProjectId) {
+      await directoryChange(pool, (client) => insertWorkspace(client, row, defaultProjectId));
+    },
+    updateWorkspace: (id, change) =>
+      directoryChange(pool, async (client) => {
+        const updated = await client.query<columns.WorkspaceColumns>(
+          `update workspace w set payloads = coalesce($2, payloads), rules = coalesce($3, rules) where id = $1 returning ${columns.WORKSPACE}`,
+          [id, change.payloads ?? null, change.rules === undefined ? null : rulesToJson(change.rules)],
+        );
+        const row = existing(updated.rows[0], "workspace", id);
+        await noteChangesBelow(client, "workspace", id);
+        return columns.workspaceRow(row);
+      }),
+    async workspaces(organizationId) {
+      const found = await rows<columns.WorkspaceColumns>(
+        `select ${columns.WORKSPACE} from workspace w where $1::uuid is null or w.organization_id = $1 order by w.name`,
+        [organizationId ?? null],
+      );
+      return found.map(columns.workspaceRow);
+    },
+
+    async createProject({ id, workspaceId, name, rules }) {
+      await rows("insert into project (id, workspace_id, name, rules) values ($1, $2, $3, $4)", [
+        id,
+        workspaceId,
+        name,
+        rulesToJson(rules),
+      ]);
+    },
+    async projects(workspaceId) {
+      const found = await rows<columns.ProjectColumns>(
+        `select ${columns.PROJECT} from project p where p.workspace_id = $1 order by p.name`,
+        [workspaceId],
+      );
+      return found.map(columns.projectRow);
+    },
+
+    createKey: (key) =>
+      directoryChange(pool, async (client) => {
+        await insertKey(client, key);
+        return existing(await keyWhere(client, "k.id = $1", key.id), "key", key.id);
+      }),
+    async keys(workspaceId, includeRevoked) {
+      const found = await rows<columns.KeyColumns>(
+        `select ${columns.KEY} from api_key k join project p on p.id = k.project_id
+          where ($1::uuid is null or p.workspace_id = $1) and ($2 or k.revoked_at is null) order by k.created_at, k.id`,
+        [workspaceId ?? null, includeRevoked],
+      );
+      return found.map(columns.keyRow);
+    },
+    keyById: (id) => withClearErrors(() => keyWhere(pool, "k.id = $1", id)),
+    keyByHash: (hash) => withClearErrors(() => keyWhere(pool, "k.hash = $1", hash)),
+    revokeKey: (id) =>
+      directoryChange(pool, async (client) => {
+        const revoked = await client.query(
+          "update api_key set revoked_at = now() where id = $1 and revoked_at is null",
+          [id],
+        );
+        if (revoked.rowCount === 1) await client.query("select note_changes(array[$1::uuid])", [id]);
+        return existing(await keyWhere(client, "k.id = $1", id), "key", id);
+      }),
+
+    putBudget: (place, terms) =>
+      directoryChange(pool, async (client) => {
+        const id = await insertBudget(client, place, terms);
+        await noteChangesBelow(client, place.kind, place.id);
+        const found = await client.query<columns.BudgetColumns>(`select ${columns.BUDGET} where b.id = $1`, [id]);
+        return columns.budgetRow(existing(found.rows[0], "budget", String(id)));
+      }),
+    putLimit: (place, terms) =>
+      directoryChange(pool, async (client) => {
+        const id = await insertLimit(client, place, terms);
+        await noteChangesBelow(client, place.kind, place.id);
+        return { ...terms, id, place };
+      }),
+    async budgets(workspaceId) {
+      const found = await rows<columns.BudgetColumns>(
+        `select ${columns.BUDGET} where $1::uuid is null or b.place_id in (${PLACES_OF_WORKSPACE}) order by b.id`,
+        [workspaceId ?? null],
+      );
+      return found.map(columns.budgetRow);
+    },
+    async limits(workspaceId) {
+      const found = await rows<columns.LimitColumns>(
+        `select ${columns.LIMIT} from rate_limit l where $1::uuid is null or l.place_id in (${PLACES_OF_WORKSPACE}) order by l.id`,
+        [workspaceId ?? null],
+      );
+      return found.map(columns.limitRow);
+    },
+
+    find: (kind, nameOrId, workspaceId) => withClearErrors(() => find(pool, kind, nameOrId, workspaceId)),
+    seed: (plan) => directoryChange(pool, (client) => seed(client, plan)),
+  };
+}
+
+async function keyWhere(client: pg.Pool | pg.PoolClient, condition: string, value: unknown) {
+  const found = await client.query<columns.KeyColumns>(
+    `select ${columns.KEY} from api_key k join project p on p.id = k.project_id where ${condition}`,
+    [value],
+  );
+  return found.rows[0] === undefined ? undefined : columns.keyRow(found.rows[0]);
+}
+
+const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+const PLACE_QUERY: Record<PlaceKind, { byId: string; byName: string }> = {
+  organization: {
+    byId: "select id, name, null as workspace_id from organization where id = $1",
+    byName: "select id, name, null as workspace_id from organization where name = $1 and $2::uuid is null",
+  },
+  workspace: {
+    byId: "select id, name, id as workspace_id from workspace where id = $1",
+    byName: "select id, name, id as workspace_id from workspace where name = $1 and $2::uuid is null",
+  },
+  project: {
+    byId: "select id, name, workspace_id from project where id = $1",
+    byName: `select p.id, p.name, p.workspace_id from project p join workspace w on w.id = p.workspace_id
+      where case when $2::uuid is null then w.name || '/' || p.name = $1 else p.workspace_id = $2 and p.name = $1 end`,
+  },
+  key: {
+    byId: "select k.id, k.name, p.workspace_id from api_key k join project p on p.id = k.project_id where k.id = $1",
+    // A key's name need not be unique.
+    byName: "select null as id, null as name, null as workspace_id where $1 = '' and $2::uuid is null and false",
+  },
+};
+
+async function find(pool: pg.Pool, kind: PlaceKind, nameOrId: string, workspaceId?: string): Promise<Place> {
+  const query = PLACE_QUERY[kind];
+  const { rows } = ID.test(nameOrId)
+    ? await pool.query<{ id: string; name: string; workspace_id: string | null }>(query.byId, [nameOrId])
+    : await pool.query<{ id: string; name: string; workspace_id: string | null }>(query.byName, [
+        nameOrId,
+        kind === "project" ? (workspaceId ?? null) : null,
+      ]);
+  const row = existing(rows[0], kind, nameOrId);
+  return { kind, id: row.id, name: row.name, workspaceId: row.workspace_id ?? undefined };
+}
+
+function existing<T>(row: T | undefined, kind: string, name: string): T {
+  if (row !== undefined) return row;
+  throw new WeirError("not_found", `There is no ${kind} "${name.slice(0, 80)}".`, { param: kind });
+}

@@ -1,0 +1,145 @@
+import type pg from "pg";
+import type { BudgetOnPath, KeyPolicy, LimitOnPath, PayloadChoice, Scope } from "../domain/key-policy.ts";
+import { mergeRules, type Rules } from "../domain/rules.ts";
+import type { Change, DirectoryState, DirectoryStore } from "../ports.ts";
+import { rulesFromJson } from "./rules-json.ts";
+
+/** How many of the newest changes `load` brings along, for watchers that come from another replica. */
+const CHANGES_ON_LOAD = 1000;
+/** An expired key stays known for so long, so that its user is told that it expired and not that there is no such key. */
+const EXPIRED_KEPT = "1 day";
+
+const VIEWS = `
+  with place as (
+    select k.id as key_id, v.kind, v.id, v.name, v.rank from api_key k
+      join project p on p.id = k.project_id join workspace w on w.id = p.workspace_id join organization o on o.id = w.organization_id,
+      lateral (values ('organization', o.id, o.name, 1), ('workspace', w.id, w.name, 2), ('project', p.id, p.name, 3), ('key', k.id, k.name, 4)) v(kind, id, name, rank)
+    where k.revoked_at is null and ($1::uuid[] is null or k.id = any($1))
+  ), budgets as (
+    select key_id, jsonb_agg(jsonb_build_object('id', b.id, 'place', b.place, 'placeName', place.name, 'unit', b.unit, 'period', b.period, 'hard', b.hard)
+      order by place.rank, b.id) as list
+    from place join budget b on b.place_id = place.id and b.place = place.kind group by key_id
+  ), limits as (
+    select key_id, jsonb_agg(jsonb_build_object('id', l.id, 'place', l.place, 'placeName', place.name, 'per', l.per, 'unit', l.unit,
+      'amount', l.amount, 'windowMs', l.window_ms, 'burst', l.burst, 'failClosed', l.fail_closed) order by place.rank, l.id) as list
+    from place join rate_limit l on l.place_id = place.id and l.place = place.kind group by key_id
+  )
+  select k.id, k.hash, k.name, k.scopes, k.operator, extract(epoch from k.expires_at) * 1000 as expires_at_ms, k.rules as key_rules,
+    p.id as project_id, p.rules as project_rules, w.id as workspace_id, w.name as workspace, w.payloads, w.rules as workspace_rules,
+    w.organization_id, b.list as budgets, l.list as limits
+  from api_key k join project p on p.id = k.project_id join workspace w on w.id = p.workspace_id
+    left join budgets b on b.key_id = k.id left join limits l on l.key_id = k.id
+  where k.revoked_at is null and (k.expires_at is null or k.expires_at > now() - interval '${EXPIRED_KEPT}')
+    and ($1::uuid[] is null or k.id = any($1))`;
+
+interface ViewRow {
+  readonly id: string;
+  readonly hash: Buffer;
+  readonly name: string;
+  readonly scopes: Scope[];
+  readonly operator: boolean;
+  readonly expires_at_ms: string | null;
+  readonly key_rules: Partial<Rules>;
+  readonly project_id: string;
+  readonly project_rules: Partial<Rules>;
+  readonly workspace_id: string;
+  readonly workspace: string;
+  readonly payloads: PayloadChoice;
+  readonly workspace_rules: Partial<Rules>;
+  readonly organization_id: string;
+  readonly budgets: BudgetOnPath[] | null;
+  readonly limits: LimitOnPath[] | null;
+}
+
+export function postgresDirectory(pool: pg.Pool): DirectoryStore {
+  return {
+    load: () =>
+      snapshot(pool, async (client) => {
+        const version = await currentVersion(client);
+        const changes = await changesAfter(client, version - CHANGES_ON_LOAD);
+        return { version, keys: await views(client, null), changes };
+      }),
+
+    async changesSince(since) {
+      // Asked twice a second by every replica, and nearly always all there is to know.
+      if ((await currentVersion(pool)) === since) return { version: since, keys: [], changes: [] };
+      return snapshot(pool, async (client) => {
+        const version = await currentVersion(client);
+        if (version < since) return undefined;
+        const changes = await changesAfter(client, since);
+        if (changes.length !== version - since) return undefined;
+        const ids = new Set(changes.map((change) => change.keyId));
+        return { version, keys: await views(client, [...ids]), changes };
+      });
+    },
+
+    async onChange(callback) {
+      const client = await pool.connect();
+      client.on("notification", callback);
+      // Broken: whoever polls finds out at once, and listens anew when it works again.
+      client.once("error", callback);
+      try {
+        await client.query("listen weir_policy");
+      } catch (error) {
+        client.release(true);
+        throw error;
+      }
+      return {
+        async [Symbol.asyncDispose]() {
+          client.release(true);
+        },
+      };
+    },
+  };
+}
+
+/** Reads version and views of one moment. */
+async function snapshot<T extends DirectoryState | undefined>(
+  pool: pg.Pool,
+  read: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken = true;
+  try {
+    await client.query("begin isolation level repeatable read read only");
+    const state = await read(client);
+    await client.query("commit");
+    broken = false;
+    return state;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function currentVersion(client: pg.Pool | pg.PoolClient): Promise<number> {
+  const { rows } = await client.query<{ current: string }>("select current from version");
+  return Number(rows[0]?.current ?? 0);
+}
+
+async function changesAfter(client: pg.PoolClient, version: number): Promise<Change[]> {
+  const { rows } = await client.query<{ version: string; key_id: string }>(
+    "select version, key_id from change where version > $1 order by version",
+    [version],
+  );
+  return rows.map((row) => ({ version: Number(row.version), keyId: row.key_id }));
+}
+
+async function views(client: pg.PoolClient, ids: string[] | null): Promise<KeyPolicy[]> {
+  const { rows } = await client.query<ViewRow>(VIEWS, [ids]);
+  return rows.map((row) => ({
+    keyId: row.id,
+    hash: row.hash,
+    organizationId: row.organization_id,
+    workspaceId: row.workspace_id,
+    workspace: row.workspace,
+    projectId: row.project_id,
+    name: row.name,
+    expiresAtMs: row.expires_at_ms === null ? undefined : Math.floor(Number(row.expires_at_ms)),
+    scopes: row.scopes,
+    operator: row.operator,
+    payloads: row.payloads,
+    rules: mergeRules([row.workspace_rules, row.project_rules, row.key_rules].map(rulesFromJson)),
+    budgets: row.budgets ?? [],
+    limits: row.limits ?? [],
+  }));
+}

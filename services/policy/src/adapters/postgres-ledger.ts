@@ -1,0 +1,206 @@
+/**
+ * The ledger in Postgres. Failure policy: closed. While Postgres is away holds are refused at once and settlements must be sent
+ * again; a batch whose commit is unknown is repeated once (apply_batch is safe to repeat), and if that fails, too, what it may have
+ * held is given back as soon as Postgres is there again.
+ */
+import { WeirError } from "@weir/kernel";
+import { isUnavailable } from "@weir/storage";
+import type pg from "pg";
+import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "../domain/ledger.ts";
+import type { Ledger } from "../ports.ts";
+import { Lane, LaneBatch } from "./group-commit.ts";
+import { APPLY_BATCH, type BatchRow, batchValues, readResults, readVerdicts } from "./ledger-batch.ts";
+
+/** Per kind: bounds how long a batch keeps its locks. */
+const MOST_PER_BATCH = 256;
+const PROBE_EVERY_MS = 200;
+
+type HoldBatch = LaneBatch<HoldRequest, HoldVerdict>;
+type SettleBatch = LaneBatch<Settlement, SettlementResult>;
+
+export interface LedgerEvents {
+  /** The store went away, or came back. */
+  onAway(error: unknown): void;
+  onBack(): void;
+  /** One item made its batch fail; the others were written without it. */
+  onUnwritable(error: unknown): void;
+}
+
+export interface PostgresLedger extends Ledger, AsyncDisposable {
+  /** Commits so far, for measurements. */
+  readonly commits: number;
+}
+
+/** @param pool with `search_path` policy; only one of its connections is used for batches, so that there is one group */
+export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLedger {
+  const holds = new Lane<HoldRequest, HoldVerdict>();
+  const settlements = new Lane<Settlement, SettlementResult>();
+  const ownerIds = new Map<string, number>();
+  let running: Promise<void> | undefined;
+  let away = false;
+  let closed = false;
+  let probe: NodeJS.Timeout | undefined;
+  /** Refused because nobody could know whether they were held. */
+  let orphans: HoldName[] = [];
+  let commits = 0;
+
+  /** A commit is on its way whenever there is something to commit, never two; what comes meanwhile is the next one. */
+  function wake(): void {
+    running ??= run().finally(() => {
+      running = undefined;
+      if (holds.length + settlements.length > 0) wake();
+    });
+  }
+
+  async function run(): Promise<void> {
+    // What else arrives in this turn of the event loop comes along.
+    await new Promise(setImmediate);
+    while (holds.length + settlements.length > 0) {
+      const settle = settlements.next(MOST_PER_BATCH);
+      const hold = holds.next(MOST_PER_BATCH);
+      try {
+        await commit(settle, hold);
+      } catch (error) {
+        if (!isUnavailable(error)) await commitSingly(settle, hold, error);
+        else if (isTimeout(error)) giveUp(settle, hold, error);
+        else await repeat(settle, hold);
+      }
+    }
+  }
+
+  async function commit(settle: SettleBatch, hold: HoldBatch): Promise<void> {
+    for (const { owner } of hold.values) if (!ownerIds.has(owner)) await registerOwner(owner);
+    const values = batchValues(settle.values, hold.values, (owner) => ownerIds.get(owner) ?? 0);
+    const { rows } = await pool.query<BatchRow>({ ...APPLY_BATCH, values });
+    commits++;
+    const row = rows[0] as BatchRow;
+    settle.resolve(readResults(row));
+    hold.resolve(readVerdicts(row));
+  }
+
+  async function repeat(settle: SettleBatch, hold: HoldBatch): Promise<void> {
+    try {
+      await commit(settle, hold);
+    } catch (error) {
+      giveUp(settle, hold, error);
+    }
+  }
+
+  function giveUp(settle: SettleBatch, hold: HoldBatch, error: unknown): void {
+    for (const { requestId, attempt } of hold.values) orphans.push({ requestId, attempt });
+    const refusal = unavailable(error);
+    settle.reject(refusal);
+    hold.reject(refusal);
+    goAway(error);
+  }
+
+  /** A batch that Postgres refuses (no connection failed) has an item that it cannot take; the others must not suffer for it. */
+  async function commitSingly(settle: SettleBatch, hold: HoldBatch, cause: unknown): Promise<void> {
+    events.onUnwritable(cause);
+    const all: [SettleBatch, HoldBatch][] = [
+      ...settle.singles().map((one): [SettleBatch, HoldBatch] => [one, new LaneBatch([])]),
+      ...hold.singles().map((one): [SettleBatch, HoldBatch] => [new LaneBatch([]), one]),
+    ];
+    for (const [oneSettle, oneHold] of all) {
+      try {
+        await commit(oneSettle, oneHold);
+      } catch (error) {
+        if (isUnavailable(error)) {
+          await repeat(oneSettle, oneHold);
+          continue;
+        }
+        const failure = new WeirError("internal", "The ledger could not write this.", { cause: error });
+        oneSettle.reject(failure);
+        oneHold.reject(failure);
+      }
+    }
+  }
+
+  async function registerOwner(name: string): Promise<void> {
+    await pool.query("insert into owner (name) values ($1) on conflict do nothing", [name]);
+    const { rows } = await pool.query<{ id: number }>("select id from owner where name = $1", [name]);
+    // Owners are starts of processes: this grows by one with each.
+    ownerIds.set(name, (rows[0] as { id: number }).id);
+  }
+
+  function goAway(error: unknown): void {
+    if (away || closed) return;
+    away = true;
+    events.onAway(error);
+    const refusal = unavailable(error);
+    holds.rejectAll(refusal);
+    settlements.rejectAll(refusal);
+    probe = setTimeout(lookForPostgres, PROBE_EVERY_MS);
+  }
+
+  function lookForPostgres(): void {
+    pool.query("select 1").then(comeBack, () => {
+      if (!closed) probe = setTimeout(lookForPostgres, PROBE_EVERY_MS);
+    });
+  }
+
+  function comeBack(): void {
+    if (closed) return;
+    away = false;
+    events.onBack();
+    const names = orphans;
+    orphans = [];
+    const voids = names.map((name): Settlement => ({ ...name, outcome: "void" }));
+    settle(voids).catch(() => {
+      // Away again: they are still nobody's.
+      orphans.push(...names);
+    });
+  }
+
+  function settle(items: readonly Settlement[]): Promise<SettlementResult[]> {
+    if (away || closed) return Promise.reject(unavailable(undefined));
+    const results = settlements.add(items);
+    wake();
+    return results;
+  }
+
+  return {
+    get commits() {
+      return commits;
+    },
+    hold(items) {
+      if (away || closed) return Promise.reject(unavailable(undefined));
+      const verdicts = holds.add(items);
+      wake();
+      return verdicts;
+    },
+    settle,
+    async fence(owner) {
+      await asWeirError(pool.query("select fence_owner($1)", [owner]));
+    },
+    async openHolds(owner) {
+      const { rows } = await asWeirError(
+        pool.query<{ request_id: string; attempt: number }>(
+          `select h.request_id, h.attempt from hold h join owner o on o.id = h.owner_id where o.name = $1
+            and not exists (select from settlement s where s.request_id = h.request_id and s.attempt = h.attempt)`,
+          [owner],
+        ),
+      );
+      return rows.map((row) => ({ requestId: row.request_id, attempt: row.attempt }));
+    },
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      clearTimeout(probe);
+      await running;
+    },
+  };
+}
+
+/** The server answers nothing: asking again would only double the wait. */
+const isTimeout = (error: unknown): boolean => error instanceof Error && /timeout/i.test(error.message);
+
+const unavailable = (cause: unknown): WeirError =>
+  new WeirError("policy_unavailable", "Budgets cannot be checked right now.", { retryAfterMs: 1000, cause });
+
+async function asWeirError<T>(query: Promise<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (error) {
+    throw isUnavailable(error) ? unavailable(error) : error;
+  }
+}

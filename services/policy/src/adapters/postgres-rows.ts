@@ -1,0 +1,124 @@
+import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { BudgetPeriod } from "../domain/periods.ts";
+import type { Rules } from "../domain/rules.ts";
+import type { BudgetRow, KeyRow, LimitRow, ProjectRow, WorkspaceRow } from "../ports.ts";
+import { rulesFromJson } from "./rules-json.ts";
+
+/** Columns of each table as the readers below expect them. Timestamps as text of milliseconds. */
+export const WORKSPACE = "w.id, w.organization_id, w.name, w.payloads, w.rules";
+export const PROJECT = "p.id, p.workspace_id, p.name, p.rules";
+export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scopes, k.rules,
+  extract(epoch from k.created_at) * 1000 as created, extract(epoch from k.expires_at) * 1000 as expires,
+  extract(epoch from k.revoked_at) * 1000 as revoked`;
+export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amount, b.hard, b.closed, coalesce(t.held, 0) as held,
+  coalesce(t.spent, 0) as spent, extract(epoch from period_start(b.period, now())) * 1000 as start
+  from budget b left join budget_period t on t.budget_id = b.id and t.start_at = period_start(b.period, now())`;
+export const LIMIT = "l.id, l.place, l.place_id, l.per, l.unit, l.amount, l.window_ms, l.burst, l.fail_closed";
+
+const ms = (text: string | null): number | undefined => (text === null ? undefined : Math.floor(Number(text)));
+
+export interface WorkspaceColumns {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly payloads: PayloadChoice;
+  readonly rules: Partial<Rules>;
+}
+
+export const workspaceRow = (row: WorkspaceColumns): WorkspaceRow => ({
+  id: row.id,
+  organizationId: row.organization_id,
+  name: row.name,
+  payloads: row.payloads,
+  rules: rulesFromJson(row.rules),
+});
+
+export interface ProjectColumns {
+  readonly id: string;
+  readonly workspace_id: string;
+  readonly name: string;
+  readonly rules: Partial<Rules>;
+}
+
+export const projectRow = (row: ProjectColumns): ProjectRow => ({
+  id: row.id,
+  workspaceId: row.workspace_id,
+  name: row.name,
+  rules: rulesFromJson(row.rules),
+});
+
+export interface KeyColumns {
+  readonly id: string;
+  readonly workspace_id: string;
+  readonly project_id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: Scope[];
+  readonly rules: Partial<Rules>;
+  readonly created: string;
+  readonly expires: string | null;
+  readonly revoked: string | null;
+}
+
+export const keyRow = (row: KeyColumns): KeyRow => ({
+  id: row.id,
+  workspaceId: row.workspace_id,
+  projectId: row.project_id,
+  name: row.name,
+  prefix: row.prefix,
+  scopes: row.scopes,
+  rules: rulesFromJson(row.rules),
+  createdAtMs: ms(row.created) ?? 0,
+  expiresAtMs: ms(row.expires),
+  revokedAtMs: ms(row.revoked),
+});
+
+export interface BudgetColumns {
+  readonly id: number;
+  readonly place: PlaceKind;
+  readonly place_id: string;
+  readonly unit: BudgetUnit;
+  readonly period: BudgetPeriod;
+  readonly limit_amount: string;
+  readonly hard: boolean;
+  readonly closed: boolean;
+  readonly held: string;
+  readonly spent: string;
+  readonly start: string;
+}
+
+export const budgetRow = (row: BudgetColumns): BudgetRow => ({
+  id: row.id,
+  place: { kind: row.place, id: row.place_id },
+  unit: row.unit,
+  period: row.period,
+  limit: BigInt(row.limit_amount),
+  hard: row.hard,
+  closed: row.closed,
+  held: BigInt(row.held),
+  spent: BigInt(row.spent),
+  periodStartMs: ms(row.start) ?? 0,
+});
+
+export interface LimitColumns {
+  readonly id: number;
+  readonly place: PlaceKind;
+  readonly place_id: string;
+  readonly per: LimitSubject;
+  readonly unit: LimitUnit;
+  readonly amount: string;
+  readonly window_ms: string;
+  readonly burst: string;
+  readonly fail_closed: boolean;
+}
+
+export const limitRow = (row: LimitColumns): LimitRow => ({
+  id: row.id,
+  place: { kind: row.place, id: row.place_id },
+  per: row.per,
+  unit: row.unit,
+  amount: Number(row.amount),
+  windowMs: Number(row.window_ms),
+  burst: Number(row.burst),
+  failClosed: row.fail_closed,
+});

@@ -1,0 +1,100 @@
+import type pg from "pg";
+import type { PlaceKind } from "../domain/key-policy.ts";
+import type { BudgetTerms, LimitTerms, NewKey, SeedPlan, SeedWorkspace, WorkspaceRow } from "../ports.ts";
+import { rulesToJson } from "./rules-json.ts";
+
+// The writes that both administrators and a first start make; each inside its caller's directoryChange().
+
+export async function insertWorkspace(client: pg.PoolClient, row: WorkspaceRow, projectId: string): Promise<void> {
+  await client.query("insert into workspace (id, organization_id, name, payloads, rules) values ($1, $2, $3, $4, $5)", [
+    row.id,
+    row.organizationId,
+    row.name,
+    row.payloads,
+    rulesToJson(row.rules),
+  ]);
+  await client.query("insert into project (id, workspace_id, name) values ($1, $2, 'default')", [projectId, row.id]);
+}
+
+export async function insertKey(client: pg.PoolClient, key: NewKey): Promise<void> {
+  await client.query(
+    `insert into api_key (id, project_id, name, hash, prefix, scopes, rules, operator, expires_at)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::float8 / 1000))`,
+    [
+      key.id,
+      key.projectId,
+      key.name,
+      key.hash,
+      key.prefix,
+      key.scopes,
+      rulesToJson(key.rules),
+      key.operator,
+      key.expiresAtMs ?? null,
+    ],
+  );
+  await client.query("select note_changes(array[$1::uuid])", [key.id]);
+}
+
+export const noteChangesBelow = (client: pg.PoolClient, kind: PlaceKind, id: string): Promise<unknown> =>
+  client.query("select note_changes(keys_below($1, $2))", [kind, id]);
+
+interface At {
+  readonly kind: PlaceKind;
+  readonly id: string;
+}
+
+/** Puts a budget: the one of that place, unit and period gets these terms and is opened. */
+export async function insertBudget(client: pg.PoolClient, place: At, terms: BudgetTerms): Promise<number> {
+  const { rows } = await client.query<{ id: number }>(
+    `insert into budget (place, place_id, unit, period, limit_amount, hard) values ($1, $2, $3, $4, $5, $6)
+      on conflict (place_id, unit, period) do update set limit_amount = $5, hard = $6, closed = false returning id`,
+    [place.kind, place.id, terms.unit, terms.period, terms.limit, terms.hard],
+  );
+  return (rows[0] as { id: number }).id;
+}
+
+export async function insertLimit(client: pg.PoolClient, place: At, terms: LimitTerms): Promise<number> {
+  const { rows } = await client.query<{ id: number }>(
+    `insert into rate_limit (place, place_id, per, unit, amount, window_ms, burst, fail_closed) values ($1, $2, $3, $4, $5, $6, $7, $8)
+      on conflict (place_id, per, unit, window_ms) do update set amount = $5, burst = $7, fail_closed = $8 returning id`,
+    [place.kind, place.id, terms.per, terms.unit, terms.amount, terms.windowMs, terms.burst, terms.failClosed],
+  );
+  return (rows[0] as { id: number }).id;
+}
+
+export async function seed(client: pg.PoolClient, plan: SeedPlan): Promise<boolean> {
+  await client.query("insert into organization (id, name) values ($1, $2) on conflict (name) do nothing", [
+    plan.organization.id,
+    plan.organization.name,
+  ]);
+  const organizationId = await idOf(client, "select id from organization where name = $1", plan.organization.name);
+  for (const workspace of plan.workspaces) await seedWorkspace(client, workspace, organizationId);
+
+  const { always, ...key } = plan.key;
+  const known = always
+    ? await client.query("select from api_key where hash = $1", [key.hash])
+    : await client.query("select from api_key limit 1");
+  if (known.rowCount !== 0) return false;
+  const projectId = await idOf(
+    client,
+    "select p.id from project p join workspace w on w.id = p.workspace_id where w.name = $1 and p.name = 'default'",
+    "default",
+  );
+  await insertKey(client, { ...key, projectId });
+  return true;
+}
+
+async function seedWorkspace(client: pg.PoolClient, workspace: SeedWorkspace, organizationId: string): Promise<void> {
+  const known = await client.query("select from workspace where name = $1", [workspace.name]);
+  if (known.rowCount !== 0) return;
+  await insertWorkspace(client, { ...workspace, organizationId }, workspace.projectId);
+  const place: At = { kind: "workspace", id: workspace.id };
+  for (const terms of workspace.budgets) await insertBudget(client, place, terms);
+  for (const terms of workspace.limits) await insertLimit(client, place, terms);
+}
+
+async function idOf(client: pg.PoolClient, text: string, name: string): Promise<string> {
+  const { rows } = await client.query<{ id: string }>(text, [name]);
+  if (rows[0] === undefined) throw new Error(`"${name}" is missing right after it was made`);
+  return rows[0].id;
+}

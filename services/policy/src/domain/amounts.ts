@@ -1,0 +1,15 @@
+/** What a request takes of each kind of budget; it is always one request besides. */
+export interface Amounts {
+  readonly costNanos: bigint;
+  readonly tokens: bigint;
+}
+
+/** One request costs less than a million dollars and 10^12 tokens: sums of what is within cannot leave 64 bits in practice. */
+const MOST: Amounts = { costNanos: 10n ** 15n, tokens: 10n ** 12n };
+
+/** @returns the name of the amount that no request can have */
+export function impossibleAmount(amounts: Amounts): keyof Amounts | undefined {
+  if (amounts.costNanos < 0n || amounts.costNanos > MOST.costNanos) return "costNanos";
+  if (amounts.tokens < 0n || amounts.tokens > MOST.tokens) return "tokens";
+  return undefined;
+}

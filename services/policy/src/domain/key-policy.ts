@@ -1,0 +1,69 @@
+import { dollarsOf } from "@weir/kernel";
+import type { BudgetPeriod } from "./periods.ts";
+import type { Rules } from "./rules.ts";
+
+/** The path of a key: organization > workspace > project > key. */
+export type PlaceKind = "organization" | "workspace" | "project" | "key";
+export type BudgetUnit = "nano-usd" | "tokens" | "requests";
+export type LimitSubject = "key" | "project" | "workspace" | "end-user" | "client-ip" | "model";
+export type LimitUnit = "requests" | "tokens";
+export type Scope = "inference" | "read" | "admin";
+export type PayloadChoice = "none" | "hashes" | "redacted" | "full";
+
+export interface BudgetOnPath {
+  readonly id: number;
+  readonly place: PlaceKind;
+  /** The place's name, for messages. */
+  readonly placeName: string;
+  readonly unit: BudgetUnit;
+  readonly period: BudgetPeriod;
+  readonly hard: boolean;
+}
+
+export interface LimitOnPath {
+  readonly id: number;
+  readonly place: PlaceKind;
+  readonly placeName: string;
+  readonly per: LimitSubject;
+  readonly unit: LimitUnit;
+  readonly amount: number;
+  readonly windowMs: number;
+  readonly burst: number;
+  readonly failClosed: boolean;
+}
+
+/** All that policy knows of a key when it decides: nothing is looked up per request. */
+export interface KeyPolicy {
+  readonly keyId: string;
+  /** SHA-256 of the key. */
+  readonly hash: Uint8Array;
+  readonly organizationId: string;
+  readonly workspaceId: string;
+  readonly workspace: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly expiresAtMs: number | undefined;
+  readonly scopes: readonly Scope[];
+  /** Made from the operator's configuration: full rights in its workspace. */
+  readonly operator: boolean;
+  readonly payloads: PayloadChoice;
+  /** Of the whole path. */
+  readonly rules: Rules;
+  /** Of the whole path, from the organization down. */
+  readonly budgets: readonly BudgetOnPath[];
+  readonly limits: readonly LimitOnPath[];
+}
+
+const UNIT_WORD: Record<BudgetUnit, string> = { "nano-usd": "usd", tokens: "tokens", requests: "requests" };
+
+/** "budget workspace/default month usd" */
+export const budgetRule = (budget: BudgetOnPath): string =>
+  `budget ${budget.place}/${budget.placeName} ${budget.period} ${UNIT_WORD[budget.unit]}`;
+
+/** "limit workspace/default 600 requests per key in 60 s" */
+export const limitRule = (limit: LimitOnPath): string =>
+  `limit ${limit.place}/${limit.placeName} ${limit.amount} ${limit.unit} per ${limit.per} in ${limit.windowMs / 1000} s`;
+
+/** An amount as people write it: "0.25 USD", "1200 tokens". */
+export const amountText = (unit: BudgetUnit, amount: bigint): string =>
+  unit === "nano-usd" ? `${dollarsOf(amount)} USD` : `${amount} ${unit}`;

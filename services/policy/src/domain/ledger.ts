@@ -1,0 +1,40 @@
+import type { Amounts } from "./amounts.ts";
+
+/** What one attempt may cost at most, to be held on all budgets of its path. */
+export interface HoldRequest {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly owner: string;
+  /** Undefined for a further attempt: it is held where attempt 1 is. */
+  readonly place: { readonly keyId: string; readonly budgetIds: readonly number[] } | undefined;
+  readonly bound: Amounts;
+}
+
+export type HoldVerdict =
+  | { readonly kind: "held" }
+  /** Attempt 1 of this further attempt holds nothing, so neither does this. */
+  | { readonly kind: "nothing-to-hold" }
+  /** `room` is what was left there; undefined: the budget is closed. */
+  | { readonly kind: "refused"; readonly budgetId: number; readonly room: bigint | undefined }
+  /** This attempt was settled before it could be held. */
+  | { readonly kind: "already-settled" }
+  /** Its owner was declared dead by Recover. */
+  | { readonly kind: "dead-owner" };
+
+/** How an attempt ended. `at-bound`: it may have been billed and nobody knows how much. */
+export interface Settlement {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly outcome: "void" | "at-bound" | Amounts;
+}
+
+/** `aboveBound`: the charge is above what was held, so the bound was none; the hard budgets concerned are closed. */
+export interface SettlementResult {
+  readonly kind: "settled" | "duplicate" | "unknown-hold" | "credited";
+  readonly aboveBound: boolean;
+}
+
+export interface HoldName {
+  readonly requestId: string;
+  readonly attempt: number;
+}

@@ -1,0 +1,28 @@
+import type { Log } from "./config.ts";
+import type { Settlement } from "./domain/ledger.ts";
+
+/** What policy tells its operator: transitions, not each failure. Nothing here holds a key. */
+export function policyEvents(log: Log) {
+  const store = (name: string) => ({
+    onAway: (err: unknown) => log.error({ err }, `${name} is away`),
+    onBack: () => log.info({}, `${name} is back`),
+  });
+  return {
+    directory: store("the policy directory"),
+    limiter: store("Redis"),
+    ledger: {
+      ...store("the ledger"),
+      onUnwritable: (err: unknown) =>
+        log.error({ err }, "a batch cannot be written as a whole; its items go one by one"),
+    },
+    onConnectionError: (err: Error) => log.warn({ err }, "a connection broke"),
+    onAboveBound: ({ requestId, attempt, outcome }: Settlement) => {
+      const charge =
+        typeof outcome === "string" ? {} : { costNanos: String(outcome.costNanos), tokens: String(outcome.tokens) };
+      log.error(
+        { requestId, attempt, ...charge },
+        "a charge is above what was held for it; its hard budgets are closed",
+      );
+    },
+  };
+}

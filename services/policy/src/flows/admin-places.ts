@@ -1,0 +1,198 @@
+import { WeirError } from "@weir/kernel";
+import { type Caller, onlyWorkspace, requireMayBound, requireOperator, requireVisible } from "../domain/authority.ts";
+import type { PayloadChoice, PlaceKind } from "../domain/key-policy.ts";
+import { NO_RULES, ruleProblem, type Rules } from "../domain/rules.ts";
+import type {
+  BudgetRow,
+  BudgetTerms,
+  DirectoryAdmin,
+  Keysmith,
+  LimitRow,
+  LimitTerms,
+  OrganizationRow,
+  ProjectRow,
+  WorkspaceRow,
+} from "../ports.ts";
+
+export interface AdminDependencies {
+  readonly directory: DirectoryAdmin;
+  readonly keysmith: Keysmith;
+  /** What was just written is in force here when this resolves; elsewhere within a second. */
+  readonly refresh: () => Promise<void>;
+}
+
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+export async function createOrganization(
+  { directory, keysmith }: AdminDependencies,
+  caller: Caller,
+  name: string,
+): Promise<OrganizationRow> {
+  requireOperator(caller);
+  const row = { id: keysmith.newId(), name: checkedName(name) };
+  await directory.createOrganization(row);
+  return row;
+}
+
+export async function listOrganizations({ directory }: AdminDependencies, caller: Caller): Promise<OrganizationRow[]> {
+  const all = await directory.organizations();
+  return caller.kind === "operator" ? all : all.filter(({ id }) => id === caller.key.organizationId);
+}
+
+export async function createWorkspace(
+  { directory, keysmith }: AdminDependencies,
+  caller: Caller,
+  asked: { organization: string; name: string; payloads: PayloadChoice | undefined; rules: Rules | undefined },
+): Promise<WorkspaceRow> {
+  requireOperator(caller);
+  const name = checkedName(asked.name);
+  const rules = checkedRules(asked.rules ?? NO_RULES);
+  const organization = await directory.find("organization", asked.organization || "default");
+  const row = {
+    id: keysmith.newId(),
+    organizationId: organization.id,
+    name,
+    payloads: asked.payloads ?? "hashes",
+    rules,
+  };
+  await directory.createWorkspace(row, keysmith.newId());
+  return row;
+}
+
+export async function updateWorkspace(
+  { directory, refresh }: AdminDependencies,
+  caller: Caller,
+  asked: { workspace: string; payloads: PayloadChoice | undefined; rules: Rules | undefined },
+): Promise<WorkspaceRow> {
+  const place = await directory.find("workspace", asked.workspace);
+  requireMayBound(caller, place, asked.workspace);
+  const row = await directory.updateWorkspace(place.id, {
+    ...(asked.payloads === undefined ? {} : { payloads: asked.payloads }),
+    ...(asked.rules === undefined ? {} : { rules: checkedRules(asked.rules) }),
+  });
+  await refresh();
+  return row;
+}
+
+export async function listWorkspaces(
+  { directory }: AdminDependencies,
+  caller: Caller,
+  organization: string,
+): Promise<WorkspaceRow[]> {
+  const own = onlyWorkspace(caller);
+  const place = organization === "" ? undefined : await directory.find("organization", organization);
+  const rows = await directory.workspaces(place?.id);
+  return own === undefined ? rows : rows.filter(({ id }) => id === own);
+}
+
+export async function createProject(
+  { directory, keysmith }: AdminDependencies,
+  caller: Caller,
+  asked: { workspace: string; name: string; rules: Rules | undefined },
+): Promise<ProjectRow> {
+  const workspace = await directory.find("workspace", asked.workspace);
+  requireVisible(caller, workspace, asked.workspace);
+  const rules = checkedRules(asked.rules ?? NO_RULES);
+  const row = { id: keysmith.newId(), workspaceId: workspace.id, name: checkedName(asked.name), rules };
+  await directory.createProject(row);
+  return row;
+}
+
+export async function listProjects(
+  { directory }: AdminDependencies,
+  caller: Caller,
+  workspace: string,
+): Promise<ProjectRow[]> {
+  const place = await directory.find("workspace", workspace);
+  requireVisible(caller, place, workspace);
+  return directory.projects(place.id);
+}
+
+/** Where a budget or a limit is asked to stand: a kind and a name or an id. */
+export interface AskedPlace {
+  readonly kind: PlaceKind;
+  readonly name: string;
+}
+
+async function boundable(directory: DirectoryAdmin, caller: Caller, asked: AskedPlace) {
+  // A key means a project of its own workspace by a bare name.
+  const place = await directory.find(asked.kind, asked.name, onlyWorkspace(caller));
+  requireMayBound(caller, place, asked.name);
+  return place;
+}
+
+export async function putBudget(
+  { directory, refresh }: AdminDependencies,
+  caller: Caller,
+  asked: AskedPlace,
+  terms: BudgetTerms,
+): Promise<BudgetRow> {
+  if (terms.limit < 0n) throw new WeirError("invalid_request", "A budget's limit is 0 or more.", { param: "limit" });
+  const row = await directory.putBudget(await boundable(directory, caller, asked), terms);
+  await refresh();
+  return row;
+}
+
+/** Beyond this no rate is meant, and the limits' arithmetic would not be exact. */
+const MOST_AMOUNT = 1e12;
+const MOST_BURST_WINDOWS = 1000;
+
+export async function putLimit(
+  { directory, refresh }: AdminDependencies,
+  caller: Caller,
+  asked: AskedPlace,
+  terms: Omit<LimitTerms, "burst"> & { burst: number | undefined },
+): Promise<LimitRow> {
+  const { amount, windowMs, burst = Math.floor(amount / 10) } = terms;
+  const wrong = (param: string, message: string): WeirError => new WeirError("invalid_request", message, { param });
+  if (!(amount >= 1 && amount <= MOST_AMOUNT)) throw wrong("amount", "A limit's amount is from 1 to 10^12.");
+  if (!(windowMs >= 1000 && windowMs <= 86_400_000)) throw wrong("window_ms", "A window is from a second to a day.");
+  if (!(burst >= 0 && burst <= amount * MOST_BURST_WINDOWS)) {
+    throw wrong("burst", `A burst is from 0 to ${MOST_BURST_WINDOWS} times the amount.`);
+  }
+  const row = await directory.putLimit(await boundable(directory, caller, asked), { ...terms, burst });
+  await refresh();
+  return row;
+}
+
+/** Of a workspace, whose organization's are on its paths, too. */
+export async function listBudgets(
+  { directory }: AdminDependencies,
+  caller: Caller,
+  workspace: string,
+): Promise<BudgetRow[]> {
+  return directory.budgets(await listedWorkspace(directory, caller, workspace));
+}
+
+export async function listLimits(
+  { directory }: AdminDependencies,
+  caller: Caller,
+  workspace: string,
+): Promise<LimitRow[]> {
+  return directory.limits(await listedWorkspace(directory, caller, workspace));
+}
+
+/** The workspace that a list is limited to; "" means all that the caller may see. */
+export async function listedWorkspace(
+  directory: DirectoryAdmin,
+  caller: Caller,
+  workspace: string,
+): Promise<string | undefined> {
+  if (workspace === "") return onlyWorkspace(caller);
+  const place = await directory.find("workspace", workspace);
+  requireVisible(caller, place, workspace);
+  return place.id;
+}
+
+function checkedName(name: string): string {
+  if (NAME.test(name)) return name;
+  const message = "A name is up to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit.";
+  throw new WeirError("invalid_request", message, { param: "name" });
+}
+
+export function checkedRules(rules: Rules): Rules {
+  const problem = ruleProblem(rules);
+  if (problem !== undefined)
+    throw new WeirError("invalid_request", problem.message, { param: `rules.${problem.param}` });
+  return rules;
+}

@@ -1,0 +1,85 @@
+import type { Clock } from "@weir/kernel";
+import type { KeyPolicy } from "../domain/key-policy.ts";
+import type { Directory } from "./directory.ts";
+import type { DirectorySync } from "./directory-sync.ts";
+
+const BEAT_MS = 250;
+const KEYS_PER_MESSAGE = 256;
+
+/** What a watcher is told, each with the version that it then knows. */
+export type WatchEvent =
+  | {
+      readonly kind: "snapshot";
+      readonly version: number;
+      readonly keys: readonly KeyPolicy[];
+      readonly first: boolean;
+      readonly complete: boolean;
+    }
+  | { readonly kind: "key"; readonly version: number; readonly key: KeyPolicy }
+  | { readonly kind: "removed"; readonly version: number; readonly keyId: string }
+  | { readonly kind: "beat"; readonly version: number };
+
+/**
+ * Everything, or what changed since a version; then changes as they come, and a beat every 250 ms. A beat says: nothing that
+ * was committed more than about a second ago is missing. So there is none while the store is away. There is no queue: a slow watcher
+ * gets the state of the moment when it reads on, or everything anew if it fell too far behind.
+ */
+export async function* watch(
+  directory: Directory,
+  sync: Pick<DirectorySync, "fresh" | "refresh">,
+  clock: Clock,
+  since: number,
+  signal: AbortSignal,
+): AsyncGenerator<WatchEvent, void> {
+  let version = since;
+  // Another replica may have been ahead of this one: going back to an older state could bring a revoked key to life.
+  if (since > (directory.version ?? 0) && directory.version !== undefined) await sync.refresh().catch(() => undefined);
+  let needsAll = since === 0;
+  let nextBeatMs = clock.monotonicMs();
+  while (!signal.aborted) {
+    const changes = directory.changesSince(version);
+    // A version of undefined: not loaded yet, as the store was away at the start.
+    if (directory.version !== undefined && (needsAll || changes === undefined)) {
+      needsAll = false;
+      version = directory.version;
+      yield* snapshot(version, directory.allKeys());
+    } else if (changes !== undefined) {
+      for (const change of changes) {
+        version = change.version;
+        const key = directory.key(change.keyId);
+        yield key === undefined ? { kind: "removed", version, keyId: change.keyId } : { kind: "key", version, key };
+      }
+    }
+    // Something changed while the watcher took its time.
+    if (directory.version !== undefined && directory.version !== version) continue;
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= nextBeatMs) {
+      nextBeatMs = nowMs + BEAT_MS;
+      if (directory.version !== undefined && sync.fresh()) yield { kind: "beat", version };
+    }
+    await changeOrTime(directory, nextBeatMs - clock.monotonicMs(), signal);
+  }
+}
+
+function* snapshot(version: number, keys: readonly KeyPolicy[]): Generator<WatchEvent, void> {
+  for (let at = 0; at === 0 || at < keys.length; at += KEYS_PER_MESSAGE) {
+    const part = keys.slice(at, at + KEYS_PER_MESSAGE);
+    yield { kind: "snapshot", version, keys: part, first: at === 0, complete: at + KEYS_PER_MESSAGE >= keys.length };
+  }
+}
+
+/** Waits for a change, or so long. */
+function changeOrTime(directory: Directory, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      forget();
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.max(0, ms));
+    const forget = directory.onceChanged(end);
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+  });
+}

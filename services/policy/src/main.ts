@@ -1,0 +1,32 @@
+import { loadConfig } from "@weir/config";
+import { policy } from "@weir/contracts";
+import { serveRoutes } from "@weir/mesh";
+import { createTelemetry } from "@weir/telemetry";
+import { createPolicy } from "./service.ts";
+
+const config = loadConfig(process.env);
+await using telemetry = createTelemetry({ service: "weir-policy", level: config.log.level, env: process.env });
+if (config.databaseUrl === undefined) throw new Error("policy needs a database: set WEIR_DATABASE_URL");
+
+await using service = await createPolicy({
+  config,
+  telemetry,
+  database: { connectionString: config.databaseUrl.reveal() },
+  redisUrl: config.redisUrl?.reveal(),
+});
+const server = await serveRoutes(service.routes, {
+  listen: config.rpc.listen,
+  token: config.meshToken,
+  exempt: [policy.PolicyAdminService],
+  validate: [policy.PolicyAdminService],
+});
+await service.start();
+if (service.bootstrapSecret !== undefined) process.stdout.write(`key (shown once): ${service.bootstrapSecret}\n`);
+telemetry.log.info({ port: server.port }, "policy serves");
+
+await new Promise<void>((resolve) => {
+  process.once("SIGTERM", () => resolve());
+  process.once("SIGINT", () => resolve());
+});
+service.endWatches();
+await server.close(config.http.drainMs);

@@ -1,0 +1,161 @@
+import { policy } from "@weir/contracts";
+import { WeirError } from "@weir/kernel";
+import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { BudgetPeriod } from "../domain/periods.ts";
+import { NO_RULES, type Rules } from "../domain/rules.ts";
+import type { AskedPlace } from "../flows/admin-places.ts";
+import type { BudgetRow, KeyRow, LimitRow, OrganizationRow, ProjectRow, WorkspaceRow } from "../ports.ts";
+
+/** Words of the domain and the numbers they have on the wire. */
+interface Words<W extends string, N extends number> {
+  readonly toWire: (word: W) => N;
+  /** @throws WeirError for a number that is no word; `param` is the field's name */
+  readonly fromWire: (number: N, param: string) => W;
+}
+
+function words<W extends string, N extends number>(numbers: Record<W, N>): Words<W, N> {
+  const byNumber = new Map<number, W>(Object.entries<N>(numbers).map(([word, number]) => [number, word as W]));
+  return {
+    toWire: (word) => numbers[word],
+    fromWire(number, param) {
+      const word = byNumber.get(number);
+      if (word === undefined) throw new WeirError("invalid_request", `${param} is missing or not known.`, { param });
+      return word;
+    },
+  };
+}
+
+export const SCOPES = words<Scope, policy.Scope>({
+  inference: policy.Scope.INFERENCE,
+  read: policy.Scope.READ,
+  admin: policy.Scope.ADMIN,
+});
+
+export const PAYLOADS = words<PayloadChoice, policy.PayloadChoice>({
+  none: policy.PayloadChoice.NONE,
+  hashes: policy.PayloadChoice.HASHES,
+  redacted: policy.PayloadChoice.REDACTED,
+  full: policy.PayloadChoice.FULL,
+});
+
+export const BUDGET_UNITS = words<BudgetUnit, policy.BudgetUnit>({
+  "nano-usd": policy.BudgetUnit.NANO_USD,
+  tokens: policy.BudgetUnit.TOKENS,
+  requests: policy.BudgetUnit.REQUESTS,
+});
+
+export const BUDGET_PERIODS = words<BudgetPeriod, policy.BudgetPeriod>({
+  day: policy.BudgetPeriod.DAY,
+  week: policy.BudgetPeriod.WEEK,
+  month: policy.BudgetPeriod.MONTH,
+  total: policy.BudgetPeriod.TOTAL,
+});
+
+export const LIMIT_SUBJECTS = words<LimitSubject, policy.LimitSubject>({
+  key: policy.LimitSubject.KEY,
+  project: policy.LimitSubject.PROJECT,
+  workspace: policy.LimitSubject.WORKSPACE,
+  "end-user": policy.LimitSubject.END_USER,
+  "client-ip": policy.LimitSubject.CLIENT_IP,
+  model: policy.LimitSubject.MODEL,
+});
+
+export const LIMIT_UNITS = words<LimitUnit, policy.LimitUnit>({
+  requests: policy.LimitUnit.REQUESTS,
+  tokens: policy.LimitUnit.TOKENS,
+});
+
+/** 0 on the wire: not stated. */
+export const payloadsIfStated = (choice: policy.PayloadChoice): PayloadChoice | undefined =>
+  choice === policy.PayloadChoice.UNSPECIFIED ? undefined : PAYLOADS.fromWire(choice, "payload_choice");
+
+export const rulesToWire = (rules: Rules) => ({
+  allowedModels: [...rules.allowedModels],
+  deniedModels: [...rules.deniedModels],
+  allowedProviders: [...rules.allowedProviders],
+  allowedRegions: [...rules.allowedRegions],
+  maxInputTokens: rules.maxInputTokens,
+  maxOutputTokens: rules.maxOutputTokens,
+});
+
+export const rulesIfStated = (rules: policy.Rules | undefined): Rules | undefined =>
+  rules === undefined
+    ? undefined
+    : {
+        ...NO_RULES,
+        allowedModels: rules.allowedModels,
+        deniedModels: rules.deniedModels,
+        allowedProviders: rules.allowedProviders,
+        allowedRegions: rules.allowedRegions,
+        maxInputTokens: rules.maxInputTokens,
+        maxOutputTokens: rules.maxOutputTokens,
+      };
+
+/** @throws WeirError */
+export function askedPlace(message: policy.Place | undefined): AskedPlace {
+  const place = message?.place;
+  if (place?.case === undefined || place.value === "") {
+    throw new WeirError("invalid_request", "Name an organization, a workspace, a project or a key.", {
+      param: "place",
+    });
+  }
+  return { kind: place.case, name: place.value };
+}
+
+const placeToWire = (place: { readonly kind: PlaceKind; readonly id: string }) => ({
+  place: { case: place.kind, value: place.id },
+});
+
+export const organizationToWire = ({ id, name }: OrganizationRow) => ({ id, name });
+
+export const workspaceToWire = (row: WorkspaceRow) => ({
+  id: row.id,
+  organizationId: row.organizationId,
+  name: row.name,
+  payloadChoice: PAYLOADS.toWire(row.payloads),
+  rules: rulesToWire(row.rules),
+});
+
+export const projectToWire = (row: ProjectRow) => ({
+  id: row.id,
+  workspaceId: row.workspaceId,
+  name: row.name,
+  rules: rulesToWire(row.rules),
+});
+
+export const keyToWire = (row: KeyRow) => ({
+  id: row.id,
+  workspaceId: row.workspaceId,
+  projectId: row.projectId,
+  name: row.name,
+  prefix: row.prefix,
+  createdAtMs: BigInt(row.createdAtMs),
+  expiresAtMs: BigInt(row.expiresAtMs ?? 0),
+  revokedAtMs: BigInt(row.revokedAtMs ?? 0),
+  scopes: row.scopes.map(SCOPES.toWire),
+  rules: rulesToWire(row.rules),
+});
+
+export const budgetToWire = (row: BudgetRow) => ({
+  id: String(row.id),
+  place: placeToWire(row.place),
+  unit: BUDGET_UNITS.toWire(row.unit),
+  period: BUDGET_PERIODS.toWire(row.period),
+  limit: row.limit,
+  hard: row.hard,
+  spent: row.spent,
+  held: row.held,
+  periodStartMs: BigInt(row.periodStartMs),
+  closed: row.closed,
+});
+
+export const limitToWire = (row: LimitRow) => ({
+  id: String(row.id),
+  place: placeToWire(row.place),
+  per: LIMIT_SUBJECTS.toWire(row.per),
+  unit: LIMIT_UNITS.toWire(row.unit),
+  amount: BigInt(row.amount),
+  windowMs: BigInt(row.windowMs),
+  burst: BigInt(row.burst),
+  failClosed: row.failClosed,
+});

@@ -1,0 +1,147 @@
+import { create } from "@bufbuild/protobuf";
+import { common, policy } from "@weir/contracts";
+import { WeirError } from "@weir/kernel";
+import type { Amounts } from "../domain/amounts.ts";
+import type { KeyPolicy } from "../domain/key-policy.ts";
+import type { Settlement, SettlementResult } from "../domain/ledger.ts";
+import type { LimitState } from "../domain/limits.ts";
+import type { Admission, AdmissionVerdict } from "../flows/admit.ts";
+import type { KeyedSettlement } from "../flows/settle.ts";
+import type { WatchEvent } from "../flows/watch-feed.ts";
+import { PAYLOADS, rulesToWire, SCOPES } from "./convert-terms.ts";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** @throws WeirError: ids go into SQL arrays and Redis keys as they are */
+export function checkedId(id: string, param: string): string {
+  if (UUID.test(id)) return id;
+  throw new WeirError("invalid_request", "An id is a UUID.", { param });
+}
+
+export function checkedOwner(owner: string, param = "owner"): string {
+  if (owner.length >= 1 && owner.length <= 256 && !owner.includes("\0")) return owner;
+  throw new WeirError("invalid_request", "An owner has 1 to 256 characters.", { param });
+}
+
+export function checkedAttempt(attempt: number, least: number): number {
+  if (Number.isInteger(attempt) && attempt >= least && attempt <= 1_000_000) return attempt;
+  throw new WeirError("invalid_request", `An attempt here is a number from ${least}.`, { param: "attempt" });
+}
+
+export function amounts(message: policy.Amounts | undefined, param: string): Amounts {
+  if (message === undefined) throw new WeirError("invalid_request", "The amounts are missing.", { param });
+  return message;
+}
+
+export const admission = (message: policy.Admission): Admission => ({
+  requestId: checkedId(message.requestId, "request_id"),
+  keyId: checkedId(message.keyId, "key_id"),
+  model: message.model,
+  endUser: message.endUser,
+  clientIp: message.clientIp,
+  bound: amounts(message.bound, "bound"),
+  tokens: message.inputTokens + message.outputTokens,
+});
+
+const HELD = create(policy.VerdictSchema, { verdict: { case: "admitted", value: { held: true } } });
+const FREE = create(policy.VerdictSchema, { verdict: { case: "admitted", value: { held: false } } });
+
+/** Most verdicts are one of two, which are shared. */
+export function verdictToWire(verdict: AdmissionVerdict): policy.Verdict {
+  if (verdict.kind === "admitted" && verdict.limits.length === 0) return verdict.held ? HELD : FREE;
+  return create(policy.VerdictSchema, {
+    verdict: decisionToWire(verdict),
+    limits: verdict.limits.map(limitStateToWire),
+  });
+}
+
+export function extendToWire(verdict: AdmissionVerdict): policy.ExtendResponse {
+  return create(policy.ExtendResponseSchema, { verdict: decisionToWire(verdict) });
+}
+
+const decisionToWire = (verdict: AdmissionVerdict) =>
+  verdict.kind === "admitted"
+    ? ({ case: "admitted", value: { held: verdict.held } } as const)
+    : ({ case: "refused", value: { error: errorToWire(verdict.error), rule: verdict.rule } } as const);
+
+function errorToWire(error: WeirError) {
+  const name = error.reason.toUpperCase() as keyof typeof common.ErrorReason;
+  const retryAfterMs = Math.min(0xffffffff, Math.ceil(error.retryAfterMs ?? 0));
+  return { reason: common.ErrorReason[name], message: error.message, retryAfterMs, param: error.param ?? "" };
+}
+
+const limitStateToWire = (state: LimitState) => ({
+  unit: state.unit,
+  limit: BigInt(state.limit),
+  remaining: BigInt(state.remaining),
+  resetMs: BigInt(state.resetMs),
+});
+
+export function settlement(message: policy.Settlement): KeyedSettlement {
+  return {
+    requestId: checkedId(message.requestId, "request_id"),
+    attempt: checkedAttempt(message.attempt, 1),
+    keyId: message.keyId,
+    outcome: outcome(message.outcome),
+  };
+}
+
+function outcome(message: policy.Settlement["outcome"]): Settlement["outcome"] {
+  switch (message.case) {
+    case "charge":
+      return message.value;
+    case "void":
+      return "void";
+    case "atBound":
+      return "at-bound";
+    case undefined:
+      throw new WeirError("invalid_request", "A settlement has an outcome.", { param: "outcome" });
+  }
+}
+
+const RESULTS: Record<SettlementResult["kind"], policy.SettlementResult> = {
+  settled: policy.SettlementResult.SETTLED,
+  duplicate: policy.SettlementResult.DUPLICATE,
+  "unknown-hold": policy.SettlementResult.UNKNOWN_HOLD,
+  credited: policy.SettlementResult.CREDITED,
+};
+
+export const resultToWire = (result: SettlementResult): policy.SettlementResult => RESULTS[result.kind];
+
+export function watchEventToWire(event: WatchEvent): policy.WatchResponse {
+  return create(policy.WatchResponseSchema, { version: BigInt(event.version), event: watchCase(event) });
+}
+
+function watchCase(event: WatchEvent) {
+  switch (event.kind) {
+    case "snapshot": {
+      const { keys, first, complete } = event;
+      const value = create(policy.SnapshotSchema, { keys: keys.map(keyViewToWire), first, complete });
+      return { case: "snapshot", value } as const;
+    }
+    case "key":
+      return { case: "key", value: keyViewToWire(event.key) } as const;
+    case "removed":
+      return { case: "removedKey", value: create(policy.RemovedKeySchema, { keyId: event.keyId }) } as const;
+    case "beat":
+      return { case: "beat", value: create(policy.BeatSchema) } as const;
+  }
+}
+
+const keyViewToWire = (key: KeyPolicy) =>
+  create(policy.KeyViewSchema, {
+    keyId: key.keyId,
+    hash: key.hash,
+    organizationId: key.organizationId,
+    workspaceId: key.workspaceId,
+    workspace: key.workspace,
+    projectId: key.projectId,
+    name: key.name,
+    expiresAtMs: BigInt(key.expiresAtMs ?? 0),
+    scopes: key.scopes.map(SCOPES.toWire),
+    rules: rulesToWire(key.rules),
+    hasHardBudget: key.budgets.some((budget) => budget.hard),
+    hasBudget: key.budgets.length > 0,
+    hasLimit: key.limits.length > 0,
+    payloadChoice: PAYLOADS.toWire(key.payloads),
+  });

@@ -1,0 +1,71 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { policy } from "@weir/contracts";
+import { type Clock, WeirError } from "@weir/kernel";
+import { admit, type AdmitDependencies, extend } from "../flows/admit.ts";
+import type { Directory } from "../flows/directory.ts";
+import type { DirectorySync } from "../flows/directory-sync.ts";
+import { recover } from "../flows/recover.ts";
+import { settle, type SettleDependencies } from "../flows/settle.ts";
+import { watch } from "../flows/watch-feed.ts";
+import * as convert from "./convert.ts";
+
+export interface PolicyDependencies {
+  readonly admit: AdmitDependencies;
+  readonly settle: SettleDependencies;
+  readonly directory: Directory;
+  readonly sync: DirectorySync;
+  readonly clock: Clock;
+  /** Aborted when the service ends: watchers must not keep it. */
+  readonly ending: AbortSignal;
+}
+
+const MOST_PER_BATCH = 4096;
+
+export function policyService(dependencies: PolicyDependencies): ServiceImpl<typeof policy.PolicyService> {
+  const { directory, sync, clock } = dependencies;
+  return {
+    async admitBatch(request) {
+      const owner = convert.checkedOwner(request.owner);
+      checkSize(request.admissions.length, "admissions");
+      const verdicts = await admit(dependencies.admit, owner, request.admissions.map(convert.admission));
+      return create(policy.AdmitBatchResponseSchema, { verdicts: verdicts.map(convert.verdictToWire) });
+    },
+
+    async settleBatch(request) {
+      checkSize(request.settlements.length, "settlements");
+      const results = await settle(dependencies.settle, request.settlements.map(convert.settlement));
+      return create(policy.SettleBatchResponseSchema, { results: results.map(convert.resultToWire) });
+    },
+
+    async extend(request) {
+      const hold = {
+        owner: convert.checkedOwner(request.owner),
+        requestId: convert.checkedId(request.requestId, "request_id"),
+        attempt: convert.checkedAttempt(request.attempt, 2),
+        bound: convert.amounts(request.bound, "bound"),
+      };
+      const verdict = await extend(dependencies.admit.ledger, hold, directory.key(request.keyId));
+      return convert.extendToWire(verdict);
+    },
+
+    async recover(request) {
+      const open = new Set(request.open.map(({ requestId }) => convert.checkedId(requestId, "open.request_id")));
+      const owner = convert.checkedOwner(request.deadOwner, "dead_owner");
+      const settlements = request.settlements.map(convert.settlement);
+      return create(policy.RecoverResponseSchema, await recover(dependencies.settle, owner, open, settlements));
+    },
+
+    async *watch(request, context) {
+      const signal = AbortSignal.any([context.signal, dependencies.ending]);
+      const since = Number(request.sinceVersion);
+      for await (const event of watch(directory, sync, clock, since, signal)) yield convert.watchEventToWire(event);
+      if (!context.signal.aborted) throw new WeirError("shutting_down", "Policy is stopping; watch another instance.");
+    },
+  };
+}
+
+function checkSize(size: number, param: string): void {
+  if (size >= 1 && size <= MOST_PER_BATCH) return;
+  throw new WeirError("invalid_request", `A batch has 1 to ${MOST_PER_BATCH} items.`, { param });
+}
