@@ -5,3 +5,6 @@ export { type BackingPostgres, startPostgres } from "./backing/postgres.ts";
 export { startRedis } from "./backing/redis.ts";
 export { type FakeClock, fakeClock } from "./fake-clock.ts";
 export { type BootedWeir, type BootOptions, bootWeir, type Composition, COMPOSITIONS } from "./boot.ts";
+export type { Behaviour, Rule } from "./simulator/behaviour.ts";
+export type { LedgerEntry } from "./simulator/ledger.ts";
+export { type Simulator, type SimulatorOptions, startSimulator } from "./simulator/simulator.ts";
