@@ -113,6 +113,13 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
    * @generated from field: uint32 input_bound = 11;
    */
   inputBound: number;
+
+  /**
+   * Whose request is held; goes with hold_owner.
+   *
+   * @generated from field: string hold_key_id = 12;
+   */
+  holdKeyId: string;
 };
 
 /**
