@@ -11,21 +11,33 @@ const records = fc.record<LeafRecord>({
   number: fc.maxSafeInteger(),
   kind: fc.integer({ min: 0, max: 255 }),
   intentNumber: fc.maxSafeNat(),
+  intentProducer: fc.string({ unit: "grapheme", maxLength: 8 }),
+  payloadOmitted: fc.boolean(),
   header: fc.uint8Array({ maxLength: 40 }),
   payloadDigest: fc.uint8Array({ minLength: 32, maxLength: 32 }),
 });
 
 /** Written the slow way, from the documented layout. */
 function slowly(record: LeafRecord): string {
-  const producer = Buffer.from(record.producer, "utf8");
-  const bytes = Buffer.alloc(24);
-  bytes.writeUInt8(1, 0);
-  bytes.writeUInt8(record.kind, 1);
-  bytes.writeBigInt64BE(BigInt(record.number), 2);
-  bytes.writeBigInt64BE(BigInt(record.intentNumber), 10);
-  bytes.writeUInt16BE(producer.length, 18);
-  bytes.writeUInt32BE(record.header.length, 20);
-  return hex(Buffer.concat([bytes.subarray(0, 20), producer, bytes.subarray(20), record.header, record.payloadDigest]));
+  const named = (text: string, lengthBytes: number): Buffer => sized(Buffer.from(text, "utf8"), lengthBytes);
+  const sized = (bytes: Uint8Array, lengthBytes: number): Buffer => {
+    const length = Buffer.alloc(lengthBytes);
+    length.writeUIntBE(bytes.length, 0, lengthBytes);
+    return Buffer.concat([length, bytes]);
+  };
+  const numbers = Buffer.alloc(16);
+  numbers.writeBigInt64BE(BigInt(record.number), 0);
+  numbers.writeBigInt64BE(BigInt(record.intentNumber), 8);
+  return hex(
+    Buffer.concat([
+      Buffer.from([1, record.kind, record.payloadOmitted ? 1 : 0]),
+      numbers,
+      named(record.producer, 2),
+      named(record.intentProducer, 2),
+      sized(record.header, 4),
+      record.payloadDigest,
+    ]),
+  );
 }
 
 test("canonical bytes are those documented, and the leaf is SHA-256 of a zero byte and them", () => {
@@ -39,12 +51,19 @@ test("canonical bytes are those documented, and the leaf is SHA-256 of a zero by
 
 test("two records have the same bytes only if all their fields are the same", () => {
   const fields = (record: LeafRecord): string =>
-    JSON.stringify([Buffer.from(record.producer).toString("hex"), record.number, record.kind, record.intentNumber]) +
+    JSON.stringify([
+      Buffer.from(record.producer).toString("hex"),
+      Buffer.from(record.intentProducer).toString("hex"),
+      record.number,
+      record.kind,
+      record.intentNumber,
+      record.payloadOmitted,
+    ]) +
     hex(record.header) +
     hex(record.payloadDigest);
   fc.assert(
     fc.property(records, records, fc.boolean(), (a, other, same) => {
-      const b = same ? { ...a } : { ...a, producer: other.producer, header: other.header };
+      const b = same ? { ...a } : { ...a, producer: other.producer, intentProducer: other.intentProducer };
       expect(hex(canonicalRecord(a)) === hex(canonicalRecord(b))).toBe(fields(a) === fields(b));
     }),
   );
@@ -56,6 +75,8 @@ test("what does not fit is refused", () => {
     number: 1,
     kind: 3,
     intentNumber: 0,
+    intentProducer: "",
+    payloadOmitted: false,
     header: new Uint8Array(0),
     payloadDigest: new Uint8Array(32),
   };

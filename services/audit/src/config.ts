@@ -1,8 +1,8 @@
 import type { WeirConfig } from "@weir/config";
+import type { Bus } from "@weir/events";
 import type { Clock } from "@weir/kernel";
 import type { DatabaseAddress } from "@weir/storage";
 import type { Telemetry } from "@weir/telemetry";
-import type { BatchSource } from "./ports.ts";
 
 /** The part of weir.yaml that concerns the audit log. */
 export type AuditConfig = Pick<WeirConfig, "adminToken">;
@@ -12,6 +12,6 @@ export interface AuditOptions {
   readonly telemetry: Pick<Telemetry, "log" | "metrics">;
   readonly database: DatabaseAddress;
   /** Undefined: it only answers questions, and another instance (or a worker thread of this process) does the writing. */
-  readonly bus?: BatchSource | undefined;
+  readonly bus?: Pick<Bus, "subscribe"> | undefined;
   readonly clock?: Clock | undefined;
 }

@@ -1,1 +1,2 @@
-export {};
+export type { AuditConfig, AuditOptions } from "./config.ts";
+export { createAudit } from "./service.ts";

@@ -24,18 +24,3 @@ export interface LogReader {
   gaps(limit: number): Promise<Gap[]>;
   summarize(workspaceId: string, from: number | undefined, to: number | undefined): Promise<ModelTotal[]>;
 }
-
-/** What is consumed: packages/events' bus, as far as it is needed. */
-export interface BatchSource {
-  /** A handler that resolves acknowledges; one that rejects gets the same batches again, for as long as it takes. */
-  subscribe(consumer: string, handler: (batches: readonly Batch[]) => Promise<void>): Promise<AsyncDisposable>;
-}
-
-export interface Batch {
-  readonly producer: string;
-  /** The lowest and highest number in it. */
-  readonly first: number;
-  readonly last: number;
-  /** Frames, one after the other. */
-  readonly data: Uint8Array;
-}

@@ -11,7 +11,7 @@ import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
 import type { LogFilter } from "../src/domain/log-entry.ts";
 import { KIND, type LogRecord } from "../src/domain/record.ts";
 import { logBrowser } from "../src/flows/browse.ts";
-import { intentRecord, outcomeRecord, poolOf, prepared, requestId } from "./support.ts";
+import { frame, intentRecord, outcomeRecord, poolOf, prepared, requestId } from "./support.ts";
 
 let server: BackingPostgres;
 let database: DatabaseAddress;
@@ -124,12 +124,7 @@ const lives = fc
       const number = next++;
       if (step === "lost") continue;
       if (step === "mark") {
-        records.push(
-          recordOf(
-            { producer: "", number, kind: KIND.mark, ref: 0, header: new Uint8Array(0), payload: new Uint8Array(0) },
-            0,
-          ),
-        );
+        records.push(recordOf("", frame({ number, kind: KIND.mark }), 0));
         numbers.push(number);
         continue;
       }
@@ -173,7 +168,7 @@ test("watermarks and gaps equal a set of numbers, whatever arrives in whatever b
 });
 
 const epochRecord = (producer: string, number: number, kind: number, header: Uint8Array): LogRecord =>
-  recordOf({ producer, number, kind, ref: 0, header, payload: new Uint8Array(0) }, 0);
+  recordOf(producer, frame({ number, kind, header }), 0);
 
 test("a missing tail and a missing producer are gaps, once a successor has named them; closed means closed and whole", async () => {
   const { create, toBinary } = await import("@bufbuild/protobuf");
@@ -273,20 +268,11 @@ test("texts that no store takes, and headers that are no message, are stored all
     keyId: "{\"',\\",
   });
   const garbage = recordOf(
-    {
-      producer: "p",
-      number: 2,
-      kind: KIND.outcome,
-      ref: 7,
-      header: Buffer.from("ffffff", "hex"),
-      payload: new Uint8Array(3),
-    },
+    "p",
+    frame({ number: 2, kind: KIND.outcome, ref: 7, header: Buffer.from("ffffff", "hex") }),
     42,
   );
-  const strange = recordOf(
-    { producer: "p", number: 3, kind: 200, ref: 0, header: Buffer.from("00", "hex"), payload: new Uint8Array(0) },
-    42,
-  );
+  const strange = recordOf("p", frame({ number: 3, kind: 200, header: Buffer.from("00", "hex") }), 42);
   expect(await append([nasty, garbage, strange])).toBe(3);
   const { entries } = await browser().list(everything, { size: 0, token: "" });
   expect(entries.map(({ number, kind }) => [number, kind])).toEqual([
@@ -298,4 +284,22 @@ test("texts that no store takes, and headers that are no message, are stored all
     intentNumber: 7,
     header: Buffer.from("ffffff", "hex"),
   });
+});
+
+test("bytes in the place of lost numbers account for them, and leave room for the true records should they come after all", async () => {
+  const bytes = (text: string, number: number, ref: number): LogRecord =>
+    recordOf("p", frame({ kind: KIND.quarantined, number, ref, header: Buffer.from(text) }), 42);
+  const unplaced = bytes("who knows", 0, 0);
+  await append([
+    outcomeRecord("p", 2, 1, { seed: 1 }),
+    bytes("torn", 3, 5),
+    unplaced,
+    outcomeRecord("p", 7, 6, { seed: 2 }),
+  ]);
+  expect(await browser().watermarks(["p"])).toEqual([{ producer: "p", contiguous: 7, closed: false }]);
+  expect(await append([bytes("torn", 3, 5), unplaced])).toBe(0);
+  expect(await append([outcomeRecord("p", 4, 3, { seed: 3 })])).toBe(1);
+  expect(await browser().watermarks(["p"])).toEqual([{ producer: "p", contiguous: 7, closed: false }]);
+  const { entries } = await browser().list({ ...everything, kind: KIND.quarantined }, { size: 0, token: "" });
+  expect(entries.map((entry) => entry.header.toString())).toEqual(["who knows", "torn"]);
 });

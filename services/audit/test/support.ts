@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { audit } from "@weir/contracts";
+import { FRAME_KIND, type Frame } from "@weir/events";
 import { uuidv7 } from "@weir/kernel";
 import { type DatabaseAddress, ensureRole, migrate, openPool } from "@weir/storage";
 import { recordOf } from "../src/adapters/header-reader.ts";
@@ -82,28 +83,26 @@ export const outcomeMessage = (request: Request): audit.Outcome =>
 export const intentHeader = (request: Request): Uint8Array => toBinary(audit.IntentSchema, intentMessage(request));
 export const outcomeHeader = (request: Request): Uint8Array => toBinary(audit.OutcomeSchema, outcomeMessage(request));
 
+const NOTHING = new Uint8Array(0);
+
+/** A frame with what its fields are when nothing is said about them. */
+export const frame = (fields: Partial<Frame> & Pick<Frame, "number" | "kind">): Frame => ({
+  ref: 0,
+  origin: "",
+  header: NOTHING,
+  payload: NOTHING,
+  payloadOmitted: false,
+  ...fields,
+});
+
+export const intentFrame = (number: number, request: Request): Frame =>
+  frame({ number, kind: FRAME_KIND.intent, header: intentHeader(request) });
+
+export const outcomeFrame = (number: number, ref: number, request: Request): Frame =>
+  frame({ number, ref, kind: FRAME_KIND.outcome, header: outcomeHeader(request), payload: new Uint8Array(500) });
+
 export const intentRecord = (producer: string, number: number, request: Request): LogRecord =>
-  recordOf(
-    {
-      producer,
-      number,
-      kind: audit.RecordKind.INTENT,
-      ref: 0,
-      header: intentHeader(request),
-      payload: new Uint8Array(0),
-    },
-    0,
-  );
+  recordOf(producer, intentFrame(number, request), 0);
 
 export const outcomeRecord = (producer: string, number: number, ref: number, request: Request): LogRecord =>
-  recordOf(
-    {
-      producer,
-      number,
-      kind: audit.RecordKind.OUTCOME,
-      ref,
-      header: outcomeHeader(request),
-      payload: new Uint8Array(500),
-    },
-    0,
-  );
+  recordOf(producer, outcomeFrame(number, ref, request), 0);

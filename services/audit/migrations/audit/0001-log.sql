@@ -6,7 +6,8 @@ create table producer (
 );
 
 -- index: the position in the log, from 0, without gaps; given by append() below.
--- number: the producer's own; negative for bytes that could not be read (minus the number they stood for, or a digest of them).
+-- number: the producer's own; negative for bytes that could not be read: minus the first number that they stood for, and intent_number
+-- is then the last; or a digest of them, if nobody knows.
 -- intent_producer: null where the intent is the same producer's.
 create table audit_leaf (
   index bigint primary key,
@@ -29,6 +30,8 @@ create table audit_record (
   status bigint not null,
   outcome smallint not null,
   kind smallint not null,
+  -- There was a payload and the producer had no room for it.
+  payload_omitted boolean not null,
   -- One more "nobody knows" about an intent that has one: kept, since a leaf commits to it, and never counted or listed.
   repeated boolean not null,
   request_id uuid,
@@ -97,7 +100,7 @@ create function append(
   p_producers text[], p_accounted int8multirange[], p_close bigint[], p_last bigint[],
   p_producer int[], p_number bigint[], p_intent_producer int[], p_intent_number bigint[], p_kind smallint[],
   p_at_ms bigint[], p_outcome smallint[], p_status bigint[], p_input bigint[], p_output bigint[], p_cost bigint[],
-  p_start int[], p_header int[], p_payload int[], p_texts text, p_blob bytea
+  p_start int[], p_header int[], p_payload int[], p_omitted int[], p_texts text, p_blob bytea
 ) returns int language plpgsql
   set search_path = audit, pg_temp
   -- A plan made while the table was small would scan it for ever after.
@@ -121,8 +124,8 @@ begin
 
   with given as (
     select * from unnest(p_producer, p_number, p_intent_producer, p_intent_number, p_kind, p_at_ms, p_outcome, p_status, p_input,
-                         p_output, p_cost, p_start, p_header, p_payload) with ordinality
-      g(producer, number, intent_producer, intent_number, kind, at_ms, outcome, status, input, output, cost, start, header, payload, o)
+                         p_output, p_cost, p_start, p_header, p_payload, p_omitted) with ordinality
+      g(producer, number, intent_producer, intent_number, kind, at_ms, outcome, status, input, output, cost, start, header, payload, omitted, o)
   ), fresh as materialized (
     select g.*, ids[g.producer] as producer_id, ids[nullif(g.intent_producer, 0)] as intent_producer_id,
            base - 1 + row_number() over (order by g.o) as index
@@ -133,13 +136,13 @@ begin
     select index, number, intent_number, producer_id, intent_producer_id, kind, substring(p_blob from start for 32) from fresh
   ), unknown as (
     insert into unknown_outcome (intent_producer, intent_number, index)
-    select intent_producer_id, intent_number, index from fresh where intent_producer_id is not null order by index
+    select intent_producer_id, intent_number, index from fresh where kind = 3 and intent_producer_id is not null order by index
     on conflict do nothing returning index
   ), record as (
-    insert into audit_record (index, at_ms, cost_nanos, input_tokens, output_tokens, status, outcome, kind, repeated,
+    insert into audit_record (index, at_ms, cost_nanos, input_tokens, output_tokens, status, outcome, kind, payload_omitted, repeated,
                               request_id, workspace, key_id, model, provider, header)
-    select index, at_ms, cost, input, output, status, outcome, kind,
-           intent_producer_id is not null and not exists (select from unknown u where u.index = fresh.index),
+    select index, at_ms, cost, input, output, status, outcome, kind, omitted = 1,
+           kind = 3 and intent_producer_id is not null and not exists (select from unknown u where u.index = fresh.index),
            nullif(texts[o * 5 - 4], '')::uuid, texts[o * 5 - 3], texts[o * 5 - 2], texts[o * 5 - 1], texts[o * 5],
            substring(p_blob from start + 32 for header)
     from fresh

@@ -1,4 +1,7 @@
+import { hash } from "node:crypto";
 import { audit } from "@weir/contracts";
+import { FRAME_KIND, type Frame } from "@weir/events";
+import { unreadNumber } from "../domain/accounting.ts";
 import { compileCodec } from "@weir/mesh";
 import {
   type Attributes,
@@ -16,31 +19,24 @@ const refusal = compileCodec(audit.RefusalSchema);
 const mark = compileCodec(audit.MarkSchema);
 const epochClose = compileCodec(audit.EpochCloseSchema);
 
-/** A frame of the spool with its producer. */
-export interface ProducedFrame {
-  readonly producer: string;
-  readonly number: number;
-  readonly kind: number;
-  /** The number of the intent it answers; 0: none. */
-  readonly ref: number;
-  readonly header: Uint8Array;
-  readonly payload: Uint8Array;
-}
-
 /** The record of a frame; a quarantined one where the header is not what its kind says. Throws nothing. */
-export function recordOf(frame: ProducedFrame, nowMs: number): LogRecord {
-  const { producer, number, kind, header, payload } = frame;
+export function recordOf(producer: string, frame: Frame, nowMs: number): LogRecord {
+  const { number, kind, header, payload, payloadOmitted } = frame;
   const bare: LogRecord = {
     producer,
     number,
     kind,
-    intentProducer: "",
+    intentProducer: searchable(frame.origin),
     intentNumber: frame.ref,
     header,
     payload,
+    payloadOmitted,
     attributes: NO_ATTRIBUTES,
     predecessor: undefined,
   };
+  if (kind === FRAME_KIND.quarantined) {
+    return quarantined({ ...bare, number: unreadNumber(number, hash("sha256", header, "buffer")) }, nowMs);
+  }
   try {
     return { ...bare, ...readHeader(kind, header) };
   } catch {

@@ -9,8 +9,8 @@ import { asUnavailable } from "./unavailable.ts";
 const sha256: Sha256 = (bytes) => hash("sha256", bytes, "buffer");
 const NO_PAYLOAD_DIGEST = createHash("sha256").digest();
 
-/** Of a record: the integers of append(), from p_producer to p_payload. */
-const COLUMNS = 14;
+/** Of a record: the integers of append(), from p_producer to p_omitted. */
+const COLUMNS = 15;
 const PARAMETERS = Array.from({ length: COLUMNS + 6 }, (_, index) => `$${index + 1}`).join(", ");
 
 /** One statement a batch: see append() in migrations/audit/0001-log.sql for the shape of its arguments. */
@@ -57,6 +57,7 @@ function argumentsOf(given: readonly LogRecord[]): unknown[] {
       offset + 1,
       header.length,
       payload.length,
+      record.payloadOmitted ? 1 : 0,
     ];
     for (let column = 0; column < COLUMNS; column++) columns[column]?.push(row[column] ?? 0);
     texts.push(

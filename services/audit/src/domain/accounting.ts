@@ -17,7 +17,7 @@ export interface ProducerAccount {
 }
 
 interface Draft {
-  readonly numbers: number[];
+  readonly ranges: NumberRange[];
   closeNumber: number | undefined;
   lastNumber: number | undefined;
 }
@@ -31,16 +31,18 @@ export function accountOf(records: readonly LogRecord[]): Map<string, ProducerAc
   const draft = (producer: string): Draft => {
     let found = drafts.get(producer);
     if (found === undefined) {
-      found = { numbers: [], closeNumber: undefined, lastNumber: undefined };
+      found = { ranges: [], closeNumber: undefined, lastNumber: undefined };
       drafts.set(producer, found);
     }
     return found;
   };
   for (const record of records) {
     const own = draft(record.producer);
-    own.numbers.push(standsFor(record.number));
-    if (record.intentNumber > 0) {
-      (record.intentProducer === "" ? own : draft(record.intentProducer)).numbers.push(record.intentNumber);
+    const first = standsFor(record.number);
+    own.ranges.push({ first, last: record.number < 0 ? Math.max(first, record.intentNumber) : first });
+    if (record.number >= 0 && record.intentNumber > 0) {
+      const answered = record.intentProducer === "" ? own : draft(record.intentProducer);
+      answered.ranges.push({ first: record.intentNumber, last: record.intentNumber });
     }
     if (record.kind === KIND.epochClose) own.closeNumber = record.number;
     if (record.predecessor !== undefined) {
@@ -49,42 +51,36 @@ export function accountOf(records: readonly LogRecord[]): Map<string, ProducerAc
     }
   }
   return new Map(
-    [...drafts].map(([producer, { numbers, closeNumber, lastNumber }]) => [
+    [...drafts].map(([producer, { ranges, closeNumber, lastNumber }]) => [
       producer,
-      { accounted: rangesOf(numbers), closeNumber, lastNumber },
+      { accounted: merged(ranges), closeNumber, lastNumber },
     ]),
   );
 }
 
-/** The numbers >= 1 among these, as ranges. */
-export function rangesOf(numbers: readonly number[]): NumberRange[] {
-  const sorted = numbers.filter((number) => number >= 1).sort((a, b) => a - b);
-  const ranges: NumberRange[] = [];
-  let first = Number.NaN;
-  let last = Number.NaN;
-  for (const number of sorted) {
-    if (number === last || number === last + 1) {
-      last = number;
-      continue;
-    }
-    if (!Number.isNaN(first)) ranges.push({ first, last });
-    first = number;
-    last = number;
+/** The same numbers as few ranges, sorted and apart. Ranges that begin below 1 stand for nothing and are left out. */
+export function merged(ranges: readonly NumberRange[]): NumberRange[] {
+  const sorted = ranges.filter(({ first }) => first >= 1).sort((a, b) => a.first - b.first);
+  const result: { first: number; last: number }[] = [];
+  for (const { first, last } of sorted) {
+    const before = result.at(-1);
+    if (before !== undefined && first <= before.last + 1) before.last = Math.max(before.last, last);
+    else result.push({ first, last });
   }
-  if (!Number.isNaN(first)) ranges.push({ first, last });
-  return ranges;
+  return result;
 }
 
 const LARGEST_NUMBER = 2 ** 48;
 
 /**
- * The number under which bytes that could not be read are logged. They stand for the number that is missing where they lay, if there
- * can be no doubt: then minus that number, so that the true record still finds its own place free. Otherwise a number below all of those,
- * from a digest of the bytes: the same bytes always get the same one, and redelivery has no effect.
+ * The number under which bytes that could not be read are logged: minus the first number that is missing where they lay, so that a
+ * true record that comes after all still finds its own place free. Where nobody knows, a number below all of those, from a digest of the
+ * bytes: the same bytes always get the same one, and redelivery has no effect.
+ * @param missing 0: not known
  * @param digest at least 6 bytes of a hash of the bytes
  */
-export function unreadNumber(missing: number | undefined, digest: Uint8Array): number {
-  if (missing !== undefined) return 0 - missing;
+export function unreadNumber(missing: number, digest: Uint8Array): number {
+  if (missing > 0) return 0 - missing;
   let value = 0;
   for (const byte of digest.subarray(0, 6)) value = value * 256 + byte;
   return 0 - LARGEST_NUMBER - value;

@@ -15,16 +15,18 @@ export const OUTCOME = { succeeded: 1, failed: 2, cancelled: 3, unknown: 4 } as 
 /** One record on its way into the log. */
 export interface LogRecord {
   readonly producer: string;
-  /** Its number in the producer's epoch. Negative: see `unread`. */
+  /** Its number in the producer's epoch. Negative for bytes that could not be read: see unreadNumber. */
   readonly number: number;
   readonly kind: number;
-  /** Only for "nobody knows" outcomes: the dead epoch of their intent. Else "". */
+  /** The dead epoch whose intent it answers; "": its own, or none. */
   readonly intentProducer: string;
-  /** The intent it answers; 0: none. */
+  /** The intent it answers; 0: none. Of bytes that could not be read: the last number they stand for. */
   readonly intentNumber: number;
   /** As the producer wrote it; the bytes themselves where they could not be read. */
   readonly header: Uint8Array;
   readonly payload: Uint8Array;
+  /** There was a payload and the producer had no room for it. */
+  readonly payloadOmitted: boolean;
   /** What its header says, to be searched. */
   readonly attributes: Attributes;
   /** What an epoch-open says of the epoch before it. */
@@ -65,7 +67,6 @@ export const NO_ATTRIBUTES: Attributes = {
 export const quarantined = (record: LogRecord, nowMs: number): LogRecord => ({
   ...record,
   kind: KIND.quarantined,
-  intentProducer: "",
   attributes: { ...NO_ATTRIBUTES, atMs: nowMs },
   predecessor: undefined,
 });

@@ -12,6 +12,7 @@ const record = (number: number): LogRecord => ({
   intentNumber: 0,
   header: new Uint8Array(1),
   payload: new Uint8Array(0),
+  payloadOmitted: false,
   attributes: NO_ATTRIBUTES,
   predecessor: undefined,
 });

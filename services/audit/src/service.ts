@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "@weir/kernel";
+import type { Service } from "@weir/mesh";
+import { type DatabaseAddress, ensureRole, migrate, openPool, retryWhileAway } from "@weir/storage";
+import { readBatches } from "./adapters/batch-reader.ts";
+import { heartbeat } from "./adapters/heartbeat.ts";
+import { postgresLogReader } from "./adapters/postgres-log-reader.ts";
+import { postgresLogWriter } from "./adapters/postgres-log-writer.ts";
+import type { AuditOptions } from "./config.ts";
+import { auditEvents } from "./events.ts";
+import { logBrowser } from "./flows/browse.ts";
+import { storeAll } from "./flows/store.ts";
+import { auditRoutes } from "./rpc/routes.ts";
+
+const ROLE = "weir_audit";
+/** A start that takes longer goes on in the background: the database may be away for hours, and the process must be able to say so. */
+const START_MS = 3_000;
+const HEARTBEAT_MS = 1_000;
+
+/** Depends on its options only, so a worker thread can run it beside the relay. */
+export async function createAudit(options: AuditOptions): Promise<Service> {
+  const { config, telemetry, database, bus, clock = systemClock } = options;
+  const events = auditEvents(telemetry);
+  const common = {
+    role: ROLE,
+    settings: { search_path: "audit, pg_temp" },
+    onError: (error: Error) => telemetry.log.debug({ err: error }, "a database connection broke"),
+  };
+  // Apart, so that questions never wait for the writer nor the writer for questions.
+  const writing = openPool(database, {
+    ...common,
+    applicationName: "weir-audit-writer",
+    max: 2,
+    // A batch may wait for the sequencer's lock behind those of other replicas.
+    statementTimeoutMs: 30_000,
+  });
+  const reading = openPool(database, { ...common, applicationName: "weir-audit-reader" });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const store = {
+    log: postgresLogWriter(writing),
+    events,
+    nowMs: () => clock.nowMs(),
+    wait: (ms: number) => sleep(ms, undefined, { signal }),
+  };
+
+  let beating: Promise<void> | undefined;
+  let subscribed: Promise<AsyncDisposable | undefined> | undefined;
+  const subscribe = async (): Promise<AsyncDisposable | undefined> => {
+    await retryWhileAway(() => prepareDatabase(database), { signal, onAway: events.gone });
+    beating = heartbeat(reading, { everyMs: HEARTBEAT_MS, signal, onUp: events.back, onDown: events.gone });
+    return bus?.subscribe("audit", (batches) => storeAll(readBatches(batches, clock.nowMs(), events.unread), store));
+  };
+
+  return {
+    name: "audit",
+    routes: auditRoutes(logBrowser(postgresLogReader(reading)), config.adminToken),
+    async start() {
+      subscribed = subscribe();
+      // What fails later than START_MS has no other place to be told.
+      subscribed.catch((error: unknown) => {
+        if (!signal.aborted) events.failed(error);
+      });
+      await Promise.race([subscribed, sleep(START_MS, undefined, { ref: false })]);
+    },
+    notReady: () => events.away,
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      // A start that failed was reported there.
+      const subscription = await subscribed?.catch(() => undefined);
+      await subscription?.[Symbol.asyncDispose]();
+      await beating;
+      await Promise.all([writing.end(), reading.end()]);
+    },
+  };
+}
+
+async function prepareDatabase(database: DatabaseAddress): Promise<void> {
+  await ensureRole(database, ROLE);
+  await migrate(database, {
+    schema: "audit",
+    directory: new URL("../migrations/audit/", import.meta.url),
+    lockName: "weir.audit.migrate",
+  });
+}
