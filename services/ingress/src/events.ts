@@ -1,6 +1,6 @@
 /** What a finished request leaves behind for operators: metrics and one log line. Nothing else in this service writes either. */
 import { createCounter, createHistogram, type Telemetry } from "@weir/telemetry";
-import type { CounterSeries, HistogramSeries } from "@weir/telemetry";
+import { ATTRIBUTE, type CounterSeries, GEN_AI, type HistogramSeries, type TraceSpan, WEIR } from "@weir/telemetry";
 import type { Trail } from "./flows/trail.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -19,7 +19,7 @@ interface Series {
 }
 
 /** Called once per request of the facade or the gateway service, when all is over. */
-export type Finished = (trail: Trail, endedMs: number) => void;
+export type Finished = (trail: Trail, endedMs: number, span: TraceSpan) => void;
 
 export function createFinished(telemetry: Telemetry): Finished {
   const { metrics, log } = telemetry;
@@ -72,7 +72,9 @@ export function createFinished(telemetry: Telemetry): Finished {
     return series;
   }
 
-  return (trail, endedMs) => {
+  return (trail, endedMs, span) => {
+    if (span.recording) describe(span, trail);
+    span.end();
     const series = seriesOf(trail);
     const { result } = trail;
     const durationMs = endedMs - trail.startedMs;
@@ -115,4 +117,23 @@ export function createFinished(telemetry: Telemetry): Finished {
       "request",
     );
   };
+}
+
+function describe(span: TraceSpan, trail: Trail): void {
+  const { result } = trail;
+  const usage = result?.usage;
+  span.set({
+    [GEN_AI.requestModel]: trail.model,
+    [GEN_AI.requestStream]: trail.stream,
+    [GEN_AI.responseModel]: result?.served?.model,
+    [GEN_AI.providerName]: result?.served?.provider,
+    [GEN_AI.usageInputTokens]: usage?.inputTokens,
+    [GEN_AI.usageOutputTokens]: usage?.outputTokens,
+    [ATTRIBUTE.httpRoute]: trail.route,
+    [ATTRIBUTE.httpResponseStatusCode]: trail.status,
+    [WEIR.requestId]: trail.requestId,
+    [WEIR.workspace]: trail.grant?.key.workspace,
+    [WEIR.keyId]: trail.grant?.key.id,
+  });
+  if (trail.reason !== undefined) span.fail(trail.reason);
 }

@@ -21,7 +21,11 @@ export interface Admissions {
    * @throws WeirError policy_unavailable when it could not be asked; what it may have taken all the same MUST be given back later
    */
   admit(admission: Admission): Promise<Verdict>;
-  /** Turns holds into charges. Never blocks and never fails: it is tried until policy has it. */
+  /**
+   * Turns holds into charges. Never blocks and never fails: it is tried until policy has it. MUST be called for every outcome that was
+   * recorded, with no settlements where nothing was held.
+   * @param outcomeNumber its number in the journal; 0 where none was recorded
+   */
   settle(settlements: readonly Settlement[], outcomeNumber: number): void;
 }
 

@@ -6,12 +6,11 @@ import { openSpool } from "@weir/events";
 import { serveHttp } from "@weir/http1";
 import { type Clock, systemClock } from "@weir/kernel";
 import type { Peers, Service } from "@weir/mesh";
-import type { Telemetry } from "@weir/telemetry";
+import { createGauge, type Telemetry } from "@weir/telemetry";
 import { BatchedPolicy } from "./adapters/batched-policy.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
 import { ListedModels } from "./adapters/listed-models.ts";
 import { routerUpstream } from "./adapters/router-upstream.ts";
-import { SettledFile } from "./adapters/settled-file.ts";
 import { SpoolJournal } from "./adapters/spool-journal.ts";
 import { createRecovery } from "./adapters/spool-recovery.ts";
 import { WatchedKeys } from "./adapters/watched-keys.ts";
@@ -60,6 +59,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     instance: config.instance,
     maxBytes: config.spool.maxBytes,
     strict: config.spool.strict,
+    settlements: true,
     clock,
     epochOpen: (previous) =>
       toBinary(
@@ -78,10 +78,11 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const routerClient = peers.client(router.RouterService);
   const keys = new WatchedKeys(policyClient, clock, said("policy is away"));
   const models = new ListedModels(routerClient, said("the router is away"));
-  const admissions = new BatchedPolicy(policyClient, spool.producer, said("policy did not answer"));
-  const hmacKeys = new HmacKeys(
-    config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
-  );
+  const admissions = new BatchedPolicy(policyClient, spool.producer, {
+    onError: said("policy did not answer"),
+    onSettledThrough: (outcomeNumber) => spool.settled(outcomeNumber),
+  });
+  const hmacKeys = new HmacKeys(rootSecret(config.dataDir));
   const journal = new SpoolJournal(spool, hmacKeys, said("a refusal was not recorded"));
   const upstream = routerUpstream(routerClient, spool.producer);
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
@@ -97,6 +98,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     embed: createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs),
     stream: createStream<TypedInput, TypedEvent>(calls, timeoutMs),
     finished: createFinished(telemetry),
+    startSpan: telemetry.startSpan,
     models,
     clock,
     newRequestId,
@@ -121,12 +123,11 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     readyz: readyz(reasons),
     metrics: metrics(telemetry, said("metrics could not be read")),
   });
-  const gauges = telemetry.gauges({
-    weir_spool_bytes: ["Bytes of records that are not confirmed yet.", () => spool.bytes],
-    weir_spool_depth: ["Requests whose outcome is not recorded yet.", () => spool.depth],
-    weir_settlements_pending: ["Requests whose charge policy does not have yet.", () => admissions.pending],
-  });
-  const settled = new SettledFile(spool, admissions);
+  const gauge = (name: string, help: string, read: () => number): void =>
+    createGauge(telemetry.metrics, name, help, read);
+  gauge("weir_spool_bytes", "Bytes of records that are not confirmed yet.", () => spool.bytes);
+  gauge("weir_spool_depth", "Requests whose outcome is not recorded yet.", () => spool.depth);
+  gauge("weir_settlements_pending", "Requests whose charge policy does not have yet.", () => admissions.pending);
 
   const { http } = config;
   const server = await serveHttp(
@@ -158,11 +159,9 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       await recovery.stop();
       journal[Symbol.dispose]();
       await admissions[Symbol.asyncDispose]();
-      settled[Symbol.dispose]();
       await spool.close();
       await keys[Symbol.asyncDispose]();
       await models[Symbol.asyncDispose]();
-      void gauges;
     },
   };
 }

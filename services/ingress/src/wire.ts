@@ -1,6 +1,24 @@
 /** The contract's typed messages that pass through the flows unseen, named once for the two ends that see them: rpc/ and the router's adapter. */
 import type { common } from "@weir/contracts";
+import type { Usage } from "@weir/dialects";
 
 export type TypedInput = { case: "chat"; value: common.ChatRequest } | { case: "embed"; value: common.EmbedRequest };
 export type TypedOutput = common.ChatResponse | common.EmbedResponse;
 export type TypedEvent = common.ChatEvent;
+
+/** A plain object with its type's name is a message: create() would cost more than writing it. */
+export function usageMessage(usage: Usage | undefined): common.Usage | undefined {
+  if (usage === undefined) return undefined;
+  return {
+    $typeName: "weir.common.v1.Usage",
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
+    cachedInputTokens: usage.cachedInputTokens,
+    cacheWriteTokens: usage.cacheWriteTokens,
+    reasoningTokens: usage.reasoningTokens,
+    estimated: usage.estimated,
+    audioInputTokens: usage.audioInputTokens ?? 0,
+    audioOutputTokens: usage.audioOutputTokens ?? 0,
+    cacheWriteLongTokens: usage.cacheWriteLongTokens ?? 0,
+  };
+}

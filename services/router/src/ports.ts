@@ -102,6 +102,7 @@ export interface Holds {
   /** @returns why the attempt must not be made; undefined: it is held */
   extend(hold: {
     readonly owner: string;
+    readonly keyId: string;
     readonly requestId: string;
     readonly attempt: number;
     readonly costNanos: bigint;

@@ -12,6 +12,7 @@ type PolicyClient = Client<typeof policy.PolicyService>;
 const ADMIT_TIMEOUT_MS = 5_000;
 const SETTLE_TIMEOUT_MS = 10_000;
 const RETRY_MS = 500;
+const SETTLED_EVERY_MS = 200;
 /** The contract takes 4,096 a call; smaller calls keep a replica's transaction short. */
 const MAX_BATCH = 1_000;
 
@@ -65,36 +66,51 @@ function outcomeOf(
 
 /**
  * Admissions of one tick share a call, settlements share the next one that is free. Settlements are kept until policy has them;
- * `settledThrough` tells the spool how far that is, so that no outcome is forgotten before its charge is safe.
+ * the spool is told how far that is, so that no outcome is forgotten before its charge is safe.
  */
 export class BatchedPolicy implements Admissions, AsyncDisposable {
   readonly #client: PolicyClient;
   readonly #owner: string;
   readonly #onError: (error: unknown) => void;
+  readonly #timer: NodeJS.Timeout;
+  /** The highest outcome that came, and what it was at the last look. */
+  #highest = 0;
+  #highestBefore = 0;
   #waiting: Waiting[] = [];
   #unsettled: Unsettled[] = [];
   #settling: Promise<void> | undefined;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(client: PolicyClient, owner: string, onError: (error: unknown) => void) {
+  /** @param owner the producer whose spool records what is held */
+  constructor(
+    client: PolicyClient,
+    owner: string,
+    listeners: {
+      readonly onError: (error: unknown) => void;
+      /** Every outcome up to this number is settled: its record may be forgotten once it is confirmed. */
+      readonly onSettledThrough: (outcomeNumber: number) => void;
+    },
+  ) {
     this.#client = client;
     this.#owner = owner;
-    this.#onError = onError;
+    this.#onError = listeners.onError;
+    this.#timer = setInterval(() => this.#tellSettled(listeners.onSettledThrough), SETTLED_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  /** One look behind: of outcomes written in the same tick a higher one may be told of first. */
+  #tellSettled(tell: (outcomeNumber: number) => void): void {
+    let through = this.#highestBefore;
+    this.#highestBefore = this.#highest;
+    for (const { outcomeNumber } of this.#unsettled)
+      if (outcomeNumber > 0 && outcomeNumber <= through) through = outcomeNumber - 1;
+    if (through > 0) tell(through);
   }
 
   /** Requests whose settlement policy does not have yet. */
   get pending(): number {
     return this.#unsettled.length;
-  }
-
-  /** The lowest outcome number whose settlement is still open; undefined where there is none. */
-  get oldestUnsettled(): number | undefined {
-    let oldest: number | undefined;
-    for (const { outcomeNumber } of this.#unsettled) {
-      if (outcomeNumber > 0 && (oldest === undefined || outcomeNumber < oldest)) oldest = outcomeNumber;
-    }
-    return oldest;
   }
 
   admit(admission: Admission): Promise<Verdict> {
@@ -157,6 +173,8 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   }
 
   settle(settlements: readonly Settlement[], outcomeNumber: number): void {
+    if (outcomeNumber > this.#highest) this.#highest = outcomeNumber;
+    if (settlements.length === 0) return;
     this.#unsettled.push({ outcomeNumber, settlements });
     this.#settleSoon();
   }
@@ -204,6 +222,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   /** Gives policy a last chance; what it does not take is settled by the next start's recovery. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#timer);
     if (this.#retry !== undefined) clearTimeout(this.#retry);
     this.#retry = undefined;
     this.#settleSoon();

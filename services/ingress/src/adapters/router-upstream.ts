@@ -98,6 +98,7 @@ function wireCall(call: Call<TypedInput>, owner: string) {
     allowedRegions: [...call.allowedRegions],
     outputCap: call.outputCap,
     holdOwner: call.held ? owner : "",
+    holdKeyId: call.keyId,
     inputBound: call.inputBound,
   };
 }

@@ -1,10 +1,11 @@
-import { audit, common, router } from "@weir/contracts";
+import { audit, router } from "@weir/contracts";
 import { FRAME_KIND, type Spool } from "@weir/events";
 import { compileCodec } from "@weir/mesh";
 import type { CallResult } from "../domain/call.ts";
 import { RefusalWindow } from "../domain/refusal-window.ts";
 import type { Intent, Outcome, Refusal } from "../domain/record.ts";
 import type { Journal } from "../ports.ts";
+import { usageMessage } from "../wire.ts";
 import { type HmacKeys, hmac, hmacStream } from "./hmac.ts";
 import { wireDialect, wireFinishReason, wireReason } from "./wire-names.ts";
 
@@ -28,23 +29,6 @@ const BILLING = {
   nothing: router.Billing.NOTHING,
   unknown: router.Billing.UNKNOWN,
 } as const;
-
-function usageOf(usage: CallResult["usage"]): common.Usage | undefined {
-  return usage === undefined
-    ? undefined
-    : {
-        $typeName: "weir.common.v1.Usage",
-        inputTokens: usage.inputTokens,
-        outputTokens: usage.outputTokens,
-        cachedInputTokens: usage.cachedInputTokens,
-        cacheWriteTokens: usage.cacheWriteTokens,
-        reasoningTokens: usage.reasoningTokens,
-        estimated: usage.estimated,
-        audioInputTokens: usage.audioInputTokens ?? 0,
-        audioOutputTokens: usage.audioOutputTokens ?? 0,
-        cacheWriteLongTokens: usage.cacheWriteLongTokens ?? 0,
-      };
-}
 
 // Plain objects with their type's name are messages: create() would cost more than writing them.
 const intentMessage = (intent: Intent): audit.Intent => ({
@@ -70,7 +54,7 @@ const intentMessage = (intent: Intent): audit.Intent => ({
 });
 
 function resultMessage(result: CallResult): router.Result {
-  const usage = usageOf(result.usage);
+  const usage = usageMessage(result.usage);
   return {
     $typeName: "weir.router.v1.Result",
     ...(result.served === undefined
@@ -79,7 +63,7 @@ function resultMessage(result: CallResult): router.Result {
     ...(usage === undefined ? {} : { usage }),
     finishReason: wireFinishReason(result.finishReason),
     attempts: result.attempts.map((attempt) => {
-      const attemptUsage = usageOf(attempt.usage);
+      const attemptUsage = usageMessage(attempt.usage);
       return {
         $typeName: "weir.router.v1.Attempt",
         attempt: attempt.attempt,

@@ -25,7 +25,9 @@ const FINISH = {
   error: common.FinishReason.ERROR,
 } as const satisfies Record<FinishReason, common.FinishReason>;
 
-const FINISH_NAMES = new Map(Object.entries(FINISH).map(([name, value]) => [value, name as FinishReason]));
+const FINISH_NAMES = new Map<common.FinishReason, FinishReason>(
+  Object.entries(FINISH).map(([name, value]) => [value, name as FinishReason]),
+);
 
 export const finishReasonOf = (reason: common.FinishReason): FinishReason | undefined => FINISH_NAMES.get(reason);
 export const wireFinishReason = (reason: FinishReason | undefined): common.FinishReason =>

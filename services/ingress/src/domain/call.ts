@@ -62,6 +62,7 @@ export interface Call<Input> {
   readonly allowedRegions: readonly string[];
   /** 0: none. */
   readonly outputCap: number;
+  readonly keyId: string;
   readonly held: boolean;
   readonly inputBound: number;
 }

@@ -94,6 +94,10 @@ export function strictestCap(caps: readonly number[]): number {
   return strictest;
 }
 
+/** Policy writes "nothing in common" as a list of one empty name. */
+const isNothing = (list: readonly string[] | undefined): boolean =>
+  list !== undefined && list.every((name) => name === "");
+
 /** What a key's rules allow, worked out once when the key is pushed. */
 export interface Grant {
   readonly key: Key;
@@ -113,7 +117,7 @@ export function grantOf(key: Key): Grant {
     key,
     allowedProviders: providers ?? [],
     allowedRegions: regions ?? [],
-    impossible: providers?.length === 0 || regions?.length === 0,
+    impossible: isNothing(providers) || isNothing(regions),
     maxInputTokens: strictestCap(key.rules.map((rule) => rule.maxInputTokens)),
     maxOutputTokens: strictestCap(key.rules.map((rule) => rule.maxOutputTokens)),
   };

@@ -46,12 +46,13 @@ export function createClose(ports: {
       overheadUs: trail.overheadUs,
     });
     const { key } = opened.grant;
+    let settlements: Settlement[] = [];
     if (intent.held || key.hasLimit) {
-      const settlements: Settlement[] = settlementsOf(intent.requestId, key.id, result.attempts);
+      settlements = settlementsOf(intent.requestId, key.id, result.attempts);
       // The router died, or nothing was attempted: attempt 1 is held all the same.
       if (settlements.length === 0) settlements.push(unattempted(intent.requestId, key.id, ending));
-      admissions.settle(settlements, outcomeNumber);
     }
+    admissions.settle(settlements, outcomeNumber);
   };
 }
 

@@ -140,6 +140,7 @@ export function createOpen(ports: {
         allowedProviders: grant.allowedProviders,
         allowedRegions: grant.allowedRegions,
         outputCap,
+        keyId: key.id,
         held: verdict.held,
         inputBound: bound.inputTokens,
       },

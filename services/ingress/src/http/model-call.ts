@@ -1,6 +1,7 @@
 /** Every route that reaches a model: read the request, run its flow, write its answer. The dialect is all that differs. */
 import type { HttpHandler, HttpReply, HttpRequest } from "@weir/http1";
 import type { Clock } from "@weir/kernel";
+import type { Telemetry } from "@weir/telemetry";
 import type { Output } from "../domain/call.ts";
 import type { FacadeDialect } from "../domain/shape.ts";
 import type { Finished } from "../events.ts";
@@ -19,16 +20,19 @@ export interface ModelFlows {
   readonly embed: Complete<never, unknown>;
   readonly stream: Stream<never, unknown>;
   readonly finished: Finished;
+  readonly startSpan: Telemetry["startSpan"];
   /** For defects: what is not a WeirError. */
   readonly defect: (error: unknown, requestId: string) => void;
   readonly clock: Clock;
 }
 
+const SERVER_SPAN = { "http.request.method": "POST" };
+
 const EVENT_STREAM =
   "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n";
 
 export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlows): HttpHandler {
-  const { identify, complete, embed, stream, finished, defect, clock } = flows;
+  const { identify, complete, embed, stream, finished, startSpan, defect, clock } = flows;
   const single = dialect === "openai-embeddings" ? embed : complete;
 
   function refuse(reply: HttpReply, trail: Trail, identity: string, failure: unknown): void {
@@ -84,11 +88,12 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
     const requestId = newRequestId(clock.nowMs());
     const trail = newTrail(requestId, route, clock.monotonicMs());
     const identity = identityHeaders(requestId, clientRequestIdOf(request));
+    const span = startSpan(route, SERVER_SPAN, request.header("traceparent"), "server");
     let started = false;
     try {
       const grant = identify(secretOf(request));
       trail.grant = grant;
-      const incoming = incomingOf(request, route, dialect, requestId, grant);
+      const incoming = incomingOf(request, route, dialect, requestId, grant, span.traceparent);
       const gone = new AbortController();
       reply.onClose(() => gone.abort());
       if (incoming.shape.stream && dialect !== "openai-embeddings") {
@@ -116,7 +121,7 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
         defect(error, requestId);
       } else refuse(reply, trail, identity, error);
     }
-    finished(trail, clock.monotonicMs());
+    finished(trail, clock.monotonicMs(), span);
   }
 
   return (request, reply) => {

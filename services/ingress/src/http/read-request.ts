@@ -38,8 +38,6 @@ export function secretOf(request: HttpRequest): string | undefined {
 export const clientRequestIdOf = (request: HttpRequest): string =>
   (request.header("x-request-id") ?? "").replace(/[^\x21-\x7e]/g, "").slice(0, 128);
 
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
   const header = request.header("x-weir-tags");
   if (header === undefined || header === "") return NO_TAGS;
@@ -84,6 +82,7 @@ export function incomingOf(
   dialect: FacadeDialect,
   requestId: string,
   grant: Grant,
+  traceparent: string,
 ): Incoming<never> {
   const type = request.header("content-type");
   if (type !== undefined && !/^application\/(?:[\w.+-]+\+)?json\b/i.test(type)) {
@@ -100,7 +99,6 @@ export function incomingOf(
     const value = request.header(name);
     if (value !== undefined) headers.push([name, value]);
   }
-  const traceparent = request.header("traceparent");
   return {
     requestId,
     route,
@@ -111,7 +109,7 @@ export function incomingOf(
     inputBytes: request.body,
     clientIp: request.remoteAddress,
     clientRequestId: clientRequestIdOf(request),
-    traceparent: traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : undefined,
+    traceparent: traceparent === "" ? undefined : traceparent,
     tags: tagsOf(request),
     headers,
   };

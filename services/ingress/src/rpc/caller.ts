@@ -4,13 +4,14 @@ import { common } from "@weir/contracts";
 import { type Clock, WeirError } from "@weir/kernel";
 import type { RequestShape } from "../domain/shape.ts";
 import { typedChatShape, typedEmbedShape } from "../domain/typed-shape.ts";
+import type { Telemetry, TraceSpan } from "@weir/telemetry";
 import type { Finished } from "../events.ts";
 import type { Complete } from "../flows/complete.ts";
 import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
 import type { Models } from "../ports.ts";
-import type { TypedEvent, TypedInput, TypedOutput } from "../wire.ts";
+import { type TypedEvent, type TypedInput, type TypedOutput, usageMessage } from "../wire.ts";
 
 export interface RpcFlows {
   readonly identify: Identify;
@@ -19,9 +20,12 @@ export interface RpcFlows {
   readonly stream: Stream<TypedInput, TypedEvent>;
   readonly models: Models;
   readonly finished: Finished;
+  readonly startSpan: Telemetry["startSpan"];
   readonly newRequestId: (nowMs: number) => string;
   readonly clock: Clock;
 }
+
+const RPC_SPAN = { "rpc.system": "connect_rpc" };
 
 const BEARER = /^Bearer +(\S+) *$/i;
 
@@ -30,11 +34,10 @@ export const secretOf = (context: HandlerContext): string | undefined =>
   context.requestHeader.get("x-api-key") ??
   undefined;
 
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-interface Received {
+export interface Received {
   readonly incoming: Incoming<TypedInput>;
   readonly trail: Trail;
+  readonly span: TraceSpan;
 }
 
 /** @throws WeirError; whoever is not known stops here */
@@ -59,7 +62,7 @@ export function receive(
       ? typedChatShape(input.value, bytes.length, stream)
       : typedEmbedShape(input.value, bytes.length);
   if (shape.model === "") throw new WeirError("invalid_request", "The request names no model.", { param: "model" });
-  const traceparent = context.requestHeader.get("traceparent") ?? "";
+  const span = flows.startSpan(route, RPC_SPAN, context.requestHeader.get("traceparent") ?? undefined, "server");
   const incoming: Incoming<TypedInput> = {
     requestId,
     route,
@@ -70,29 +73,30 @@ export function receive(
     inputBytes: bytes,
     clientIp: "",
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
-    traceparent: TRACEPARENT.test(traceparent) ? traceparent : undefined,
+    traceparent: span.traceparent === "" ? undefined : span.traceparent,
     tags,
     headers: [],
   };
-  return { incoming, trail };
+  return { incoming, trail, span };
 }
 
 /** What was done, for the caller. */
 export function receiptOf(trail: Trail) {
   const { result } = trail;
+  const usage = usageMessage(result?.usage);
   return {
     requestId: trail.requestId,
     provider: result?.served?.provider ?? "",
     model: result?.served?.model ?? "",
     attempts: result?.attempts.length ?? 0,
-    ...(result?.usage === undefined ? {} : { usage: result.usage }),
+    ...(usage === undefined ? {} : { usage }),
     costNanos: result?.costNanos ?? 0n,
     dropped: [...(result?.dropped ?? [])],
   };
 }
 
 /** Runs a call and tells operators about it, however it ended. */
-export async function told<T>(flows: RpcFlows, trail: Trail, run: () => Promise<T>): Promise<T> {
+export async function told<T>(flows: RpcFlows, { trail, span }: Received, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
@@ -100,6 +104,6 @@ export async function told<T>(flows: RpcFlows, trail: Trail, run: () => Promise<
     trail.reason = error instanceof WeirError ? error.reason : "internal";
     throw error;
   } finally {
-    flows.finished(trail, flows.clock.monotonicMs());
+    flows.finished(trail, flows.clock.monotonicMs(), span);
   }
 }

@@ -7,8 +7,9 @@ export function createChat(flows: RpcFlows): ServiceImpl<typeof ingress.GatewayS
   return async (request, context) => {
     const chat = request.chat;
     if (chat === undefined) throw new WeirError("invalid_request", "The request has no chat.", { param: "chat" });
-    const { incoming, trail } = receive(flows, context, { case: "chat", value: chat }, false, request.tags);
-    return told(flows, trail, async () => {
+    const received = receive(flows, context, { case: "chat", value: chat }, false, request.tags);
+    const { incoming, trail } = received;
+    return told(flows, received, async () => {
       const output = await flows.complete(incoming, trail, context.signal);
       if (trail.result?.error !== undefined) throw trail.result.error;
       if (output.kind !== "typed") throw new Error("a typed call was answered with bytes");

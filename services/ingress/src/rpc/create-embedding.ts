@@ -7,8 +7,9 @@ export function createEmbedding(flows: RpcFlows): ServiceImpl<typeof ingress.Gat
   return async (request, context) => {
     const embed = request.embed;
     if (embed === undefined) throw new WeirError("invalid_request", "The request has no inputs.", { param: "embed" });
-    const { incoming, trail } = receive(flows, context, { case: "embed", value: embed }, false, request.tags);
-    return told(flows, trail, async () => {
+    const received = receive(flows, context, { case: "embed", value: embed }, false, request.tags);
+    const { incoming, trail } = received;
+    return told(flows, received, async () => {
       const output = await flows.embed(incoming, trail, context.signal);
       if (trail.result?.error !== undefined) throw trail.result.error;
       if (output.kind !== "typed") throw new Error("a typed call was answered with bytes");

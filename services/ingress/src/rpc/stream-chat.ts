@@ -59,7 +59,8 @@ export function streamChat(flows: RpcFlows): ServiceImpl<typeof ingress.GatewayS
   return async function* (request, context): AsyncGenerator<Message> {
     const chat = request.chat;
     if (chat === undefined) throw new WeirError("invalid_request", "The request has no chat.", { param: "chat" });
-    const { incoming, trail } = receive(flows, context, { case: "chat", value: chat }, true, request.tags);
+    const received = receive(flows, context, { case: "chat", value: chat }, true, request.tags);
+    const { incoming, trail } = received;
     const queue = new EventQueue();
     const gone = new AbortController();
     const leave = (): void => {
@@ -79,7 +80,7 @@ export function streamChat(flows: RpcFlows): ServiceImpl<typeof ingress.GatewayS
         failure = error;
       },
     };
-    const running = told(flows, trail, async () => {
+    const running = told(flows, received, async () => {
       await flows.stream(incoming, trail, sink, gone.signal);
       if (failure !== undefined) throw failure;
     }).then(

@@ -8,10 +8,10 @@ const TIMEOUT_MS = 2_000;
 /** Holds of further attempts, asked of the policy service. Closed on failure: without an answer the attempt is not made. */
 export function policyHolds(client: () => Client<typeof policy.PolicyService>): Holds {
   return {
-    async extend({ owner, requestId, attempt, costNanos, tokens }): Promise<WeirError | undefined> {
+    async extend({ owner, keyId, requestId, attempt, costNanos, tokens }): Promise<WeirError | undefined> {
       const bound = { costNanos, tokens: BigInt(tokens.inputTokens + tokens.outputTokens) };
       try {
-        const { verdict } = await client().extend({ owner, requestId, attempt, bound }, { timeoutMs: TIMEOUT_MS });
+        const { verdict } = await client().extend({ owner, keyId, requestId, attempt, bound }, { timeoutMs: TIMEOUT_MS });
         if (verdict.case === "admitted") return undefined;
         return new WeirError("budget_exceeded", "The budget does not allow another attempt.");
       } catch (cause) {

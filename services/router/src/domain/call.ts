@@ -15,6 +15,8 @@ export interface Call {
   readonly outputCap: number;
   /** "": nothing is held. */
   readonly holdOwner: string;
+  /** Whose request is held; goes with holdOwner. */
+  readonly holdKeyId: string;
   /** The most input tokens; 0: unknown. */
   readonly inputBound: number;
 }

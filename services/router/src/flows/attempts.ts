@@ -187,8 +187,8 @@ async function hold(
   if (target.price === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
     return new Failure("price_unknown", `What ${target.provider}/${target.model} can cost is not known.`);
   const tokens = { inputTokens, outputTokens: answers() * perAnswer };
-  const { holdOwner: owner, requestId } = call;
-  return await holds.extend({ owner, requestId, attempt, tokens, costNanos: costBoundOf(tokens, target.price) });
+  const { holdOwner: owner, holdKeyId: keyId, requestId } = call;
+  return await holds.extend({ owner, keyId, requestId, attempt, tokens, costNanos: costBoundOf(tokens, target.price) });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
