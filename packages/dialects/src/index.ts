@@ -1,5 +1,10 @@
+export { anthropicMessages } from "./anthropic-messages.ts";
 export type * from "./core.ts";
 export type * from "./dialect.ts";
+export { hasAmbiguousKeys, type JsonChanges, spliceJson } from "./json-splice.ts";
+export { openAiChat } from "./openai-chat.ts";
+export { retryAfterMs } from "./openai-errors.ts";
+export { exampleOfSchema } from "./schema-example.ts";
 export {
   encodeSse,
   EventSplitter,
@@ -9,5 +14,4 @@ export {
   type SseEvent,
   type WholeEvents,
 } from "./sse.ts";
-export { hasAmbiguousKeys, type JsonChanges, spliceJson } from "./json-splice.ts";
 export { type EventInspector, SseWatcher } from "./watcher.ts";
