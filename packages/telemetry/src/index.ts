@@ -1,4 +1,10 @@
-export { createCounter, createHistogram, type CounterSeries, type HistogramSeries } from "./fast-metrics.ts";
+export {
+  createCounter,
+  createGauge,
+  createHistogram,
+  type CounterSeries,
+  type HistogramSeries,
+} from "./fast-metrics.ts";
 export { ATTRIBUTE, GEN_AI, GEN_AI_METRIC, GEN_AI_OPERATION, WEIR } from "./gen-ai-attributes.ts";
 export type { LogLevel } from "./logger.ts";
 export { scrubText } from "./scrub.ts";

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { context, trace } from "@opentelemetry/api";
 import { expect, test } from "vitest";
 import { GEN_AI } from "./gen-ai-attributes.ts";
 import { createTelemetry } from "./telemetry.ts";
@@ -105,6 +106,27 @@ test("spans reach a collector with their parent, names and service", async () =>
   expect(attributes(call.span, 9)).toEqual({ "gen_ai.usage.input_tokens": "12", "error.type": "provider_timeout" });
   expect(fields(parts(call.span, 15)[0] ?? new Uint8Array())).toContainEqual({ no: 3, value: 2n });
   expect(chat.resource["service.name"]).toBe("weir-ingress");
+});
+
+test("libraries find the span they run in, over awaits", async () => {
+  using fake = await collector();
+  {
+    await using telemetry = createTelemetry({
+      service: "x",
+      level: "silent",
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: fake.url },
+      destination: quiet,
+    });
+    await telemetry.tracingReady;
+    const outer = telemetry.tracer.startSpan("outer");
+    await context.with(trace.setSpan(context.active(), outer), async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      telemetry.tracer.startSpan("inner").end();
+    });
+    outer.end();
+  }
+  const [inner, outer] = fake.spans();
+  expect(hex(parts(inner?.span ?? new Uint8Array(), 4)[0])).toBe(hex(parts(outer?.span ?? new Uint8Array(), 2)[0]));
 });
 
 test("what a caller did not sample stays unsampled all the way", async () => {

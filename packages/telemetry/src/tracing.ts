@@ -8,6 +8,7 @@ import {
   TraceFlags,
   type Tracer,
 } from "@opentelemetry/api";
+import { installContextManager } from "./context-manager.ts";
 import { isSampled, samplingRule, type SamplingRule } from "./sampling.ts";
 import { RecordedSpan, SilentSpan, type SpanAttributes, type TraceSpan } from "./span.ts";
 import { parseTraceparent, type TraceParent } from "./traceparent.ts";
