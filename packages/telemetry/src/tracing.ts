@@ -68,6 +68,7 @@ export function startTracing(
   let provider: Provider | undefined;
   let tracer: Tracer = noTracing.tracer;
   const ready = loadProvider(service, url, rule).then((loaded) => {
+    installContextManager();
     provider = loaded;
     tracer = loaded.getTracer("weir");
   }, onError);
