@@ -1,0 +1,32 @@
+import { loadConfig } from "@weir/config";
+import { audit } from "@weir/contracts";
+import { jetStreamBus } from "@weir/events";
+import { serveRoutes } from "@weir/mesh";
+import { createTelemetry } from "@weir/telemetry";
+import { createAudit } from "./service.ts";
+
+const config = loadConfig(process.env);
+await using telemetry = createTelemetry({ service: "weir-audit", level: config.log.level, env: process.env });
+if (config.databaseUrl === undefined) throw new Error("audit needs a database: set WEIR_DATABASE_URL");
+if (config.natsUrl === undefined) throw new Error("audit needs NATS to receive records: set WEIR_NATS_URL");
+
+await using bus = jetStreamBus({ url: config.natsUrl.reveal() });
+await using service = await createAudit({
+  config,
+  telemetry,
+  database: { connectionString: config.databaseUrl.reveal() },
+  bus,
+});
+const server = await serveRoutes(service.routes, {
+  listen: config.rpc.listen,
+  token: config.meshToken,
+  validate: [audit.AuditService],
+});
+await service.start();
+telemetry.log.info({ port: server.port }, "audit serves");
+
+await new Promise<void>((resolve) => {
+  process.once("SIGTERM", () => resolve());
+  process.once("SIGINT", () => resolve());
+});
+await server.close(config.http.drainMs);
