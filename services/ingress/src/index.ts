@@ -1,1 +1,2 @@
-export { createIngress, type IngressOptions, type IngressService, spoolDirectory } from "./service.ts";
+export { createIngress, type IngressOptions, type IngressService } from "./service.ts";
+export { spoolDirectory } from "./spool-directory.ts";

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { WeirConfig } from "@weir/config";
 import { audit, policy, router } from "@weir/contracts";
@@ -27,6 +26,7 @@ import { listModels } from "./http/models.ts";
 import { newRequestId } from "./http/read-request.ts";
 import { type FacadeRoute, facadeRoutes } from "./http/routes.ts";
 import { gatewayRoutes } from "./rpc/routes.ts";
+import { spoolDirectory } from "./spool-directory.ts";
 import type { TypedEvent, TypedInput, TypedOutput } from "./wire.ts";
 
 export interface IngressOptions {
@@ -41,9 +41,6 @@ export interface IngressService extends Service {
   readonly httpPort: number;
   readonly facade: readonly FacadeRoute[];
 }
-
-/** Below the data folder; the relay reads it. */
-export const spoolDirectory = (dataDir: string): string => join(dataDir, "spool");
 
 const VERSION = "0.0.0";
 
