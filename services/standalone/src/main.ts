@@ -1,0 +1,26 @@
+import { ConfigError, loadConfig } from "@weir/config";
+import { createTelemetry, standardOutput } from "@weir/telemetry";
+import { banner } from "./banner.ts";
+import { StartError } from "./data-folder.ts";
+import { startStandalone } from "./service.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+try {
+  const config = loadConfig(process.env);
+  const output = standardOutput();
+  await using telemetry = createTelemetry({
+    service: "weir",
+    level: config.log.level,
+    env: process.env,
+    destination: output,
+  });
+  await using weir = await startStandalone({ config, telemetry, writeLine: (line) => void output.write(line) });
+  // Not a log line: for people, and apart from the log so that the key is not kept with it.
+  process.stderr.write(banner(config, { ...weir, newKey: weir.bootstrapSecret }));
+  const signal = await stopSignal();
+  telemetry.log.info({ signal }, "shutting down");
+} catch (error) {
+  if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
+  process.stderr.write(`weir: ${error.message}\n`);
+  process.exitCode = 1;
+}
