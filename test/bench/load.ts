@@ -48,7 +48,13 @@ class Client {
   #startedMs = 0;
   busy = false;
 
-  constructor(port: number, request: Buffer, endsWith: string, onAnswer: (client: Client, ms: number) => void, onFailure: (what: string) => void) {
+  constructor(
+    port: number,
+    request: Buffer,
+    endsWith: string,
+    onAnswer: (client: Client, ms: number) => void,
+    onFailure: (what: string) => void,
+  ) {
     this.#request = request;
     this.#ending = Buffer.from(endsWith);
     this.#onAnswer = onAnswer;
@@ -81,7 +87,8 @@ class Client {
     const end = all.indexOf(CRLF2);
     if (end < 0) return;
     const head = all.toString("latin1", 0, end);
-    if (!head.startsWith("HTTP/1.1 200")) this.#onFailure(`answered ${head.slice(0, 60)} ${all.subarray(end, end + 300).toString()}`);
+    if (!head.startsWith("HTTP/1.1 200"))
+      this.#onFailure(`answered ${head.slice(0, 60)} ${all.subarray(end, end + 300).toString()}`);
     const length = /\r\ncontent-length: *(\d+)/i.exec(head);
     this.#expected = length === null ? -2 : end + 4 + Number(length[1]);
   }
@@ -100,7 +107,11 @@ class Client {
 }
 
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const lines = Object.entries({ host: `127.0.0.1:${options.port}`, "content-type": "application/json", ...options.headers });
+  const lines = Object.entries({
+    host: `127.0.0.1:${options.port}`,
+    "content-type": "application/json",
+    ...options.headers,
+  });
   const request = Buffer.from(
     `POST ${options.path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}content-length: ${Buffer.byteLength(options.body)}\r\n\r\n${options.body}`,
   );
@@ -119,7 +130,10 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     if (due === undefined) idle.push(client);
     else client.send(due);
   };
-  const clients = Array.from({ length: options.connections }, () => new Client(options.port, request, options.endsWith, answered, fail));
+  const clients = Array.from(
+    { length: options.connections },
+    () => new Client(options.port, request, options.endsWith, answered, fail),
+  );
   const startedMs = performance.now();
   if (options.rate === undefined) for (const client of clients) client.send(performance.now());
   else {

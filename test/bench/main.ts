@@ -22,7 +22,10 @@ const BODY = {
   model: "gpt-4o-mini",
   messages: [
     { role: "system", content: "You are a helpful assistant that answers briefly and to the point." },
-    { role: "user", content: `Explain what a weir is and why people build it. ${"Mention rivers, mills and fish. ".repeat(12)}` },
+    {
+      role: "user",
+      content: `Explain what a weir is and why people build it. ${"Mention rivers, mills and fish. ".repeat(12)}`,
+    },
   ],
   max_tokens: 256,
   temperature: 0.2,
@@ -55,9 +58,13 @@ export interface Measurement extends LoadResult {
 }
 
 async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const child = spawn("taskset", ["-c", OTHER_CORE, process.execPath, join(FOLDER, "load.ts"), JSON.stringify(options)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    "taskset",
+    ["-c", OTHER_CORE, process.execPath, join(FOLDER, "load.ts"), JSON.stringify(options)],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const [code] = (await once(child, "close")) as [number | null];
@@ -105,7 +112,11 @@ async function measure(target: Target, mode: Mode, round: number, seconds: numbe
 }
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "5" }, rounds: { type: "string", default: "3" }, only: { type: "string" } },
+  options: {
+    seconds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "3" },
+    only: { type: "string" },
+  },
 });
 const seconds = Number(values.seconds);
 const rounds = Number(values.rounds);
@@ -115,7 +126,9 @@ const wanted = (name: string): boolean => only === undefined || only.includes(na
 if (cpus().length < 2) throw new Error("the bench needs two cores: one for the proxy, one for the load");
 await using stack = new AsyncDisposableStack();
 const upstreamPort = await freePort();
-stack.use(await start(process.execPath, [join(FOLDER, "upstream.ts"), String(upstreamPort)], { core: 1, port: upstreamPort }));
+stack.use(
+  await start(process.execPath, [join(FOLDER, "upstream.ts"), String(upstreamPort)], { core: 1, port: upstreamPort }),
+);
 const targets: Target[] = [];
 const add = (target: Target | undefined): void => {
   if (target !== undefined) targets.push(stack.use(target));
@@ -134,12 +147,19 @@ for (let round = 1; round <= rounds; round += 1) {
       const measurement = await measure(target, mode, round, seconds);
       measurements.push(measurement);
       const void_ = measurement.failures.length > 0 ? `  VOID: ${measurement.failures.join("; ")}` : "";
-      console.error(`round ${round} ${mode.name} ${target.name}: ${measurement.perSecond.toFixed(0)}/s, ${measurement.cpuUs.toFixed(1)} µs${void_}`);
+      console.error(
+        `round ${round} ${mode.name} ${target.name}: ${measurement.perSecond.toFixed(0)}/s, ${measurement.cpuUs.toFixed(1)} µs${void_}`,
+      );
     }
   }
 }
 const valid = measurements.filter((measurement) => measurement.failures.length === 0);
-console.log(render(valid, targets.map(({ name }) => name)));
+console.log(
+  render(
+    valid,
+    targets.map(({ name }) => name),
+  ),
+);
 const results = join(FOLDER, "results");
 mkdirSync(results, { recursive: true });
 const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);

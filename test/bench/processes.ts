@@ -48,7 +48,8 @@ export function descendantsOf(pid: number): number[] {
   });
 }
 
-export const rssOf = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+export const rssOf = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
 
 /** Moves a process, all its threads included, or one thread, to a core. */
 export function pin(id: number, core: number, allThreads = true): void {
@@ -64,14 +65,19 @@ export interface Started extends AsyncDisposable {
   output(): string;
 }
 
-export async function start(command: string, args: readonly string[], options: { core: number; port: number; env?: Record<string, string>; cwd?: string }): Promise<Started> {
+export async function start(
+  command: string,
+  args: readonly string[],
+  options: { core: number; port: number; env?: Record<string, string>; cwd?: string },
+): Promise<Started> {
   const child = spawn("taskset", ["-c", String(options.core), command, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)));
   await listening(child, options.port, () => output);
   return {
     pid: child.pid as number,

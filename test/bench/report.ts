@@ -12,8 +12,13 @@ type Row = Readonly<Record<string, string>>;
 function table(rows: readonly Row[]): string {
   const columns = Object.keys(rows[0] ?? {});
   const width = columns.map((column) => Math.max(column.length, ...rows.map((row) => (row[column] ?? "").length)));
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell, at) => cell.padEnd(width[at] ?? 0)).join(" | ")} |`;
-  return [line(columns), line(width.map((size) => "-".repeat(size))), ...rows.map((row) => line(columns.map((column) => row[column] ?? "")))].join("\n");
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, at) => cell.padEnd(width[at] ?? 0)).join(" | ")} |`;
+  return [
+    line(columns),
+    line(width.map((size) => "-".repeat(size))),
+    ...rows.map((row) => line(columns.map((column) => row[column] ?? ""))),
+  ].join("\n");
 }
 
 /** Medians over the rounds, as ratios where a ratio says more. */
@@ -22,12 +27,15 @@ export function render(measurements: readonly Measurement[], targets: readonly s
   return modes
     .map((mode) => {
       const of = (target: string, pick: (measurement: Measurement) => number): number =>
-        median(measurements.filter((measurement) => measurement.mode === mode && measurement.target === target).map(pick));
+        median(
+          measurements.filter((measurement) => measurement.mode === mode && measurement.target === target).map(pick),
+        );
       const nginxRate = of("nginx", (m) => m.perSecond);
       const portkeyRate = of("portkey", (m) => m.perSecond);
       const directP50 = of("direct", (m) => m.p50Ms);
       const directP99 = of("direct", (m) => m.p99Ms);
-      const ratio = (value: number, base: number): string => (Number.isFinite(value / base) ? (value / base).toFixed(2) : "–");
+      const ratio = (value: number, base: number): string =>
+        Number.isFinite(value / base) ? (value / base).toFixed(2) : "–";
       const rows = targets.map((target): Row => {
         const rate = of(target, (m) => m.perSecond);
         return {

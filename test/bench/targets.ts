@@ -47,7 +47,15 @@ workspaces:
 const PATH = "/v1/chat/completions";
 
 export function direct(port: number): Target {
-  return { name: "direct", port, path: PATH, headers: {}, pids: [], helpers: () => [], async [Symbol.asyncDispose]() {} };
+  return {
+    name: "direct",
+    port,
+    path: PATH,
+    headers: {},
+    pids: [],
+    helpers: () => [],
+    async [Symbol.asyncDispose]() {},
+  };
 }
 
 export async function nginx(upstream: number): Promise<Target | undefined> {
@@ -65,7 +73,15 @@ http { access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${fold
   server { listen 127.0.0.1:${port}; location / { proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header connection ""; proxy_buffering off; } } }`,
   );
   const started = await start(binary, ["-c", join(folder, "nginx.conf"), "-p", folder], { core: PROXY_CORE, port });
-  return { name: "nginx", port, path: PATH, headers: {}, pids: [started.pid, ...descendantsOf(started.pid)], helpers: () => [], ...ended(started, folder) };
+  return {
+    name: "nginx",
+    port,
+    path: PATH,
+    headers: {},
+    pids: [started.pid, ...descendantsOf(started.pid)],
+    helpers: () => [],
+    ...ended(started, folder),
+  };
 }
 
 function ended(started: Started, folder: string): AsyncDisposable {
@@ -93,7 +109,11 @@ async function weirReady(port: number, output: () => string): Promise<void> {
   }
 }
 
-async function startWeir(name: string, entry: string, upstream: number): Promise<{ started: Started; folder: string; port: number }> {
+async function startWeir(
+  name: string,
+  entry: string,
+  upstream: number,
+): Promise<{ started: Started; folder: string; port: number }> {
   const folder = mkdtempSync(join(tmpdir(), `weir-bench-${name}-`));
   const [port, rpcPort] = [await freePort(), await freePort()];
   writeFileSync(join(folder, "weir.yaml"), configOf(upstream));
@@ -135,7 +155,8 @@ export async function standalone(upstream: number): Promise<Target> {
 }
 
 /** Which of a mesh's processes are on the request's path. */
-const onPath = (pid: number): boolean => /services\/(ingress|router)\//.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+const onPath = (pid: number): boolean =>
+  /services\/(ingress|router)\//.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
 
 export async function mesh(upstream: number): Promise<Target> {
   const { started, folder, port } = await startWeir("mesh", "tools/mesh.ts", upstream);
@@ -164,7 +185,10 @@ export async function portkey(upstream: number): Promise<Target> {
   if (!existsSync(entry)) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "package.json"), '{"private":true}');
-    execFileSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY], { cwd: folder, stdio: "inherit" });
+    execFileSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY], {
+      cwd: folder,
+      stdio: "inherit",
+    });
   }
   const port = await freePort();
   const started = await start(process.execPath, [entry, "--headless", `--port=${port}`], {
@@ -177,7 +201,11 @@ export async function portkey(upstream: number): Promise<Target> {
     name: "portkey",
     port,
     path: PATH,
-    headers: { authorization: "Bearer sk-bench", "x-portkey-provider": "openai", "x-portkey-custom-host": `http://127.0.0.1:${upstream}/v1` },
+    headers: {
+      authorization: "Bearer sk-bench",
+      "x-portkey-provider": "openai",
+      "x-portkey-custom-host": `http://127.0.0.1:${upstream}/v1`,
+    },
     pids: [started.pid],
     helpers: () => [],
     async [Symbol.asyncDispose]() {

@@ -13,7 +13,10 @@ const COMPLETION = JSON.stringify({
   choices: [
     {
       index: 0,
-      message: { role: "assistant", content: `The weir holds the river back. ${"It lets through what it must. ".repeat(7)}` },
+      message: {
+        role: "assistant",
+        content: `The weir holds the river back. ${"It lets through what it must. ".repeat(7)}`,
+      },
       logprobs: null,
       finish_reason: "stop",
     },
@@ -32,7 +35,9 @@ const chunkOf = (data: string): string => `${Buffer.byteLength(data).toString(16
 const event = (delta: object, finish: string | null, usage?: object): string =>
   `data: ${JSON.stringify({ id: "chatcmpl-bench0000000000000000000", object: "chat.completion.chunk", created: 1_700_000_000, model: "gpt-4o-mini", system_fingerprint: "fp_bench", choices: finish === "usage" ? [] : [{ index: 0, delta, logprobs: null, finish_reason: finish }], ...(usage === undefined ? {} : { usage }) })}\n\n`;
 
-const STREAM_HEAD = Buffer.from("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+const STREAM_HEAD = Buffer.from(
+  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+);
 const EVENT = Buffer.from(chunkOf(event({ content: " through" }, null)));
 const STREAM_TAIL = Buffer.from(
   `${chunkOf(event({}, "stop"))}${chunkOf(event({}, "usage", { prompt_tokens: 120, completion_tokens: 50, total_tokens: 170 }))}${chunkOf("data: [DONE]\n\n")}0\r\n\r\n`,

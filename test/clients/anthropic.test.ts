@@ -19,11 +19,17 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
   });
   afterAll(() => whole?.[Symbol.asyncDispose]());
 
-  const textOf = (message: Anthropic.Message): string => message.content.map((block) => (block.type === "text" ? block.text : "")).join("");
+  const textOf = (message: Anthropic.Message): string =>
+    message.content.map((block) => (block.type === "text" ? block.text : "")).join("");
 
   describe.each(MODELS)("%s", (model) => {
     test("a message", async () => {
-      const message = await client.messages.create({ model, max_tokens: 100, system: "Be kind.", messages: [{ role: "user", content: "Hello, weir" }] });
+      const message = await client.messages.create({
+        model,
+        max_tokens: 100,
+        system: "Be kind.",
+        messages: [{ role: "user", content: "Hello, weir" }],
+      });
       expect(message.type).toBe("message");
       expect(textOf(message)).toContain("Hello, weir");
       expect(message.stop_reason).toBe("end_turn");
@@ -31,7 +37,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     });
 
     test("a stream", async () => {
-      const stream = client.messages.stream({ model, max_tokens: 100, messages: [{ role: "user", content: "one two three" }] });
+      const stream = client.messages.stream({
+        model,
+        max_tokens: 100,
+        messages: [{ role: "user", content: "one two three" }],
+      });
       let text = "";
       stream.on("text", (delta) => (text += delta));
       const message = await stream.finalMessage();
@@ -52,7 +62,10 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       expect(use?.name).toBe("get_weather");
       expect(use?.input).toHaveProperty("city");
       messages.push({ role: "assistant", content: first.content });
-      messages.push({ role: "user", content: [{ type: "tool_result", tool_use_id: use?.id ?? "", content: "Sunny, 21 degrees" }] });
+      messages.push({
+        role: "user",
+        content: [{ type: "tool_result", tool_use_id: use?.id ?? "", content: "Sunny, 21 degrees" }],
+      });
       const second = await client.messages.create({ model, max_tokens: 200, tools: [WEATHER], messages });
       expect(second.stop_reason).toBe("end_turn");
       expect(textOf(second)).toContain("Sunny, 21 degrees");
@@ -67,8 +80,14 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
   test("errors are the SDK's own types", async () => {
     const ask = { max_tokens: 10, messages: [{ role: "user" as const, content: "hi" }] };
     const stranger = new Anthropic({ baseURL: whole.weir.httpUrl, apiKey: "nobody", maxRetries: 0 });
-    await expect(stranger.messages.create({ model: "m-echo", ...ask })).rejects.toBeInstanceOf(Anthropic.AuthenticationError);
-    await expect(client.messages.create({ model: "no-such-model", ...ask })).rejects.toBeInstanceOf(Anthropic.NotFoundError);
-    await expect(client.messages.create({ model: "m-echo", ...ask, max_tokens: -1 })).rejects.toBeInstanceOf(Anthropic.BadRequestError);
+    await expect(stranger.messages.create({ model: "m-echo", ...ask })).rejects.toBeInstanceOf(
+      Anthropic.AuthenticationError,
+    );
+    await expect(client.messages.create({ model: "no-such-model", ...ask })).rejects.toBeInstanceOf(
+      Anthropic.NotFoundError,
+    );
+    await expect(client.messages.create({ model: "m-echo", ...ask, max_tokens: -1 })).rejects.toBeInstanceOf(
+      Anthropic.BadRequestError,
+    );
   });
 });

@@ -1,6 +1,6 @@
 /** The Vercel AI SDK and LangChain, unchanged but for base URL and key, against every provider kind. */
 import { createOpenAI } from "@ai-sdk/openai";
-import { HumanMessage } from "@langchain/core/messages";
+import { type AIMessage, HumanMessage } from "@langchain/core/messages";
 import { tool as langchainTool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { COMPOSITIONS } from "@weir/testkit";
@@ -21,7 +21,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     // The SDK's default for OpenAI is the Responses API; `chat` is the older one.
     describe.each(["responses", "chat"] as const)("%s", (api) => {
       test("generateText", async () => {
-        const { text, usage, finishReason } = await generateText({ model: provider()[api](model), prompt: "Hello, weir", maxRetries: 0 });
+        const { text, usage, finishReason } = await generateText({
+          model: provider()[api](model),
+          prompt: "Hello, weir",
+          maxRetries: 0,
+        });
         expect(text).toContain("Hello, weir");
         expect(finishReason).toBe("stop");
         expect(usage.outputTokens).toBeGreaterThan(0);
@@ -62,10 +66,15 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
 
   describe.each(MODELS)("LangChain on %s", (model) => {
     const chat = () =>
-      new ChatOpenAI({ model, apiKey: whole.weir.key, configuration: { baseURL: `${whole.weir.httpUrl}/v1` }, maxRetries: 0 });
+      new ChatOpenAI({
+        model,
+        apiKey: whole.weir.key,
+        configuration: { baseURL: `${whole.weir.httpUrl}/v1` },
+        maxRetries: 0,
+      });
 
     test("invoke and stream", async () => {
-      const answer = await chat().invoke([new HumanMessage("Hello, weir")]);
+      const answer = (await chat().invoke([new HumanMessage("Hello, weir")])) as AIMessage;
       expect(answer.text).toContain("Hello, weir");
       expect(answer.usage_metadata?.output_tokens).toBeGreaterThan(0);
       let text = "";
@@ -79,13 +88,19 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         description: "The weather at a place",
         schema: z.object({ city: z.string() }),
       });
-      const answer = await chat().bindTools([weather], { tool_choice: "required" }).invoke("What is the weather in Paris?");
+      const answer = await chat()
+        .bindTools([weather], { tool_choice: "required" })
+        .invoke("What is the weather in Paris?");
       expect(answer.tool_calls?.[0]).toMatchObject({ name: "get_weather", args: { city: expect.any(String) } });
     });
   });
 
   test("LangChain's embeddings", async () => {
-    const embeddings = new OpenAIEmbeddings({ model: "m-openai", apiKey: whole.weir.key, configuration: { baseURL: `${whole.weir.httpUrl}/v1` } });
+    const embeddings = new OpenAIEmbeddings({
+      model: "m-openai",
+      apiKey: whole.weir.key,
+      configuration: { baseURL: `${whole.weir.httpUrl}/v1` },
+    });
     expect((await embeddings.embedQuery("a river")).length).toBeGreaterThan(3);
   });
 });

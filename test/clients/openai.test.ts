@@ -14,7 +14,12 @@ const WEATHER: OpenAI.Chat.Completions.ChatCompletionTool = {
   function: {
     name: "get_weather",
     description: "The weather at a place",
-    parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false },
+    parameters: {
+      type: "object",
+      properties: { city: { type: "string" } },
+      required: ["city"],
+      additionalProperties: false,
+    },
   },
 };
 
@@ -29,7 +34,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
 
   describe.each(MODELS)("%s", (model) => {
     test("a chat", async () => {
-      const answer = await client.chat.completions.create({ model, messages: [{ role: "user", content: "Hello there, weir" }], max_tokens: 100 });
+      const answer = await client.chat.completions.create({
+        model,
+        messages: [{ role: "user", content: "Hello there, weir" }],
+        max_tokens: 100,
+      });
       expect(answer.object).toBe("chat.completion");
       expect(answer.choices[0]?.message.content).toContain("Hello there, weir");
       expect(answer.choices[0]?.finish_reason).toBe("stop");
@@ -58,12 +67,19 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     });
 
     test("no usage chunk where none was asked for", async () => {
-      const stream = await client.chat.completions.create({ model, messages: [{ role: "user", content: "hi" }], max_tokens: 100, stream: true });
+      const stream = await client.chat.completions.create({
+        model,
+        messages: [{ role: "user", content: "hi" }],
+        max_tokens: 100,
+        stream: true,
+      });
       for await (const chunk of stream) expect(chunk.choices.length).toBeGreaterThan(0);
     });
 
     test.each([false, true])("tools over two turns (stream: %s)", async (stream) => {
-      const messages: OpenAI.Chat.Completions.ChatCompletionMessageParam[] = [{ role: "user", content: "What is the weather in Paris?" }];
+      const messages: OpenAI.Chat.Completions.ChatCompletionMessageParam[] = [
+        { role: "user", content: "What is the weather in Paris?" },
+      ];
       const ask = { model, tools: [WEATHER], tool_choice: "required" as const, max_tokens: 200 };
       const first = stream
         ? await client.chat.completions.stream({ ...ask, messages }).finalChatCompletion()
@@ -96,7 +112,15 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       const answer = await client.chat.completions.create({
         model,
         max_tokens: 100,
-        messages: [{ role: "user", content: [{ type: "text", text: "What is on it?" }, { type: "image_url", image_url: { url: PIXEL } }] }],
+        messages: [
+          {
+            role: "user",
+            content: [
+              { type: "text", text: "What is on it?" },
+              { type: "image_url", image_url: { url: PIXEL } },
+            ],
+          },
+        ],
       });
       expect(answer.choices[0]?.message.content).toContain("What is on it?");
     });
@@ -144,9 +168,16 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
   test("errors are the SDK's own types", async () => {
     const ask = { messages: [{ role: "user" as const, content: "hi" }] };
     const stranger = new OpenAI({ baseURL: `${whole.weir.httpUrl}/v1`, apiKey: "nobody", maxRetries: 0 });
-    await expect(stranger.chat.completions.create({ model: "m-echo", ...ask })).rejects.toBeInstanceOf(OpenAI.AuthenticationError);
-    await expect(client.chat.completions.create({ model: "no-such-model", ...ask })).rejects.toMatchObject({ status: 404, code: "model_not_found" });
-    await expect(client.chat.completions.create({ model: "m-echo", messages: "x" as never })).rejects.toBeInstanceOf(OpenAI.BadRequestError);
+    await expect(stranger.chat.completions.create({ model: "m-echo", ...ask })).rejects.toBeInstanceOf(
+      OpenAI.AuthenticationError,
+    );
+    await expect(client.chat.completions.create({ model: "no-such-model", ...ask })).rejects.toMatchObject({
+      status: 404,
+      code: "model_not_found",
+    });
+    await expect(client.chat.completions.create({ model: "m-echo", messages: "x" as never })).rejects.toBeInstanceOf(
+      OpenAI.BadRequestError,
+    );
     await expect(client.chat.completions.create({ model: "m-echo", ...ask, max_tokens: -1 })).rejects.toMatchObject({
       status: 400,
       param: "max_tokens",
@@ -155,7 +186,10 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
 
   test("what was done is told in headers", async () => {
     const { response } = await client.chat.completions
-      .create({ model: "m-openai", messages: [{ role: "user", content: "hi" }] }, { headers: { "x-request-id": "mine-1" } })
+      .create(
+        { model: "m-openai", messages: [{ role: "user", content: "hi" }] },
+        { headers: { "x-request-id": "mine-1" } },
+      )
       .withResponse();
     expect(response.headers.get("x-request-id")).toBe("mine-1");
     expect(response.headers.get("x-weir-request-id")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);

@@ -1,4 +1,11 @@
-import { type BootedWeir, type BootOptions, bootWeir, type Composition, type Simulator, startSimulator } from "@weir/testkit";
+import {
+  type BootedWeir,
+  type BootOptions,
+  bootWeir,
+  type Composition,
+  type Simulator,
+  startSimulator,
+} from "@weir/testkit";
 
 /** One model per kind of provider; all but echo have the simulator behind them. */
 export const MODELS = ["m-echo", "m-openai", "m-compatible", "m-anthropic", "m-gemini"] as const;
@@ -30,7 +37,7 @@ export async function bootWhole(composition: Composition, options: BootOptions =
   try {
     const weir = await bootWeir(composition, {
       ...options,
-      config: configOf(simulator.url) + (options.config ?? ""),
+      config: configOf(simulator.origin) + (options.config ?? ""),
       env: { TEST_PROVIDER_KEY: "sk-simulated-provider-key", ...options.env },
     });
     return {
