@@ -1,5 +1,6 @@
 export { createHttpClient } from "./client.ts";
 export { HttpClientError, type HttpClientErrorKind } from "./errors.ts";
+export { Gather } from "./gather.ts";
 export { headerLine } from "./head.ts";
 export { serveHttp } from "./server.ts";
 export type {

@@ -1,0 +1,76 @@
+import type { DescService } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
+import { createHttpClient, headerLine, type HttpClient } from "@weir/http1";
+import type { Secret } from "@weir/kernel";
+import { clientOf } from "./client-of.ts";
+import type { Hooks } from "./hooks.ts";
+import { MethodPlan } from "./method-plan.ts";
+import type { Peers } from "./service.ts";
+import { StreamExchange } from "./stream-exchange.ts";
+import { TOKEN_HEADER } from "./token.ts";
+import { callUnary } from "./unary-exchange.ts";
+
+export interface NetworkPeersOptions {
+  /** "http://host:port" or "unix:/path" of a service. */
+  readonly addresses: (service: DescService) => string;
+  /** Shown to every peer. */
+  readonly token?: Secret | undefined;
+  readonly hooks?: Hooks | undefined;
+  /** To an address: each carries one call at a time. Default 2048. */
+  readonly maxConnections?: number | undefined;
+  /** How long a call waits for a connection. Default 2 s. */
+  readonly connectMs?: number | undefined;
+  /** Of one message. Default 64 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+}
+
+export interface CallSettings {
+  readonly connectMs: number;
+  readonly maxMessageBytes: number;
+}
+
+/** Shorter than the server's (75 s), so that a connection is rarely found closed. */
+const IDLE_TIMEOUT_MS = 30_000;
+
+/**
+ * Clients over the network: the Connect protocol, binary, over keep-alive HTTP/1.1 connections. Nothing is repeated by itself but calls of
+ * methods that say they are idempotent, and those only if their connection turns out to be closed; what cannot be reached is `unavailable`.
+ * A deadline is sent with the call and kept on this side, too; a cancelled call closes its connection.
+ */
+export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposable {
+  const clients = new Map<string, HttpClient>();
+  const settings: CallSettings = {
+    connectMs: options.connectMs ?? 2_000,
+    maxMessageBytes: options.maxMessageBytes ?? 67_108_864,
+  };
+  const headers = options.token === undefined ? "" : headerLine(TOKEN_HEADER, options.token.reveal());
+  const traced = options.hooks?.tracer !== undefined;
+  const connectionTo = (address: string): HttpClient => {
+    let http = clients.get(address);
+    if (http === undefined) {
+      const origin = address.startsWith("unix:") ? { path: address.slice("unix:".length) } : address;
+      const maxConnections = options.maxConnections ?? 2_048;
+      http = createHttpClient(origin, { maxConnections, maxQueued: 65_536, idleTimeoutMs: IDLE_TIMEOUT_MS });
+      clients.set(address, http);
+    }
+    return http;
+  };
+  return {
+    client<S extends DescService>(service: S): Client<S> {
+      const http = connectionTo(options.addresses(service));
+      return clientOf(service, {
+        unary: (desc) => {
+          const plan = new MethodPlan(desc, headers, traced);
+          return (input, callOptions) => callUnary(http, plan, settings, input, callOptions);
+        },
+        stream: (desc) => {
+          const plan = new MethodPlan(desc, headers, traced);
+          return (input, callOptions) => new StreamExchange(http, plan, settings, input, callOptions);
+        },
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...clients.values()].map((http) => http[Symbol.asyncDispose]()));
+    },
+  };
+}
