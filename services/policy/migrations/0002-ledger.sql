@@ -24,7 +24,8 @@ create table hold (
   attempt int not null,
   owner_id int not null,
   key_id uuid not null,
-  -- The budget periods it is in, from the organization down. In each it is the amount of that budget's unit; and one request.
+  -- The budget periods it is in, from the organization down; in each the amount of that budget's unit, one request in the last one.
+  -- Empty: a void came before the hold, which must not be held any more.
   path int[] not null,
   cost_nanos bigint not null check (cost_nanos >= 0),
   tokens bigint not null check (tokens >= 0),
@@ -58,7 +59,7 @@ $$;
 --
 -- A settlement: kind charge | void | at-bound. Result: 1 settled, 2 was settled before, 3 no such hold, 4 credited to a charge at the
 -- bound; 5 and 6 as 1 and 4, but the amounts are above the bound (the hard budgets of that unit on the path are closed then).
--- A void without a hold is written nevertheless: the hold may arrive after it, and must not stay then.
+-- A void without a hold takes the hold's place: the hold may arrive after it, from a caller who gave up, and must not stay then.
 --
 -- A hold's path is a number of a list in (p_end, p_budget): list n is p_budget[p_end[n-1]+1 .. p_end[n]]. 0: the path of attempt 1.
 -- Verdict: 0 held, -1 was held before, -2 was settled before, -3 its owner is dead, -4 attempt 1 holds nothing, so neither does this;
@@ -97,7 +98,7 @@ begin
       if h_path[i] = 0 then
         more := null;
         select h.path into more from hold h where h.request_id = h_request[i] and h.attempt = 1;
-        if more is null then
+        if coalesce(cardinality(more), 0) = 0 then
           verdict[i] := -4;
         else
           flat := flat || more;
@@ -110,6 +111,11 @@ begin
   end if;
 
   if cardinality(s_request) > 0 then
+    -- Waits for a hold that another replica is just writing; the statements below see it then.
+    insert into hold (request_id, attempt, owner_id, key_id, path, cost_nanos, tokens)
+      select s.request_id, s.attempt, 0, '00000000-0000-0000-0000-000000000000', '{}', 0, 0
+      from unnest(s_request, s_attempt, s_kind) s(request_id, attempt, kind) where s.kind = 'void' order by 1, 2
+      on conflict do nothing;
     select array_agg(distinct b) into settled from hold h, unnest(h.path) b where h.request_id = any(s_request);
   end if;
   perform 1 from budget_period where id = any(flat || settled) order by id for no key update;
@@ -129,7 +135,7 @@ begin
       from s left join h using (request_id, attempt)
     ), charged as (
       insert into settlement (request_id, attempt, correction, kind, cost_nanos, tokens, requests)
-      select request_id, attempt, false, kind, cost, tokens, requests from item where path is not null or kind = 'void'
+      select request_id, attempt, false, kind, cost, tokens, requests from item where path is not null
       on conflict do nothing returning request_id, attempt
     ), credited as (
       insert into settlement (request_id, attempt, correction, kind, cost_nanos, tokens, requests)
@@ -152,7 +158,7 @@ begin
       from total where p.id = total.b
     )
     select array_agg(case
-        when item.path is null then 3
+        when coalesce(cardinality(item.path), 0) = 0 then 3
         when charged.request_id is null and credited.request_id is null then 2
         else case when charged.request_id is not null then 1 else 4 end
           + case when item.cost <= item.bound_cost and item.tokens <= item.bound_tokens then 0

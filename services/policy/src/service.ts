@@ -1,10 +1,11 @@
 import { systemClock } from "@weir/kernel";
-import { ensureRole, migrate, openPool, openRedis } from "@weir/storage";
+import { openRedis } from "@weir/storage";
 import { memoryBuckets } from "./adapters/memory-buckets.ts";
 import { digest, nodeKeysmith } from "./adapters/node-keysmith.ts";
 import { postgresAdmin } from "./adapters/postgres-admin.ts";
 import { postgresDirectory } from "./adapters/postgres-directory.ts";
 import { postgresLedger } from "./adapters/postgres-ledger.ts";
+import { directoryPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
 import { redisBuckets } from "./adapters/redis-buckets.ts";
 import type { PolicyOptions, PolicyService } from "./config.ts";
 import type { KeyPolicy } from "./domain/key-policy.ts";
@@ -16,17 +17,6 @@ import { directorySync } from "./flows/directory-sync.ts";
 import { createLimiter } from "./flows/limiter.ts";
 import { policyRoutes } from "./rpc/routes.ts";
 
-const ROLE = "weir_policy";
-const MIGRATIONS = { schema: "policy", directory: new URL("../migrations/", import.meta.url), lockName: "weir-policy" };
-/** A plan made while a table was empty would read all of it once it is full: the ledger's statements are meant for their indexes. */
-const INDEX_PLANS = {
-  search_path: "policy",
-  enable_seqscan: "off",
-  enable_bitmapscan: "off",
-  plan_cache_mode: "force_generic_plan",
-  jit: "off",
-};
-
 /** @throws Error for a bootstrap key that is too short; a database that is away is no error, see PolicyService.notReady */
 export async function createPolicy(options: PolicyOptions): Promise<PolicyService> {
   const { config, database, redisUrl, clock = systemClock } = options;
@@ -35,23 +25,10 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   const keysmith = nodeKeysmith(clock);
   const onError = events.onConnectionError;
 
-  const ledgerPool = openPool(database, {
-    applicationName: "weir-policy-ledger",
-    role: ROLE,
-    max: 2,
-    statementTimeoutMs: 1_500,
-    settings: INDEX_PLANS,
-    onError,
-  });
-  const directoryPool = openPool(database, {
-    applicationName: "weir-policy",
-    role: ROLE,
-    max: 4,
-    settings: { search_path: "policy" },
-    onError,
-  });
-  const ledger = postgresLedger(ledgerPool, events.ledger);
-  const admin = postgresAdmin(directoryPool);
+  const ofLedger = ledgerPool(database, onError);
+  const ofDirectory = directoryPool(database, onError);
+  const ledger = postgresLedger(ofLedger, events.ledger);
+  const admin = postgresAdmin(ofDirectory);
 
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl, { connectionName: "weir-policy", onError });
   const local = memoryBuckets({ nowUs: () => Math.floor(clock.monotonicMs() * 1000) });
@@ -59,9 +36,8 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
 
   let bootstrapSecret: string | undefined;
   const directory = new Directory();
-  const sync = directorySync(directory, postgresDirectory(directoryPool), clock, events.directory, async () => {
-    await ensureRole(database, ROLE);
-    await migrate(database, MIGRATIONS);
+  const sync = directorySync(directory, postgresDirectory(ofDirectory), clock, events.directory, async () => {
+    await prepareDatabase(database);
     bootstrapSecret = await bootstrap(admin, keysmith, config.workspaces, config.bootstrapKey);
   });
 
@@ -108,7 +84,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
       ending.abort();
       await sync[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();
-      await Promise.all([ledgerPool.end(), directoryPool.end()]);
+      await Promise.all([ofLedger.end(), ofDirectory.end()]);
       redis?.disconnect();
     },
   };

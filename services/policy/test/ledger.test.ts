@@ -1,0 +1,310 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type BackingPostgres, startPostgres } from "@weir/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { periodStartMs } from "../src/domain/periods.ts";
+import type { HoldRequest } from "../src/domain/ledger.ts";
+import { ledgerFixture, type LedgerFixture } from "./ledger-fixture.ts";
+
+let postgres: BackingPostgres;
+let fixture: LedgerFixture;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  fixture = await ledgerFixture(await postgres.freshDatabase());
+});
+afterAll(async () => {
+  await fixture[Symbol.asyncDispose]();
+  await postgres[Symbol.asyncDispose]();
+});
+
+const OWNER = `test/0/${randomUUID()}`;
+const hold = (budgetIds: number[], costNanos: bigint, more: Partial<HoldRequest> = {}): HoldRequest => ({
+  requestId: randomUUID(),
+  attempt: 1,
+  owner: OWNER,
+  place: { keyId: randomUUID(), budgetIds },
+  bound: { costNanos, tokens: 0n },
+  ...more,
+});
+
+describe("nothing is overspent", () => {
+  test("where k fit, exactly k of many concurrent requests are admitted, over two replicas", async () => {
+    const replicas = [fixture.ledger(), fixture.ledger()];
+    for (const fit of [0, 1, 37, 100]) {
+      const organization = await fixture.budget({ limit: BigInt(fit) * 7n + 6n });
+      const workspace = await fixture.budget({ limit: 1_000_000n });
+      const project = await fixture.budget({ limit: 0n, hard: false });
+      const all = Array.from({ length: 256 }, (_, i) =>
+        replicas[i % 2]?.hold([hold([organization, workspace, project], 7n)]),
+      );
+      const verdicts = (await Promise.all(all)).flat();
+      expect(verdicts.filter((verdict) => verdict?.kind === "held")).toHaveLength(fit);
+      const refusal = { kind: "refused", budgetId: organization, room: 6n };
+      const refused = verdicts.filter((verdict) => verdict?.kind !== "held");
+      expect(refused).toEqual(refused.map(() => refusal));
+      // All or nothing: the others hold what was admitted, no more.
+      expect((await fixture.sums(organization)).held).toBe(BigInt(fit) * 7n);
+      expect((await fixture.sums(workspace)).held).toBe(BigInt(fit) * 7n);
+      expect((await fixture.sums(project)).held).toBe(BigInt(fit) * 7n);
+    }
+    expect(await fixture.mismatches()).toEqual([]);
+  });
+
+  test("concurrent requests share commits, and settled room is there for the next", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 64n });
+    const rounds = 20;
+    for (let round = 0; round < rounds; round++) {
+      const holds = Array.from({ length: 64 }, () => hold([budget], 1n));
+      const verdicts = await Promise.all(holds.map((one) => ledger.hold([one])));
+      expect(verdicts.flat().every(({ kind }) => kind === "held")).toBe(true);
+      await Promise.all(holds.map(({ requestId }) => ledger.settle([{ requestId, attempt: 1, outcome: "void" }])));
+    }
+    // 64 requests at once, each with two calls: at least 16 share a commit.
+    expect((rounds * 64) / ledger.commits).toBeGreaterThanOrEqual(16);
+    expect(await fixture.sums(budget)).toEqual({ held: 0n, spent: 0n, closed: false });
+  });
+
+  test("a charge above its bound is debited in full and closes the hard budgets of its unit", async () => {
+    const ledger = fixture.ledger();
+    const [money, soft, tokens] = [
+      await fixture.budget({ limit: 1000n }),
+      await fixture.budget({ limit: 1000n, hard: false }),
+      await fixture.budget({ unit: "tokens", limit: 1000n }),
+    ];
+    const one = hold([money, soft, tokens], 10n, { bound: { costNanos: 10n, tokens: 10n } });
+    await ledger.hold([one]);
+    const outcome = { costNanos: 25n, tokens: 5n };
+    expect(await ledger.settle([{ requestId: one.requestId, attempt: 1, outcome }])).toEqual([
+      { kind: "settled", aboveBound: true },
+    ]);
+    expect(await fixture.sums(money)).toEqual({ held: 0n, spent: 25n, closed: true });
+    expect(await fixture.sums(soft)).toEqual({ held: 0n, spent: 25n, closed: false });
+    expect(await fixture.sums(tokens)).toEqual({ held: 0n, spent: 5n, closed: false });
+    expect(await ledger.hold([hold([soft, money], 0n)])).toEqual([
+      { kind: "refused", budgetId: money, room: undefined },
+    ]);
+  });
+});
+
+describe("safe to repeat and to reorder", () => {
+  test("the same attempt is held once, also within one batch and over replicas", async () => {
+    const budget = await fixture.budget({ limit: 100n });
+    const one = hold([budget], 10n);
+    const [a, b] = [fixture.ledger(), fixture.ledger()];
+    const verdicts = await Promise.all([a.hold([one, one]), a.hold([one]), b.hold([one])]);
+    expect(verdicts.flat()).toEqual(Array.from({ length: 4 }, () => ({ kind: "held" })));
+    expect((await fixture.sums(budget)).held).toBe(10n);
+  });
+
+  test("of settlements that come three times, reordered and from two replicas, one counts", async () => {
+    const budget = await fixture.budget({ limit: 1_000n });
+    const [a, b] = [fixture.ledger(), fixture.ledger()];
+    const holds = Array.from({ length: 50 }, () => hold([budget], 10n));
+    await a.hold(holds);
+    const settlements = holds.map(({ requestId }) => ({
+      requestId,
+      attempt: 1,
+      outcome: { costNanos: 4n, tokens: 0n },
+    }));
+    const results = await Promise.all([
+      a.settle(settlements),
+      b.settle(settlements.toReversed()),
+      b.settle(settlements),
+    ]);
+    const kinds = results.flat().map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "settled")).toHaveLength(50);
+    expect(kinds.filter((kind) => kind === "duplicate")).toHaveLength(100);
+    expect(await fixture.sums(budget)).toEqual({ held: 0n, spent: 200n, closed: false });
+  });
+
+  test("a void that overtakes its hold keeps it from being held", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 100n });
+    const one = hold([budget], 10n);
+    const [results, verdicts] = await Promise.all([
+      ledger.settle([{ requestId: one.requestId, attempt: 1, outcome: "void" }]),
+      ledger.hold([one]),
+    ]);
+    expect(results).toEqual([{ kind: "unknown-hold", aboveBound: false }]);
+    expect(verdicts).toEqual([{ kind: "already-settled" }]);
+    expect((await fixture.sums(budget)).held).toBe(0n);
+  });
+
+  test("a void and its hold that meet on two replicas leave nothing held", async () => {
+    const [a, b] = [fixture.ledger(), fixture.ledger()];
+    const budget = await fixture.budget({ limit: 1_000_000n });
+    const names = Array.from({ length: 300 }, (_, i) => ({ one: hold([budget], 1n), delayMs: i % 30 }));
+    await Promise.all(
+      names.map(async ({ one, delayMs }) => {
+        await sleep(delayMs);
+        const voided = b.settle([{ requestId: one.requestId, attempt: 1, outcome: "void" }]);
+        await Promise.all([a.hold([one]), voided]);
+      }),
+    );
+    expect(await fixture.sums(budget)).toEqual({ held: 0n, spent: 0n, closed: false });
+    expect(await fixture.mismatches()).toEqual([]);
+  });
+
+  test("a late outcome only ever credits what was charged at the bound, once", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 100n });
+    const one = hold([budget], 10n);
+    await ledger.hold([one]);
+    const settle = (outcome: "at-bound" | { costNanos: bigint; tokens: bigint }) =>
+      ledger.settle([{ requestId: one.requestId, attempt: 1, outcome }]);
+    await settle("at-bound");
+    expect((await fixture.sums(budget)).spent).toBe(10n);
+    expect(await settle({ costNanos: 3n, tokens: 0n })).toEqual([{ kind: "credited", aboveBound: false }]);
+    expect(await settle({ costNanos: 1n, tokens: 0n })).toEqual([{ kind: "duplicate", aboveBound: false }]);
+    expect((await fixture.sums(budget)).spent).toBe(3n);
+    expect(await fixture.mismatches()).toEqual([]);
+  });
+
+  test("nothing is held for an owner any more once it was fenced, not even what was on its way", async () => {
+    const [a, b] = [fixture.ledger(), fixture.ledger()];
+    const budget = await fixture.budget({ limit: 1_000_000n });
+    const owner = randomUUID();
+    let late = 0;
+    const sending = Array.from({ length: 200 }, async (_, i) => {
+      await sleep(i % 20);
+      const [verdict] = await a.hold([hold([budget], 1n, { owner })]);
+      if (verdict?.kind === "dead-owner") late++;
+    });
+    await sleep(8);
+    await b.fence(owner);
+    const open = await b.openHolds(owner);
+    await Promise.all(sending);
+    expect(await b.openHolds(owner)).toHaveLength(open.length);
+    expect(late).toBe(200 - open.length);
+  });
+});
+
+test("a hold is settled in the period in which it was made; a new period begins empty", async () => {
+  const ledger = fixture.ledger();
+  const budget = await fixture.budget({ period: "month", limit: 10n });
+  const one = hold([budget], 10n);
+  await ledger.hold([one]);
+  // Time passes: what is now the current period becomes a past one.
+  await fixture.pool.query("update budget_period set start_at = start_at - interval '1 month' where budget_id = $1", [
+    budget,
+  ]);
+  const next = hold([budget], 10n);
+  expect(await ledger.hold([next])).toEqual([{ kind: "held" }]);
+  await ledger.settle([{ requestId: one.requestId, attempt: 1, outcome: { costNanos: 9n, tokens: 0n } }]);
+  const { rows } = await fixture.pool.query(
+    "select held::int, spent::int from budget_period where budget_id = $1 order by start_at",
+    [budget],
+  );
+  expect(rows).toEqual([
+    { held: 0, spent: 9 },
+    { held: 10, spent: 0 },
+  ]);
+});
+
+test("the database and the domain agree on when periods begin", async () => {
+  const instants = [
+    0,
+    1,
+    Date.UTC(2026, 0, 1),
+    Date.UTC(2026, 0, 1) - 1,
+    Date.UTC(2024, 1, 29, 23, 59, 59, 999),
+    Date.UTC(2027, 0, 3, 12),
+    Date.UTC(2027, 0, 4),
+  ];
+  for (const period of ["day", "week", "month", "total"] as const) {
+    const { rows } = await fixture.pool.query<{ start: string }>(
+      "select extract(epoch from period_start($1, to_timestamp(t / 1000))) * 1000 as start from unnest($2::float8[]) t",
+      [period, instants],
+    );
+    expect(rows.map((row) => Number(row.start))).toEqual(instants.map((at) => periodStartMs(period, at)));
+  }
+});
+
+describe("when Postgres fails", () => {
+  test("connections that break in the middle of batches hold nothing twice and lose nothing", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 1_000_000n });
+    let breaking = true;
+    let broken = 0;
+    const breaker = (async () => {
+      while (breaking) {
+        const { rowCount } = await fixture.asSuperuser(
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weir-policy-ledger' and state = 'active'",
+        );
+        broken += rowCount ?? 0;
+        await sleep(15);
+      }
+    })();
+    const outcomes = await Promise.all(
+      Array.from({ length: 400 }, async (_, i) => {
+        await sleep(i);
+        const one = hold([budget], 1n);
+        try {
+          return (await ledger.hold([one]))[0]?.kind;
+        } catch {
+          return "unknown";
+        }
+      }),
+    );
+    breaking = false;
+    await breaker;
+    const held = outcomes.filter((kind) => kind === "held").length;
+    expect(held).toBeGreaterThan(0);
+    expect(broken).toBeGreaterThan(0);
+    // What was refused because its fate was unknown is given back by the ledger itself.
+    await expect.poll(async () => (await fixture.sums(budget)).held, { timeout: 10_000 }).toBe(BigInt(held));
+    expect(await fixture.mismatches()).toEqual([]);
+  });
+
+  test("while it is away holds are refused at once, and it comes back by itself", async () => {
+    await using own = await startPostgres();
+    await using other = await ledgerFixture(own.url);
+    const ledger = other.ledger();
+    const budget = await other.budget({ limit: 100n });
+    expect(await ledger.hold([hold([budget], 1n)])).toEqual([{ kind: "held" }]);
+    await own.kill();
+    await expect(ledger.hold([hold([budget], 1n)])).rejects.toMatchObject({ reason: "policy_unavailable" });
+    const begin = performance.now();
+    await expect(ledger.hold([hold([budget], 1n)])).rejects.toMatchObject({ reason: "policy_unavailable" });
+    expect(performance.now() - begin).toBeLessThan(100);
+    await own.restart();
+    await expect
+      .poll(
+        () =>
+          ledger.hold([hold([budget], 1n)]).then(
+            ([v]) => v?.kind,
+            () => "away",
+          ),
+        { timeout: 15_000 },
+      )
+      .toBe("held");
+    await expect.poll(async () => (await other.sums(budget)).held).toBe(2n);
+    expect(other.events).toEqual(["away", "back"]);
+  });
+
+  test("one item that cannot be written does not take the others with it", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 100n });
+    const [good, bad] = await Promise.allSettled([
+      ledger.hold([hold([budget], 1n)]),
+      ledger.hold([hold([2_000_000_000], 1n)]),
+    ]);
+    expect(good).toMatchObject({ value: [{ kind: "held" }] });
+    expect(bad).toMatchObject({ status: "rejected", reason: { reason: "internal" } });
+  });
+});
+
+test("no role of the service can change or remove an entry of the ledger", async () => {
+  for (const table of ["hold", "settlement"]) {
+    for (const statement of [
+      `update ${table} set tokens = 0`,
+      `delete from ${table}`,
+      `truncate ${table}`,
+      `drop table ${table}`,
+    ]) {
+      await expect(fixture.pool.query(statement), statement).rejects.toThrow(/permission denied|must be owner/);
+    }
+  }
+});
