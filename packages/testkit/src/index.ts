@@ -1,5 +1,6 @@
 export { type BackingOptions, type BackingService } from "./backing/backing-service.ts";
 export { freePort } from "./backing/free-port.ts";
+export { type Command, supervised } from "./backing/local-process.ts";
 export { startNats } from "./backing/nats.ts";
 export { type BackingPostgres, startPostgres } from "./backing/postgres.ts";
 export { startRedis } from "./backing/redis.ts";

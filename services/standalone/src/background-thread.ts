@@ -9,8 +9,8 @@ export interface BackgroundThread extends AsyncDisposable {
 }
 
 export interface BackgroundHooks {
-  line(line: string): void;
-  died(error: unknown): void;
+  readonly line: (line: string) => void;
+  readonly died: (error: unknown) => void;
 }
 
 /** In development the sources run as they are; a bundle has the thread's file beside its own. */

@@ -14,7 +14,7 @@ try {
     env: process.env,
     destination: output,
   });
-  await using weir = await startStandalone({ config, telemetry, writeLine: (line) => void output.write(line) });
+  await using weir = await startStandalone({ config, telemetry, writeLine: (line) => output.write(line) });
   // Not a log line: for people, and apart from the log so that the key is not kept with it.
   process.stderr.write(banner(config, { ...weir, newKey: weir.bootstrapSecret }));
   const signal = await stopSignal();

@@ -21,7 +21,7 @@ export interface Command {
  * On Linux, setpriv asks the kernel to end the server together with the thread that started it; it then becomes the server, so the pid
  * is the server's. A changed user keeps one right, to pass through folders that only root may enter (node_modules below /root).
  */
-function supervised(command: Command): [string, string[]] {
+export function supervised(command: Command): [string, string[]] {
   const { file, args, uid, deathSignal } = command;
   if (process.platform !== "linux") return [file, [...args]];
   const caps = "-all,+dac_override";
