@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "@weir/kernel";
 import type { Service } from "@weir/mesh";
-import { type DatabaseAddress, ensureRole, migrate, openPool, retryWhileAway } from "@weir/storage";
+import { type DatabaseAddress, ensureRole, heartbeat, migrate, openPool, retryWhileAway } from "@weir/storage";
 import { readBatches } from "./adapters/batch-reader.ts";
-import { heartbeat } from "./adapters/heartbeat.ts";
 import { postgresLogReader } from "./adapters/postgres-log-reader.ts";
 import { postgresLogWriter } from "./adapters/postgres-log-writer.ts";
 import type { AuditOptions } from "./config.ts";

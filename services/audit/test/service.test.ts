@@ -123,7 +123,9 @@ test("a bad frame among good ones becomes a quarantined leaf, and those behind i
   await withClient(service, async (client) => {
     const headers = { authorization: `Bearer ${TOKEN}` };
     const { entries } = await client.list({ kind: audit.RecordKind.QUARANTINED }, { headers });
-    expect(entries.map(({ producer, number }) => [producer, number]).sort()).toEqual([
+    expect(
+      entries.map(({ producer, number }) => [producer, number]).toSorted(([, a], [, b]) => Number(a) - Number(b)),
+    ).toEqual([
       ["p", 0n],
       ["p", 11n],
     ]);

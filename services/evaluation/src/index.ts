@@ -1,1 +1,2 @@
-export {};
+export type { EvaluationConfig, EvaluationOptions } from "./config.ts";
+export { createEvaluation } from "./service.ts";

@@ -1,0 +1,68 @@
+import { hash } from "node:crypto";
+import { audit, common } from "@weir/contracts";
+import { type Batch, decodeFrames, FRAME_KIND, type Frame } from "@weir/events";
+import { isReason, type Reason } from "@weir/kernel";
+import { compileCodec } from "@weir/mesh";
+import type { Finish, Subject } from "../domain/subject.ts";
+import type { Delivered } from "../flows/evaluate.ts";
+
+const outcome = compileCodec(audit.OutcomeSchema);
+
+/** The outcomes in delivered batches; other records are nothing to evaluate and are passed over. Throws nothing. */
+export function* readOutcomes(batches: readonly Batch[]): Generator<Delivered> {
+  for (const { producer, data } of batches) {
+    for (const frame of decodeFrames(data).frames) {
+      if (frame.kind === FRAME_KIND.outcome || frame.kind === FRAME_KIND.quarantined) yield delivered(producer, frame);
+    }
+  }
+}
+
+function delivered(producer: string, { kind, header }: Frame): Delivered {
+  const origin = { producer, digest: hash("sha256", header, "buffer") };
+  if (kind === FRAME_KIND.quarantined) return { ...origin, subject: undefined, reason: "bytes that are no record" };
+  try {
+    const subject = subjectOf(outcome.decode(header));
+    if (UUID.test(subject.requestId)) return { ...origin, subject, reason: "" };
+    return { ...origin, subject: undefined, reason: "an outcome without a request id" };
+  } catch {
+    // The decoder's own words may quote the bytes.
+    return { ...origin, subject: undefined, reason: "an outcome that cannot be read" };
+  }
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+const ENDED: Partial<Record<audit.OutcomeKind, Subject["ended"]>> = {
+  [audit.OutcomeKind.SUCCEEDED]: "succeeded",
+  [audit.OutcomeKind.FAILED]: "failed",
+  [audit.OutcomeKind.CANCELLED]: "cancelled",
+};
+
+const FINISH: Partial<Record<common.FinishReason, Finish>> = {
+  [common.FinishReason.STOP]: "stop",
+  [common.FinishReason.LENGTH]: "length",
+  [common.FinishReason.TOOL_CALLS]: "tool-calls",
+  [common.FinishReason.CONTENT_FILTER]: "content-filter",
+  [common.FinishReason.REFUSAL]: "refusal",
+  [common.FinishReason.PAUSE]: "pause",
+  [common.FinishReason.ERROR]: "error",
+};
+
+function subjectOf({ intent, kind, error, result }: audit.Outcome): Subject {
+  return {
+    requestId: intent?.requestId ?? "",
+    workspaceId: intent?.workspaceId ?? "",
+    ended: ENDED[kind] ?? "unknown",
+    error: reasonOf(error) ?? reasonOf(result?.error?.reason),
+    makes: intent?.dialect === common.Dialect.OPENAI_EMBEDDINGS ? "embedding" : "answer",
+    finish: FINISH[result?.finishReason ?? common.FinishReason.UNSPECIFIED],
+    outputTokens: result?.usage?.outputTokens,
+    providerMs: (result?.providerUs ?? 0) / 1_000,
+    firstTokenMs: (result?.firstTokenUs ?? 0) / 1_000,
+  };
+}
+
+function reasonOf(reason: common.ErrorReason | undefined): Reason | undefined {
+  const name = reason === undefined ? "" : (common.ErrorReason[reason] ?? "").toLowerCase();
+  return isReason(name) ? name : undefined;
+}

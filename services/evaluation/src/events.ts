@@ -1,0 +1,59 @@
+/** What the service tells operators: metrics and log lines. Nothing else in this service writes either. */
+import { createCounter, createGauge, type Telemetry } from "@weir/telemetry";
+import type { EvaluateDependencies } from "./flows/evaluate.ts";
+
+type FlowEvents = EvaluateDependencies["events"];
+
+export interface EvaluationEvents extends FlowEvents {
+  /** Why the store cannot be used right now. */
+  readonly away: string | undefined;
+  readonly back: () => void;
+  readonly gone: (error: unknown) => void;
+  /** The store refuses us; only an operator can help. */
+  readonly failed: (error: unknown) => void;
+}
+
+const AWAY = "the database of evaluation results is away";
+
+export function evaluationEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">): EvaluationEvents {
+  const results = createCounter(metrics, "weir_evaluation_results_total", "Results evaluators gave.", []).series();
+  const letters = createCounter(
+    metrics,
+    "weir_evaluation_dead_letters_total",
+    "Records that no evaluator could be given.",
+    [],
+  ).series();
+  let away: string | undefined = "the database of evaluation results is being prepared";
+  createGauge(metrics, "weir_evaluation_store_up", "1 while the database takes results.", () =>
+    away === undefined ? 1 : 0,
+  );
+  // One line when it goes and one when it is back, not one per try.
+  const gone = (error: unknown): void => {
+    if (away !== AWAY) log.warn({ err: error }, AWAY);
+    away = AWAY;
+  };
+  const back = (): void => {
+    if (away !== undefined) log.info("evaluation takes records");
+    away = undefined;
+  };
+  return {
+    get away() {
+      return away;
+    },
+    back,
+    gone,
+    storeAway: (error) => gone(error.cause),
+    saved(count) {
+      back();
+      results.add(count);
+    },
+    buried({ producer, reason }, error) {
+      letters.add(1);
+      log.error({ err: error, producer, reason }, "a record became a dead letter");
+    },
+    failed(error) {
+      away = "evaluation cannot use its database";
+      log.error({ err: error }, away);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { loadConfig } from "@weir/config";
+import { evaluation } from "@weir/contracts";
+import { jetStreamBus } from "@weir/events";
+import { serveRoutes } from "@weir/mesh";
+import { createTelemetry } from "@weir/telemetry";
+import { createEvaluation } from "./service.ts";
+
+const config = loadConfig(process.env);
+await using telemetry = createTelemetry({ service: "weir-evaluation", level: config.log.level, env: process.env });
+if (config.databaseUrl === undefined) throw new Error("evaluation needs a database: set WEIR_DATABASE_URL");
+if (config.natsUrl === undefined) throw new Error("evaluation needs NATS to receive records: set WEIR_NATS_URL");
+
+await using bus = jetStreamBus({ url: config.natsUrl.reveal() });
+await using service = await createEvaluation({
+  config,
+  telemetry,
+  database: { connectionString: config.databaseUrl.reveal() },
+  bus,
+});
+const server = await serveRoutes(service.routes, {
+  listen: config.rpc.listen,
+  token: config.meshToken,
+  // All of its calls want the admin token.
+  exempt: [evaluation.EvaluationService],
+  validate: [evaluation.EvaluationService],
+});
+await service.start();
+telemetry.log.info({ port: server.port }, "evaluation serves");
+
+await new Promise<void>((resolve) => {
+  process.once("SIGTERM", () => resolve());
+  process.once("SIGINT", () => resolve());
+});
+await server.close(config.http.drainMs);

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "@weir/kernel";
+import type { Service } from "@weir/mesh";
+import { ensureRole, heartbeat, migrate, openPool, retryWhileAway } from "@weir/storage";
+import { readOutcomes } from "./adapters/outcome-reader.ts";
+import { postgresResultReader, postgresResultWriter } from "./adapters/postgres-results.ts";
+import type { EvaluationOptions } from "./config.ts";
+import { answerHealth } from "./domain/answer-health.ts";
+import { evaluationEvents } from "./events.ts";
+import { resultBrowser } from "./flows/browse.ts";
+import { evaluateAll } from "./flows/evaluate.ts";
+import { evaluationRoutes } from "./rpc/routes.ts";
+
+const ROLE = "weir_evaluation";
+const EVALUATORS = [answerHealth];
+/** A start that takes longer goes on in the background: the database may be away for hours, and the process must be able to say so. */
+const START_MS = 3_000;
+const HEARTBEAT_MS = 1_000;
+/** A batch that fails this often (by a defect: outages and bad records are dealt with) is put aside by the bus. */
+const MAX_DELIVERIES = 20;
+
+/** Works in the background: no request waits for it or notices that it is away. */
+export async function createEvaluation(options: EvaluationOptions): Promise<Service> {
+  const { config, telemetry, database, bus, clock = systemClock } = options;
+  const events = evaluationEvents(telemetry);
+  const pool = openPool(database, {
+    role: ROLE,
+    applicationName: "weir-evaluation",
+    settings: { search_path: "evaluation, pg_temp" },
+    onError: (error) => telemetry.log.debug({ err: error }, "a database connection broke"),
+  });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const results = postgresResultWriter(pool);
+  const evaluate = {
+    evaluators: EVALUATORS,
+    results,
+    events,
+    nowMs: () => clock.nowMs(),
+    wait: (ms: number) => sleep(ms, undefined, { signal }),
+  };
+  const prepare = async (): Promise<void> => {
+    await ensureRole(database, ROLE);
+    await migrate(database, {
+      schema: "evaluation",
+      directory: new URL("../migrations/evaluation/", import.meta.url),
+      lockName: "weir.evaluation.migrate",
+    });
+    await results.register(EVALUATORS);
+  };
+
+  let beating: Promise<void> | undefined;
+  let subscribed: Promise<AsyncDisposable | undefined> | undefined;
+  const subscribe = async (): Promise<AsyncDisposable | undefined> => {
+    await retryWhileAway(prepare, { signal, onAway: events.gone });
+    beating = heartbeat(pool, { everyMs: HEARTBEAT_MS, signal, onUp: events.back, onDown: events.gone });
+    return bus?.subscribe("evaluation", (batches) => evaluateAll(readOutcomes(batches), evaluate), {
+      maxDeliveries: MAX_DELIVERIES,
+    });
+  };
+
+  return {
+    name: "evaluation",
+    routes: evaluationRoutes(resultBrowser(postgresResultReader(pool)), config.adminToken),
+    async start() {
+      subscribed = subscribe();
+      // What fails later than START_MS has no other place to be told.
+      subscribed.catch((error: unknown) => {
+        if (!signal.aborted) events.failed(error);
+      });
+      await Promise.race([subscribed, sleep(START_MS, undefined, { ref: false })]);
+    },
+    notReady: () => events.away,
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      // A start that failed was reported there.
+      const subscription = await subscribed?.catch(() => undefined);
+      await subscription?.[Symbol.asyncDispose]();
+      await beating;
+      await pool.end();
+    },
+  };
+}
