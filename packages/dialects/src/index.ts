@@ -3,7 +3,19 @@ export type * from "./core.ts";
 export type * from "./dialect.ts";
 export { hasAmbiguousKeys, type JsonChanges, spliceJson } from "./json-splice.ts";
 export { openAiChat } from "./openai-chat.ts";
+export {
+  base64OfFloats,
+  type EmbeddingInput,
+  type EmbeddingsRequest,
+  type EmbeddingsResponse,
+  parseEmbeddingsRequest,
+  parseEmbeddingsResponse,
+  parseEmbeddingsUsage,
+  renderEmbeddingsRequest,
+  renderEmbeddingsResponse,
+} from "./openai-embeddings.ts";
 export { retryAfterMs } from "./openai-errors.ts";
+export { openAiResponses } from "./openai-responses.ts";
 export { exampleOfSchema } from "./schema-example.ts";
 export {
   encodeSse,

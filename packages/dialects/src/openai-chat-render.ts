@@ -92,19 +92,29 @@ function renderMessages(messages: readonly Message[], dropped: string[]): JsonOb
         media.push(json);
       }
     }
-    if (message.role === "tool" && others.length === 0) continue;
+    if (others.length === 0 && message.parts.length > 0) continue;
     flush();
-    if (message.role === "assistant") rendered.push(renderAssistant(others, common, path, dropped));
-    else if (others.length > 0 || message.parts.length === 0)
-      rendered.push({
-        ...common,
-        role: message.role === "tool" ? "user" : message.role,
-        content: renderContent(others, path, dropped),
-      });
+    const before = dropped.length;
+    const said =
+      message.role === "assistant"
+        ? renderAssistant(others, common, path, dropped)
+        : {
+            ...common,
+            role: message.role === "tool" ? "user" : message.role,
+            content: renderContent(others, path, dropped),
+          };
+    // Where all that it held had to stay behind, nothing is better than an empty message, which some refuse.
+    if (dropped.length > before && isEmpty(said)) continue;
+    rendered.push(said);
   }
   flush();
   return rendered;
 }
+
+const isEmpty = (message: JsonObject): boolean =>
+  (message.content === "" || message.content === null) &&
+  message.tool_calls === undefined &&
+  message.refusal === undefined;
 
 function renderAssistant(parts: readonly Part[], common: JsonObject, path: string, dropped: string[]): JsonObject {
   const message: JsonObject = { ...common, role: "assistant" };

@@ -1,0 +1,90 @@
+import type { FinishReason, Json, Usage } from "./core.ts";
+import type { ProviderFailure } from "./dialect.ts";
+import { parseOpenAiStreamError } from "./openai-errors.ts";
+import { finishOf } from "./openai-responses-response.ts";
+import { parseOpenAiUsage } from "./openai-usage.ts";
+import { isObject, names } from "./shape.ts";
+import { readEvent } from "./sse.ts";
+import { type EventInspector, literalsAfter } from "./watcher.ts";
+
+/** Events that say nothing yet: an attempt that only got so far may still be made elsewhere. */
+const OPENING = names(
+  "response.created response.in_progress response.queued response.output_item.added response.content_part.added",
+  "response.reasoning_summary_part.added keepalive",
+);
+const TERMINAL = names("response.completed response.incomplete response.failed error");
+
+/** The type of an event: its name, or where a server leaves names out, the `type` that its data starts with. */
+function typeOf(text: string): string | undefined {
+  if (text.startsWith("event: ")) {
+    const end = text.indexOf("\n");
+    return text.slice(7, text.charCodeAt(end - 1) === 13 ? end - 1 : end);
+  }
+  const start = 'data: {"type":"';
+  return text.startsWith(start) ? text.slice(start.length, text.indexOf('"', start.length)) : undefined;
+}
+
+/** Sees usage, finish reason, errors and the size of what was written in events of a response that go by as bytes. */
+export class ResponsesInspector implements EventInspector {
+  started = false;
+  failure: ProviderFailure | undefined;
+  usage: Usage | undefined;
+  finishReason: FinishReason | undefined;
+  outputCharacters = 0;
+  #calls = false;
+
+  inspect(text: string): "pass" | "terminal" {
+    const type = typeOf(text);
+    if (type?.endsWith(".delta") === true) {
+      this.started = true;
+      this.outputCharacters += literalsAfter(text, '"delta"');
+      return "pass";
+    }
+    if (type !== undefined && !TERMINAL.has(type)) {
+      this.#note(type, text);
+      return "pass";
+    }
+    return this.#parse(text);
+  }
+
+  #note(type: string, text: string): void {
+    if (OPENING.has(type)) {
+      if (text.includes('"type":"function_call"') || text.includes('"type":"custom_tool_call"')) this.#calls = true;
+    } else this.started = true;
+  }
+
+  #parse(text: string): "pass" | "terminal" {
+    const event = readEvent(text);
+    if (event === undefined) return "pass";
+    let body: unknown;
+    try {
+      body = JSON.parse(event.data);
+    } catch {
+      return event.event === "error" ? this.#fail(event.data) : "pass";
+    }
+    if (!isObject(body)) return "pass";
+    const type = typeof body.type === "string" ? body.type : event.event;
+    if (type === "error") return this.#fail(isObject(body.error) ? body.error : body);
+    if (!TERMINAL.has(type)) {
+      if (isObject(body.error)) return this.#fail(body.error);
+      if (type.endsWith(".delta") && typeof body.delta === "string") this.outputCharacters += body.delta.length;
+      this.#note(type, text);
+      return "pass";
+    }
+    const response = isObject(body.response) ? body.response : {};
+    this.usage = parseOpenAiUsage(response.usage) ?? this.usage;
+    if (type === "response.failed") return this.#fail(response.error ?? null);
+    const items = Array.isArray(response.output) ? response.output : [];
+    const calls = items.some(
+      (item) => isObject(item) && (item.type === "function_call" || item.type === "custom_tool_call"),
+    );
+    const status = type === "response.incomplete" ? { ...response, status: "incomplete" } : response;
+    this.finishReason = finishOf(status, calls || this.#calls);
+    return "terminal";
+  }
+
+  #fail(error: Json): "terminal" {
+    this.failure ??= parseOpenAiStreamError(error);
+    return "terminal";
+  }
+}
