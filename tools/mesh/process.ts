@@ -43,7 +43,7 @@ export async function listening(port: number): Promise<void> {
       await once(socket, "connect");
       return;
     } catch {
-      await sleep(25);
+      await sleep(25, undefined, { ref: false });
     } finally {
       socket.destroy();
     }
@@ -56,6 +56,6 @@ export async function healthy(url: string): Promise<void> {
     const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.status === 200) return;
-    await sleep(50);
+    await sleep(50, undefined, { ref: false });
   }
 }
