@@ -70,6 +70,8 @@ export interface StreamWatcher {
   readonly done: boolean;
   /** An in-band error seen so far, also before any content (then the attempt may be retried elsewhere). */
   readonly failure: ProviderFailure | undefined;
+  /** Bytes of text, thinking and arguments that went by so far: what a stream that its client leaves is charged by. */
+  readonly outputBytes: number;
 }
 
 export interface WatchedEnd {

@@ -30,6 +30,8 @@ export class SseWatcher implements StreamWatcher {
   readonly #decoder = new TextDecoder();
   readonly #withheld: Uint8Array[] = [];
   #done = false;
+  /** By how much UTF-8 is longer than the characters it holds. */
+  #surplus = 0;
 
   constructor(inspector: EventInspector, maxEventBytes = MAX_EVENT_BYTES) {
     this.#inspector = inspector;
@@ -48,6 +50,10 @@ export class SseWatcher implements StreamWatcher {
     return this.#inspector.failure;
   }
 
+  get outputBytes(): number {
+    return this.#inspector.outputCharacters + this.#surplus;
+  }
+
   /** @throws WeirError provider_bad_response where an event is larger than the limit */
   push(chunk: Uint8Array): Uint8Array | undefined {
     const whole = this.#splitter.push(chunk);
@@ -58,7 +64,9 @@ export class SseWatcher implements StreamWatcher {
     let from = 0;
     let start = 0;
     for (const end of ends) {
-      const verdict = this.#inspector.inspect(this.#decoder.decode(bytes.subarray(start, end)));
+      const text = this.#decoder.decode(bytes.subarray(start, end));
+      this.#surplus += end - start - text.length;
+      const verdict = this.#inspector.inspect(text);
       if (!this.#done && verdict !== "pass") {
         if (start > from) (shown ??= []).push(bytes.subarray(from, start));
         from = verdict === "terminal" ? start : end;

@@ -1,4 +1,4 @@
-import type { HeaderLookup, JsonObject } from "@weir/dialects";
+import type { JsonObject } from "@weir/dialects";
 import type { Reason, WeirError } from "@weir/kernel";
 import type { TokenBound } from "@weir/pricing";
 import type { Target } from "./domain/target.ts";
@@ -20,7 +20,7 @@ export interface ProviderRequest {
 }
 
 export interface AnswerHeaders {
-  readonly get: HeaderLookup;
+  get(lowerCaseName: string): string | undefined;
 }
 
 export interface TransportFailure {

@@ -11,7 +11,10 @@ export function policyHolds(client: () => Client<typeof policy.PolicyService>): 
     async extend({ owner, keyId, requestId, attempt, costNanos, tokens }): Promise<WeirError | undefined> {
       const bound = { costNanos, tokens: BigInt(tokens.inputTokens + tokens.outputTokens) };
       try {
-        const { verdict } = await client().extend({ owner, keyId, requestId, attempt, bound }, { timeoutMs: TIMEOUT_MS });
+        const { verdict } = await client().extend(
+          { owner, keyId, requestId, attempt, bound },
+          { timeoutMs: TIMEOUT_MS },
+        );
         if (verdict.case === "admitted") return undefined;
         return new WeirError("budget_exceeded", "The budget does not allow another attempt.");
       } catch (cause) {

@@ -8,6 +8,8 @@ export interface AttemptFailure {
   /** 0: no answer. */
   readonly status: number;
   readonly billing: Billing;
+  /** The provider's own code: "context_length_exceeded". */
+  readonly code?: string | undefined;
   /** The provider's own words, where its client speaks the same dialect and they betray nothing. */
   readonly answer: RawAnswer | undefined;
 }
@@ -45,8 +47,8 @@ export function transportFailure(kind: TransportFailureKind, sent: boolean): Att
   };
 }
 
-export function answeredFailure(error: WeirError, status: number, answer?: RawAnswer): AttemptFailure {
-  return { error, status, billing: billingOf({ sent: true, status }), answer };
+export function answeredFailure(error: WeirError, status: number, answer?: RawAnswer, code?: string): AttemptFailure {
+  return { error, status, billing: billingOf({ sent: true, status }), answer, code };
 }
 
 /** About Weir's own account with the provider: the provider's words would tell of it. */

@@ -14,7 +14,7 @@ import {
 import { fetchWhole, isFailure, readRefusal, requestTo } from "./exchange.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { parseObject, type Prepared, Preparation } from "./prepare.ts";
-import { estimateUsage, textOfParts, textOfRequest } from "./usage.ts";
+import { estimateUsage, textOfParts } from "./usage.ts";
 
 export interface Completed {
   readonly result: CallResult;
@@ -52,7 +52,7 @@ export async function complete(
       call,
       context,
       targets,
-      () => preparation.core.n ?? 1,
+      () => preparation.answers,
       (target) => attemptWhole(dependencies, call, input, context, preparation, target),
     );
   } catch (error) {
@@ -68,8 +68,7 @@ export async function complete(
   const { value, target } = running;
   const durationMs = dependencies.clock.monotonicMs() - running.startedMs;
   finishServed(target, durationMs);
-  const usage =
-    value.usage ?? (await estimateUsage(dependencies.tokens, target, textOfRequest(preparation.core), value.said));
+  const usage = value.usage ?? (await estimateUsage(dependencies.tokens, target, preparation.inputText, value.said));
   const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
   const outcome = { usage, finishReason: value.finishReason, status: value.status, error: undefined, durationMs };
   return {

@@ -113,7 +113,7 @@ export function readRefusal(
 ): AttemptFailure {
   const { status, headers, body } = answer;
   const text = textOf(body.subarray(0, MAX_ERROR_BYTES));
-  const { error } = classify(status, text, headers.get, parse);
+  const { error, code } = classify(status, text, (name) => headers.get(name), parse);
   const { betrays } = target.upstream;
   const isOurs = error.reason === "provider_auth" || error.reason === "provider_quota";
   const passes = verbatim && !isOurs && status >= 400 && body.length <= MAX_ERROR_BYTES && !betrays(text);
@@ -122,6 +122,7 @@ export function readRefusal(
     shown(error, betrays),
     status,
     passes && isObjectText(text) ? { status, contentType, body } : undefined,
+    code,
   );
 }
 

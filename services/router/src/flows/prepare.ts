@@ -4,6 +4,7 @@ import { WeirError } from "@weir/kernel";
 import type { ChatInput, RawChat } from "../domain/call.ts";
 import { type ChatWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget } from "../ports.ts";
+import { textOfRequest } from "./usage.ts";
 
 export type Dialects = Readonly<Record<DialectName, Dialect>>;
 
@@ -45,6 +46,25 @@ export class Preparation {
     this.#core ??=
       input.kind === "typed" ? input.request : this.#dialects[input.dialect].parseRequest(this.#parsed(input));
     return this.#core;
+  }
+
+  /** How many answers were asked for. */
+  get answers(): number {
+    const input = this.#input;
+    if (input.kind === "typed") return input.request.n ?? 1;
+    const name = input.dialect === "gemini-generate" ? "generationConfig.candidateCount" : "n";
+    const asked = mentions(input.body, name) ? memberOf(this.#parsed(input), name) : undefined;
+    return typeof asked === "number" ? Math.max(1, Math.ceil(asked)) : 1;
+  }
+
+  /** The text that a model reads, for counting; the whole body where it is not one that we understand though its provider does. */
+  get inputText(): string {
+    try {
+      return textOfRequest(this.core);
+    } catch (error) {
+      if (this.#input.kind === "raw" && error instanceof WeirError) return textOf(this.#input.body);
+      throw error;
+    }
   }
 
   /** @throws WeirError invalid_request, unsupported */

@@ -74,6 +74,6 @@ export function failureAnswer(
 ): RawAnswer | undefined {
   if (input.kind === "typed" || error === undefined) return undefined;
   if (last?.answer !== undefined && last.error === error) return last.answer;
-  const body = Buffer.from(JSON.stringify(dialects[input.dialect].renderError(error, requestId)));
+  const body = Buffer.from(JSON.stringify(dialects[input.dialect].renderError(error, requestId, last?.code)));
   return { status: error.status, contentType: "application/json", body };
 }

@@ -54,7 +54,6 @@ export class PassThrough implements StreamSide {
   readonly #dialect: Dialect;
   readonly #requestId: string;
   readonly #shown: Shown[] = [];
-  #frameBytes = 0;
   #unreadable: WeirError | undefined;
 
   constructor(dialect: Dialect, hideUsage: boolean, requestId: string) {
@@ -68,7 +67,6 @@ export class PassThrough implements StreamSide {
     try {
       const bytes = this.#watcher.push(chunk);
       if (bytes === undefined) return;
-      this.#frameBytes += bytes.length;
       this.#shown.push({ kind: "frame", bytes });
     } catch (error) {
       this.#unreadable = unreadable(error);
@@ -92,7 +90,7 @@ export class PassThrough implements StreamSide {
   }
 
   get outputBytes(): number {
-    return this.#frameBytes;
+    return this.#watcher.outputBytes;
   }
 
   end(broken: WeirError | undefined): SideEnd {

@@ -20,7 +20,7 @@ import { Preparation, type Prepared } from "./prepare.ts";
 import { Pump } from "./pump.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { PassThrough, type Shown, type StreamSide, Translated } from "./stream-side.ts";
-import { estimateUsage, textOfRequest } from "./usage.ts";
+import { estimateUsage } from "./usage.ts";
 
 export type StreamMessage =
   | {
@@ -75,7 +75,7 @@ export async function* stream(
       call,
       context,
       targets,
-      () => preparation.core.n ?? 1,
+      () => preparation.answers,
       (target) => open(dependencies, call, input, context, preparation, target),
     );
   } catch (error) {
@@ -124,8 +124,7 @@ async function* flow(
     const broken = failure === undefined || side.done ? undefined : interrupted(failure.kind);
     const end = side.end(broken === undefined ? undefined : shown(broken, target.upstream.betrays));
     if (end.rest.length > 0) yield { kind: "shown", shown: end.rest, outputBytes: side.outputBytes };
-    const usage =
-      end.usage ?? (await estimateUsage(tokens, target, textOfRequest(preparation.core), end.outputCharacters));
+    const usage = end.usage ?? (await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters));
     const durationMs = clock.monotonicMs() - running.startedMs;
     finished = true;
     if (end.error === undefined) finishServed(target, value.firstTokenMs);

@@ -4,8 +4,8 @@ import type { ProviderKind } from "./provider.ts";
 /** Imports a file of this directory by its name without extension. */
 export type ProviderLoader = (file: string) => Promise<unknown>;
 
-// A bundler turns this into a table of the directory's files; without one it is an ordinary import.
-const ownFiles: ProviderLoader = (file) => import(`./${file}.ts`);
+// A bundler turns this into a table of the directory's files (so no test may lie there); without one it is an ordinary import.
+const ownFiles: ProviderLoader = (file) => import(`../providers/${file}.ts`);
 
 /**
  * Finds a kind of provider by its name: one of those that speak OpenAI's dialect at another address, else the file of that name.

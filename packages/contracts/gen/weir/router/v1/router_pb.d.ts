@@ -257,8 +257,7 @@ export declare type StreamCompleteResponse = Message<"weir.router.v1.StreamCompl
   } | { case: undefined; value?: undefined };
 
   /**
-   * Bytes of text, thinking and tool arguments that the provider sent so far, those of this message included; where they are not counted
-   * apart, the bytes of the frames. A token is at least one byte.
+   * Bytes of text, thinking and tool arguments that the provider sent so far, those of this message included. A token is at least one byte.
    *
    * @generated from field: uint32 output_bytes = 5;
    */

@@ -1,0 +1,26 @@
+import { loadConfig } from "@weir/config";
+import { router } from "@weir/contracts";
+import { networkPeers, serveRoutes } from "@weir/mesh";
+import { createTelemetry } from "@weir/telemetry";
+import { createRouter } from "./service.ts";
+
+const config = loadConfig(process.env);
+await using telemetry = createTelemetry({ service: "weir-router", level: config.log.level, env: process.env });
+const policyAddress = config.peers.policy;
+if (policyAddress === undefined) throw new Error("the router holds further attempts with policy: set WEIR_PEER_POLICY");
+
+await using peers = networkPeers({ addresses: () => policyAddress, token: config.meshToken });
+await using service = await createRouter({ config, telemetry, peers });
+const server = await serveRoutes(service.routes, {
+  listen: config.rpc.listen,
+  token: config.meshToken,
+  validate: [router.RouterService],
+});
+await service.start();
+telemetry.log.info({ port: server.port }, "router serves");
+
+await new Promise<void>((resolve) => {
+  process.once("SIGTERM", () => resolve());
+  process.once("SIGINT", () => resolve());
+});
+await server.close(config.http.drainMs);
