@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { createAudit } from "@weir/audit";
 import { audit } from "@weir/contracts";
+import { createEvaluation } from "@weir/evaluation";
 import { jetStreamBus, memoryBus, startRelay } from "@weir/events";
 import { inProcessPeers } from "@weir/mesh";
 import { createGauge, createTelemetry } from "@weir/telemetry";
@@ -30,7 +31,8 @@ const telemetry = running.use(
 );
 const bus = running.use(natsUrl === undefined ? memoryBus() : jetStreamBus({ url: natsUrl }));
 const log = running.use(await createAudit({ config, telemetry, database, bus }));
-await log.start();
+const evaluation = running.use(await createEvaluation({ config, telemetry, database, bus }));
+await Promise.all([log.start(), evaluation.start()]);
 const peers = inProcessPeers(log.routes);
 const relay = running.use(
   startRelay({

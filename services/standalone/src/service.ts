@@ -1,6 +1,7 @@
 import { createAudit } from "@weir/audit";
 import type { WeirConfig } from "@weir/config";
 import { audit, evaluation, ingress, policy } from "@weir/contracts";
+import { createEvaluation } from "@weir/evaluation";
 import { createIngress, spoolDirectory } from "@weir/ingress";
 import { inProcessPeers, type Route, type Service, serveRoutes } from "@weir/mesh";
 import { createPolicy } from "@weir/policy";
@@ -74,7 +75,8 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   const authority = await run(await createPolicy({ config, telemetry, database, redisUrl }));
   await run(await createRouter({ config, telemetry, peers }));
   // Without a bus they answer questions only; the background thread does the work.
-  await run(await createAudit({ config, telemetry, database, bus: undefined }));
+  await run(await createAudit({ config, telemetry, database }));
+  await run(await createEvaluation({ config, telemetry, database }));
   const allMetrics = mergedMetrics(telemetry, () => background.metrics());
   const front = await explainListen("WEIR_HTTP_LISTEN", config.http.listen, async () =>
     createIngress({ config, telemetry: allMetrics, peers }),
