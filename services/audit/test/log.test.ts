@@ -11,7 +11,7 @@ import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
 import type { LogFilter } from "../src/domain/log-entry.ts";
 import { KIND, type LogRecord } from "../src/domain/record.ts";
 import { logBrowser } from "../src/flows/browse.ts";
-import { frame, intentRecord, outcomeRecord, poolOf, prepared, requestId } from "./support.ts";
+import { frame, intentRecord, outcomeHeader, outcomeRecord, poolOf, prepared, requestId } from "./support.ts";
 
 let server: BackingPostgres;
 let database: DatabaseAddress;
@@ -302,4 +302,17 @@ test("bytes in the place of lost numbers account for them, and leave room for th
   expect(await browser().watermarks(["p"])).toEqual([{ producer: "p", contiguous: 7, closed: false }]);
   const { entries } = await browser().list({ ...everything, kind: KIND.quarantined }, { size: 0, token: "" });
   expect(entries.map((entry) => entry.header.toString())).toEqual(["who knows", "torn"]);
+});
+
+test("an outcome that names its origin answers the intent of that epoch, not one of its own", async () => {
+  const header = outcomeHeader({
+    seed: 9,
+    outcome: audit.OutcomeKind.UNKNOWN,
+    intentProducer: "dead",
+    intentNumber: 2,
+  });
+  const answer = recordOf("next", frame({ kind: KIND.outcome, number: 1, ref: 2, origin: "dead", header }), 0);
+  await append([intentRecord("dead", 1, { seed: 8 }), answer]);
+  expect(await browser().watermarks(["dead", "next"])).toMatchObject([{ contiguous: 2 }, { contiguous: 1 }]);
+  expect(await browser().gaps()).toEqual([]);
 });

@@ -3,8 +3,8 @@ import { audit, common } from "@weir/contracts";
 import { type Batch, decodeFrames, FRAME_KIND, type Frame } from "@weir/events";
 import { isReason, type Reason } from "@weir/kernel";
 import { compileCodec } from "@weir/mesh";
+import type { Delivered } from "../domain/result.ts";
 import type { Finish, Subject } from "../domain/subject.ts";
-import type { Delivered } from "../flows/evaluate.ts";
 
 const outcome = compileCodec(audit.OutcomeSchema);
 

@@ -1,5 +1,15 @@
 import type { Assessment, Evaluator, Subject } from "./subject.ts";
 
+/** What came over the bus, read as far as it can be. */
+export interface Delivered {
+  readonly producer: string;
+  /** SHA-256 of its bytes. */
+  readonly digest: Uint8Array;
+  /** Undefined: it cannot be evaluated, for `reason`. */
+  readonly subject: Subject | undefined;
+  readonly reason: string;
+}
+
 /** An assessment with what it belongs to; as it is stored, and never changed. */
 export interface Result extends Assessment {
   readonly requestId: string;

@@ -1,17 +1,7 @@
 import { WeirError } from "@weir/kernel";
-import { type DeadLetter, type Result, resultOf } from "../domain/result.ts";
-import type { Evaluator, Subject } from "../domain/subject.ts";
+import { type DeadLetter, type Delivered, type Result, resultOf } from "../domain/result.ts";
+import type { Evaluator } from "../domain/subject.ts";
 import type { ResultWriter } from "../ports.ts";
-
-/** What came over the bus, read as far as it can be. */
-export interface Delivered {
-  readonly producer: string;
-  /** SHA-256 of its bytes. */
-  readonly digest: Uint8Array;
-  /** Undefined: it cannot be evaluated, for `reason`. */
-  readonly subject: Subject | undefined;
-  readonly reason: string;
-}
 
 export interface EvaluateDependencies {
   readonly evaluators: readonly Evaluator[];
