@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import type { Socket } from "node:net";
@@ -10,8 +9,8 @@ import type { ServedMethod } from "./served.ts";
 
 /** Everything that is not the fast path: JSON, compression, GET, gRPC, gRPC-web, HTTP/2. Served by connect-node, behind the same hooks. */
 export interface Fallback {
-  takeHttp1(socket: Socket): void;
-  takeHttp2(socket: Socket): void;
+  readonly takeHttp1: (socket: Socket) => void;
+  readonly takeHttp2: (socket: Socket) => void;
   close(drainMs: number): Promise<void>;
 }
 
@@ -70,11 +69,18 @@ export function createFallback(methods: readonly ServedMethod[], options: Fallba
       h1.close();
       h1.closeIdleConnections();
       for (const session of sessions) session.close();
-      await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : once(socket, "close"))));
+      await Promise.all([...sockets].map(closed));
       clearTimeout(cut);
     },
   };
 }
+
+// Not events.once: a socket that ends with an error is closed as well.
+const closed = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
 
 function addRoutes(router: ConnectRouter, methods: readonly ServedMethod[]): void {
   const services = new Map<DescService, Record<string, unknown>>();
