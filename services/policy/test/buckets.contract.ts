@@ -25,7 +25,8 @@ function takeOf(bucket: string, terms: LimitOfVector, tokens: number): Take {
     ...terms,
   };
   const rate = rateOf(terms.amount, terms.windowMs, terms.burst);
-  return { limit, rate, bucket, incUs: incrementUs(rate, terms.unit === "tokens" ? tokens : 1) };
+  const cost = terms.unit === "tokens" ? tokens : 1;
+  return { limit, rate, bucket, cost, incUs: incrementUs(rate, cost) };
 }
 
 /** What every Buckets does. */

@@ -44,7 +44,9 @@ describe("in memory", () => {
     } as const;
     const ask = async (bucket: string) =>
       (
-        await buckets.take([{ requestId: randomUUID(), takes: [{ limit, rate, bucket, incUs: incrementUs(rate, 1) }] }])
+        await buckets.take([
+          { requestId: randomUUID(), takes: [{ limit, rate, bucket, cost: 1, incUs: incrementUs(rate, 1) }] },
+        ])
       )[0]?.refused;
     for (let i = 0; i < 500; i++) expect(await ask(`old:${i}`)).toBe(undefined);
     expect(await ask("old:0")).toBe(0);
@@ -80,7 +82,7 @@ describe("in Redis", () => {
     } as const;
     const request = () => ({
       requestId: randomUUID(),
-      takes: [{ limit, rate, bucket: "b", incUs: incrementUs(rate, 1) }],
+      takes: [{ limit, rate, bucket: "b", cost: 1, incUs: incrementUs(rate, 1) }],
     });
     const verdicts = await Promise.all(Array.from({ length: 200 }, (_, i) => replicas[i % 2]?.take([request()])));
     expect(verdicts.flat().filter((verdict) => verdict?.refused === undefined)).toHaveLength(50);
@@ -107,7 +109,7 @@ describe("in Redis", () => {
       failClosed: false,
     } as const;
     await redisBuckets(redis, { prefix }).take([
-      { requestId: "r", takes: [{ limit, rate, bucket: "b", incUs: incrementUs(rate, 1) }] },
+      { requestId: "r", takes: [{ limit, rate, bucket: "b", cost: 1, incUs: incrementUs(rate, 1) }] },
     ]);
     expect(await redis.pttl(`${prefix}b:b`)).toBeLessThanOrEqual(2000);
     expect(await redis.pttl(`${prefix}r:r`)).toBeLessThanOrEqual(10_000);

@@ -8,6 +8,7 @@
  */
 export interface Rate {
   readonly amount: number;
+  readonly burst: number;
   readonly windowUs: number;
   /** How far tatUs may lie ahead: the time that burst + 1 take. */
   readonly toleranceUs: number;
@@ -18,14 +19,14 @@ export const NEVER_US = -Infinity;
 
 export function rateOf(amount: number, windowMs: number, burst: number): Rate {
   const windowUs = windowMs * 1000;
-  return { amount, windowUs, toleranceUs: Math.ceil(((burst + 1) * windowUs) / amount) };
+  return { amount, burst, windowUs, toleranceUs: Math.ceil(((burst + 1) * windowUs) / amount) };
 }
 
 /** How long the rate needs for `cost`, rounded up: rounding never admits more. */
 export const incrementUs = (rate: Rate, cost: number): number => Math.ceil((cost * rate.windowUs) / rate.amount);
 
-/** A cost that no waiting makes admissible: more than amount + burst. */
-export const neverFits = (rate: Rate, incUs: number): boolean => incUs > rate.windowUs + rate.toleranceUs;
+/** A cost that no waiting makes admissible. */
+export const neverFits = (rate: Rate, cost: number): boolean => cost > rate.amount + rate.burst;
 
 export const fits = (tatUs: number, nowUs: number, incUs: number, toleranceUs: number): boolean =>
   tatUs + incUs - toleranceUs <= nowUs;

@@ -17,6 +17,7 @@ export interface Take {
   readonly rate: Rate;
   /** The limit and whom it counts: "12:0190…". */
   readonly bucket: string;
+  readonly cost: number;
   readonly incUs: number;
 }
 
@@ -52,6 +53,7 @@ export function takesOf(key: KeyPolicy, request: LimitedRequest, digest: (text: 
       limit,
       rate,
       bucket: `${limit.id}:${subjectOf(limit, key, request, digest)}`,
+      cost,
       incUs: incrementUs(rate, cost),
     };
   });
@@ -82,7 +84,7 @@ function subjectOf(
 }
 
 export const impossibleTake = (takes: readonly Take[]): Take | undefined =>
-  takes.find((take) => neverFits(take.rate, take.incUs));
+  takes.find((take) => neverFits(take.rate, take.cost));
 
 export function stateOf(take: Take, tatUs: number, nowUs: number): LimitState {
   return {
