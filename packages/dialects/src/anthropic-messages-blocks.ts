@@ -1,11 +1,10 @@
 import type { Extra, Json, JsonObject, MediaPart, Part, ToolResultPart } from "./core.ts";
 import { describeDropped, extraOf, fieldsFor, isObject, type Shape, unknownFields } from "./shape.ts";
+import { argumentsObject, argumentsText } from "./tool-arguments.ts";
 import { toolCallId } from "./tool-call-id.ts";
 
 export const NAME = "anthropic-messages";
 
-/** Arguments that are no JSON object are carried under this key: `input` must be one, and nothing of a call may be lost. */
-const INVALID = "INVALID_JSON";
 const KNOWN: Readonly<Record<string, ReadonlySet<string>>> = {
   text: new Set(["type", "text"]),
   image: new Set(["type", "source"]),
@@ -46,7 +45,7 @@ export function parseBlock(shape: Shape, value: Json, path: string): Part {
         type: "tool-call",
         id: shape.string(block.id, `${path}.id`),
         name: shape.string(block.name, `${path}.name`),
-        arguments: argumentsOf(block.input),
+        arguments: argumentsText(block.input),
         extra: keep(block, type),
       };
     case "tool_result":
@@ -74,28 +73,6 @@ export function parseBlock(shape: Shape, value: Json, path: string): Part {
     default:
       return { type: "unknown", dialect: NAME, value: block };
   }
-}
-
-/** JSON text of a call's `input`. */
-export function argumentsOf(value: Json | undefined): string {
-  if (isObject(value)) {
-    const raw = value[INVALID];
-    if (typeof raw === "string" && Object.keys(value).length === 1) return raw;
-  }
-  return JSON.stringify(value ?? {});
-}
-
-/** A call's `input`: the object that the arguments are. */
-export function inputOf(text: string): JsonObject {
-  if (text.trim() === "") return {};
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isObject(value)) return value;
-  } catch {
-    // Models do write broken JSON; it is carried as text, for the model that made it to see.
-    return { [INVALID]: text };
-  }
-  return { [INVALID]: text };
 }
 
 /** Anthropic's ids match [a-zA-Z0-9_-]+. The same id becomes the same one everywhere; others stay different by a hash. */
@@ -149,7 +126,7 @@ export function renderBlock(part: Part, path: string, dropped: string[]): JsonOb
         type: "tool_use",
         id: toolUseId(part.id),
         name: part.name,
-        input: inputOf(part.arguments),
+        input: argumentsObject(part.arguments),
       };
     case "tool-result":
       return renderToolResult(part, path, dropped);

@@ -8,7 +8,7 @@ import { isObject } from "./shape.ts";
  * Anthropic's errors (https://platform.claude.com/docs/en/api/errors). A spent balance or spend limit comes as 400 or 402: it is a quota,
  * and waiting does not help.
  */
-const QUOTA = /credit balance is too low|specified (?:workspace )?API usage limits/i;
+const QUOTA = /credit balance is too low|specified (?:workspace )?API usage limits|spend[_ ]limit/i;
 const MAX_MESSAGE = 2000;
 
 /** The status that an in-band error would have had. */
@@ -47,13 +47,13 @@ function classify(status: number, error: Json | undefined, retryAfter: number | 
   const said = typeof facts.message === "string" ? facts.message.slice(0, MAX_MESSAGE) : "";
   const details = isObject(facts.details) ? facts.details : {};
   const code = typeof details.error_code === "string" ? details.error_code : type;
-  const reason = reasonOf(status, type, said);
+  const reason = reasonOf(status, type, code, said);
   const options: WeirErrorOptions = { upstreamStatus: status, retryAfterMs: retryAfter };
   return { error: new WeirError(reason, messageOf(reason, status, said), options), code };
 }
 
-function reasonOf(status: number, type: string | undefined, said: string): Reason {
-  if (status === 402 || type === "billing_error" || (status >= 400 && status < 500 && QUOTA.test(said)))
+function reasonOf(status: number, type: string | undefined, code: string | undefined, said: string): Reason {
+  if (status === 402 || type === "billing_error" || (status >= 400 && status < 500 && QUOTA.test(`${code} ${said}`)))
     return "provider_quota";
   if (status === 429) return "provider_rate_limited";
   if (status === 529 || status === 503 || type === "overloaded_error") return "provider_overloaded";

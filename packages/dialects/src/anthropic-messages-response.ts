@@ -1,8 +1,9 @@
-import { inputOf, keepFields, NAME, parseContent, toolUseId } from "./anthropic-messages-blocks.ts";
+import { keepFields, NAME, parseContent, toolUseId } from "./anthropic-messages-blocks.ts";
 import { parseMessagesUsage, renderMessagesUsage, USAGE_KNOWN } from "./anthropic-messages-usage.ts";
 import type { ChatResponse, Choice, FinishReason, Json, JsonObject, Part, Usage } from "./core.ts";
 import type { Rendered, RenderContext } from "./dialect.ts";
 import { describeDropped, extraOf, fieldsFor, isObject, output, spellingFor } from "./shape.ts";
+import { argumentsObject } from "./tool-arguments.ts";
 
 const KNOWN = new Set([...["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"]]);
 
@@ -155,7 +156,7 @@ export function renderAnswerBlock(part: Part, path: string, dropped: string[]): 
         type: "tool_use",
         id: toolUseId(part.id),
         name: part.name,
-        input: inputOf(part.arguments),
+        input: argumentsObject(part.arguments),
       };
     case "unknown":
       if (part.dialect === NAME) return part.value;

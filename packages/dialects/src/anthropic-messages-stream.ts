@@ -1,5 +1,5 @@
 import { WeirError } from "@weir/kernel";
-import { argumentsOf, inputOf, keepFields, NAME, parseBlock } from "./anthropic-messages-blocks.ts";
+import { keepFields, NAME, parseBlock } from "./anthropic-messages-blocks.ts";
 import { parseMessagesStreamError } from "./anthropic-messages-errors.ts";
 import { parseStop } from "./anthropic-messages-response.ts";
 import { mergeUsage, parseMessagesUsage, USAGE_KNOWN } from "./anthropic-messages-usage.ts";
@@ -7,6 +7,7 @@ import type { ChatEvent, Json, JsonObject, Part } from "./core.ts";
 import type { StreamParser } from "./dialect.ts";
 import { extraOf, isObject, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
+import { argumentsObject, argumentsText } from "./tool-arguments.ts";
 
 const MESSAGE_KNOWN = new Set(["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"]);
 const DELTA_KNOWN = new Set(["stop_reason", "stop_sequence"]);
@@ -168,12 +169,12 @@ export class MessagesStreamParser implements StreamParser {
     if (open === undefined) return;
     this.#open.delete(index);
     if (open.type === "unknown") {
-      const value = open.json === "" ? open.block : { ...open.block, input: inputOf(open.json) };
+      const value = open.json === "" ? open.block : { ...open.block, input: argumentsObject(open.json) };
       events.push({ type: "part-start", choice: 0, index, part: { type: "unknown", dialect: NAME, value } });
     }
     // Input that came whole with the start, or {} for a call that takes nothing.
     if (open.type === "tool_use" && open.json === "")
-      events.push({ type: "part-delta", choice: 0, index, text: argumentsOf(open.block.input) });
+      events.push({ type: "part-delta", choice: 0, index, text: argumentsText(open.block.input) });
     events.push({ type: "part-end", choice: 0, index });
   }
 
