@@ -40,7 +40,9 @@ export class ChatInspector implements EventInspector {
       text.startsWith("data: {") &&
       !hasValue(text, '"finish_reason"') &&
       !hasValue(text, '"usage"') &&
-      !hasValue(text, '"error"')
+      !hasValue(text, '"error"') &&
+      // What Groq's own tools did stands beside what the model wrote, in members of the same names.
+      !text.includes('"executed_tools"')
     ) {
       this.#count(text);
       return text.includes("\ndata: [DONE]") ? "terminal" : "pass";

@@ -11,10 +11,6 @@ const NAME = "openai-chat";
 export const RESPONSE_KNOWN: ReadonlySet<string> = names("id object created model choices usage");
 const CHOICE_KNOWN = names("index message finish_reason logprobs");
 const MESSAGE_KNOWN = names("role content refusal tool_calls function_call reasoning_content reasoning images");
-const USAGE_KNOWN = names(
-  "prompt_tokens completion_tokens total_tokens prompt_tokens_details completion_tokens_details",
-);
-
 /** The finish reasons of OpenAI and, after them, what compatible servers say for the same. */
 const FINISH: Readonly<Record<string, FinishReason>> = {
   stop: "stop",
@@ -98,14 +94,14 @@ export function parseChatResponse(body: JsonObject): ChatResponse {
     };
   });
   const fields = unknownFields(body, RESPONSE_KNOWN);
-  const moreUsage = isObject(body.usage) ? unknownFields(body.usage, USAGE_KNOWN) : undefined;
   return {
     id,
     model: typeof body.model === "string" ? body.model : "",
     createdS: typeof body.created === "number" ? Math.floor(body.created) : 0,
     choices,
     usage: parseOpenAiUsage(usageOf(body)),
-    extra: extraOf(NAME, moreUsage === undefined ? fields : { ...fields, usage: moreUsage }),
+    // What else a provider counts (predicted tokens, its own cost) is for its own clients.
+    extra: extraOf(NAME, fields, isObject(body.usage) ? { usage: body.usage } : undefined),
   };
 }
 
@@ -144,9 +140,8 @@ export function renderChatResponse(response: ChatResponse, context: RenderContex
   const dropped: string[] = [];
   const legacy = usesFunctions(context.request);
   describeDropped(NAME, response.extra, "", dropped);
-  const { usage: moreUsage, ...fields } = fieldsFor(NAME, response.extra) ?? {};
   const body: JsonObject = {
-    ...fields,
+    ...fieldsFor(NAME, response.extra),
     id: response.id === "" ? `chatcmpl-${context.requestId}` : response.id,
     object: "chat.completion",
     created: response.createdS === 0 ? context.nowS : response.createdS,
@@ -154,7 +149,7 @@ export function renderChatResponse(response: ChatResponse, context: RenderContex
     choices: response.choices.map((choice) => renderChoice(choice, legacy, dropped)),
   };
   if (response.usage !== undefined)
-    body.usage = { ...(isObject(moreUsage) ? moreUsage : {}), ...renderChatUsage(response.usage) };
+    body.usage = renderChatUsage(response.usage, spellingFor(NAME, response.extra)?.usage);
   return { body, dropped };
 }
 

@@ -1,5 +1,5 @@
 import { WeirError } from "@weir/kernel";
-import type { ChatResponse, FinishReason, Json, JsonObject, Part, TokenLogprob, Usage } from "./core.ts";
+import type { ChatResponse, Extra, FinishReason, Json, JsonObject, Part, TokenLogprob, Usage } from "./core.ts";
 import type { Rendered, RenderContext } from "./dialect.ts";
 import { parseLogprob, renderLogprob } from "./openai-chat-response.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
@@ -16,9 +16,9 @@ import {
 import { renderFormat } from "./openai-responses-render.ts";
 import { noteMessage } from "./openai-responses-request.ts";
 import { parseOpenAiUsage, renderResponsesUsage } from "./openai-usage.ts";
-import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor, unknownFields } from "./shape.ts";
+import { describeDropped, fieldsFor, isObject, names, output, spellingFor, unknownFields } from "./shape.ts";
 
-export const RESPONSE_KNOWN = names("id object created_at model status output usage incomplete_details error");
+const RESPONSE_KNOWN = names("id object created_at model status output usage incomplete_details error");
 
 /** @throws WeirError provider_bad_response, or the provider's own error where the response failed */
 export function parseResponsesResponse(body: JsonObject): ChatResponse {
@@ -43,8 +43,21 @@ export function parseResponsesResponse(body: JsonObject): ChatResponse {
       },
     ],
     usage: parseOpenAiUsage(body.usage),
-    extra: extraOf(NAME, unknownFields(body, RESPONSE_KNOWN), { response: true }),
+    extra: echoOf(body),
   };
+}
+
+/** The rest of a response repeats the request and says nothing that another dialect would have to carry. */
+export const echoOf = (response: JsonObject): Extra => ({
+  dialect: NAME,
+  fields: {},
+  spelling: { response: unknownFields(response, RESPONSE_KNOWN) ?? {}, usage: response.usage ?? null },
+});
+
+/** The rest of a response of this dialect, for writing it again. */
+export function echoFor(extra: Extra | undefined): JsonObject {
+  const echo = spellingFor(NAME, extra)?.response;
+  return isObject(echo) ? echo : {};
 }
 
 export function throwIfFailed(body: JsonObject): void {
@@ -169,11 +182,12 @@ export function renderResponsesResponse(response: ChatResponse, context: RenderC
       response.model,
       response.createdS,
     ),
-    ...fieldsFor(NAME, response.extra),
+    ...echoFor(response.extra),
     ...statusOf(choice?.finishReason ?? "stop"),
     output: items,
   };
-  if (response.usage !== undefined) body.usage = renderResponsesUsage(response.usage);
+  if (response.usage !== undefined)
+    body.usage = renderResponsesUsage(response.usage, spellingFor(NAME, response.extra)?.usage);
   return { body, dropped };
 }
 

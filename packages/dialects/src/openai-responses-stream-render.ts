@@ -2,9 +2,9 @@ import type { ChatEvent, FinishReason, JsonObject, Part, TokenLogprob, Usage } f
 import type { RenderContext, StreamRenderer } from "./dialect.ts";
 import { renderLogprob } from "./openai-chat-response.ts";
 import { isOwnThinking, NAME, renderOutputPart } from "./openai-responses-items.ts";
-import { itemId, renderOtherItem, responseHead, statusOf } from "./openai-responses-response.ts";
+import { echoFor, itemId, renderOtherItem, responseHead, statusOf } from "./openai-responses-response.ts";
 import { renderResponsesUsage } from "./openai-usage.ts";
-import { describeDropped, fieldsFor, spellingFor } from "./shape.ts";
+import { describeDropped, spellingFor } from "./shape.ts";
 import { encodeSse } from "./sse.ts";
 
 interface OpenItem {
@@ -74,7 +74,7 @@ export class ResponsesStreamRenderer implements StreamRenderer {
     const own = event.extra?.dialect === NAME || event.id.startsWith("resp_");
     this.#head = {
       ...responseHead(this.#context, own ? event.id : "", event.model, event.createdS),
-      ...fieldsFor(NAME, event.extra),
+      ...echoFor(event.extra),
     };
     return this.#announce();
   }

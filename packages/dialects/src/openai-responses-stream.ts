@@ -4,9 +4,9 @@ import type { StreamParser } from "./dialect.ts";
 import { parseLogprob } from "./openai-chat-response.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { callExtra, NAME, parseReasoning, SUMMARY_GAP } from "./openai-responses-items.ts";
-import { finishOf, parseItem, RESPONSE_KNOWN, throwIfFailed } from "./openai-responses-response.ts";
+import { echoOf, finishOf, parseItem, throwIfFailed } from "./openai-responses-response.ts";
 import { parseOpenAiUsage } from "./openai-usage.ts";
-import { extraOf, isObject, output, unknownFields } from "./shape.ts";
+import { isObject, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
 
 interface OpenPart {
@@ -107,7 +107,7 @@ export class ResponsesStreamParser implements StreamParser {
       id: textOf(response.id),
       model: textOf(response.model),
       createdS: Math.floor(numberOf(response.created_at)),
-      extra: extraOf(NAME, unknownFields(response, RESPONSE_KNOWN), { response: true }),
+      extra: echoOf(response),
     });
   }
 

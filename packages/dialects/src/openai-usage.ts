@@ -37,37 +37,44 @@ export function parseOpenAiUsage(usage: Json | undefined): Usage | undefined {
 
 const firstObject = (...values: (Json | undefined)[]): JsonObject => values.find(isObject) ?? {};
 
-/** `usage` of a chat completion. */
-export function renderChatUsage(usage: Usage): JsonObject {
+/**
+ * `usage` of a chat completion.
+ * @param own what the provider itself wrote, for the counts that only this dialect knows
+ */
+export function renderChatUsage(usage: Usage, own?: Json): JsonObject {
+  const said = isObject(own) ? own : {};
   return {
+    ...said,
     prompt_tokens: usage.inputTokens,
     completion_tokens: usage.outputTokens,
     total_tokens: usage.inputTokens + usage.outputTokens,
-    prompt_tokens_details: inputDetails(usage),
-    completion_tokens_details: outputDetails(usage),
+    prompt_tokens_details: inputDetails(usage, said.prompt_tokens_details),
+    completion_tokens_details: outputDetails(usage, said.completion_tokens_details),
   };
 }
 
-/** `usage` of a response. */
-export function renderResponsesUsage(usage: Usage): JsonObject {
+/** `usage` of a response; `own` as for chat completions. */
+export function renderResponsesUsage(usage: Usage, own?: Json): JsonObject {
+  const said = isObject(own) ? own : {};
   return {
+    ...said,
     input_tokens: usage.inputTokens,
-    input_tokens_details: inputDetails(usage),
+    input_tokens_details: inputDetails(usage, said.input_tokens_details),
     output_tokens: usage.outputTokens,
-    output_tokens_details: outputDetails(usage),
+    output_tokens_details: outputDetails(usage, said.output_tokens_details),
     total_tokens: usage.inputTokens + usage.outputTokens,
   };
 }
 
-function inputDetails(usage: Usage): JsonObject {
-  const details: JsonObject = { cached_tokens: usage.cachedInputTokens };
+function inputDetails(usage: Usage, own: Json | undefined): JsonObject {
+  const details: JsonObject = { ...(isObject(own) ? own : {}), cached_tokens: usage.cachedInputTokens };
   if (usage.cacheWriteTokens > 0) details.cache_write_tokens = usage.cacheWriteTokens;
   if (usage.audioInputTokens !== undefined) details.audio_tokens = usage.audioInputTokens;
   return details;
 }
 
-function outputDetails(usage: Usage): JsonObject {
-  const details: JsonObject = { reasoning_tokens: usage.reasoningTokens };
+function outputDetails(usage: Usage, own: Json | undefined): JsonObject {
+  const details: JsonObject = { ...(isObject(own) ? own : {}), reasoning_tokens: usage.reasoningTokens };
   if (usage.audioOutputTokens !== undefined) details.audio_tokens = usage.audioOutputTokens;
   return details;
 }

@@ -170,10 +170,23 @@ export class SseParser {
     return events;
   }
 
-  /** The last event where the stream ended without its blank line: the standard drops it, but `data: [DONE]` is sent that way. */
+  /**
+   * The last event where the stream ended without its blank line: the standard drops it, but `data: [DONE]` is sent that way. Torn data
+   * (no whole JSON) is dropped: its stream was cut.
+   */
   end(): SseEvent[] {
     const event = readEvent(this.#decoder.decode(this.#splitter.rest()));
-    return event === undefined ? [] : [event];
+    return event === undefined || !isWhole(event.data) ? [] : [event];
+  }
+}
+
+function isWhole(data: string): boolean {
+  if (/(?:^|\n)\[DONE\]\s*$/.test(data)) return true;
+  try {
+    JSON.parse(data);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -46,8 +46,10 @@ describe("SseWatcher", () => {
         (events, terminal, places) => {
           const text = events.join("") + terminal;
           const { shown, end } = watch(text, places);
-          expect(shown).toBe(events.join(""));
-          expect(decoder.decode(end.terminal)).toBe(terminal);
+          const withheld = decoder.decode(end.terminal);
+          expect(shown + withheld).toBe(events.join("") + terminal);
+          // Where a CRLF is cut in two, its LF comes with the next event.
+          expect(withheld.replace(/^\n/, "")).toBe(terminal);
         },
       ),
     );
