@@ -1,4 +1,4 @@
-import type { ChatRequest, DialectName, FinishReason, Usage } from "@weir/dialects";
+import type { ChatRequest, DialectName, EmbeddingsRequest, FinishReason, Usage } from "@weir/dialects";
 import type { Nanos, WeirError } from "@weir/kernel";
 import type { Billing } from "./billing.ts";
 
@@ -39,22 +39,9 @@ export interface TypedChat {
 
 export type ChatInput = RawChat | TypedChat;
 
-export interface EmbedRequest {
-  readonly model: string;
-  readonly inputs: readonly string[];
-  readonly dimensions: number | undefined;
-  readonly user: string;
-}
-
-export interface EmbedResponse {
-  readonly model: string;
-  readonly embeddings: readonly (readonly number[])[];
-  readonly usage: Usage | undefined;
-}
-
 export type EmbedInput =
   | { readonly kind: "raw"; readonly body: Uint8Array }
-  | { readonly kind: "typed"; readonly request: EmbedRequest };
+  | { readonly kind: "typed"; readonly request: EmbeddingsRequest };
 
 export interface Served {
   readonly provider: string;

@@ -1,15 +1,19 @@
-import type { Usage } from "@weir/dialects";
-import { WeirError } from "@weir/kernel";
-import type { Call, CallResult, EmbedInput, EmbedResponse, RawAnswer } from "../domain/call.ts";
 import {
-  embedUsage,
-  parseEmbedRequest,
-  parseEmbedResponse,
-  renderEmbedRequest,
-  renderEmbedResponse,
-  usageOfInput,
-} from "../domain/embeddings.ts";
-import { isEmbedWire } from "../domain/wire.ts";
+  type EmbeddingsRequest,
+  type EmbeddingsResponse,
+  type JsonObject,
+  parseEmbeddingsRequest,
+  parseEmbeddingsResponse,
+  parseEmbeddingsUsage,
+  renderEmbeddingsRequest,
+  renderEmbeddingsResponse,
+  spliceJson,
+  type Usage,
+} from "@weir/dialects";
+import { WeirError } from "@weir/kernel";
+import type { Call, CallResult, EmbedInput, RawAnswer } from "../domain/call.ts";
+import { parseGeminiEmbeddings, renderGeminiEmbeddings, usageOfInput } from "../domain/embeddings.ts";
+import { type EmbedWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget } from "../ports.ts";
 import {
   type CallContext,
@@ -23,13 +27,12 @@ import { badAnswer, notSayable } from "./complete.ts";
 import { fetchWhole, isFailure, readRefusal, requestTo } from "./exchange.ts";
 import { parseObject, textOf } from "./prepare.ts";
 import { failedResult, servedResult } from "./result.ts";
-import { spliceJson } from "@weir/dialects";
 
 export interface Embedded {
   readonly result: CallResult;
   readonly output:
     | { readonly kind: "raw"; readonly answer: RawAnswer }
-    | { readonly kind: "typed"; readonly response: EmbedResponse }
+    | { readonly kind: "typed"; readonly response: EmbeddingsResponse }
     | { readonly kind: "none" };
 }
 
@@ -62,25 +65,25 @@ export async function embed(
     tried = notSayable(error);
   }
   const spentMs = clock.monotonicMs() - startedMs;
-  const { running } = tried;
+  const { running, last, error } = tried;
   if (running === undefined) {
     const result = failedResult(tried, spentMs);
-    if (input.kind === "typed" || tried.error === undefined) return { result, output: { kind: "none" } };
-    const { last, error } = tried;
-    const body = Buffer.from(JSON.stringify(dialects["openai-chat"].renderError(error, call.requestId)));
+    if (input.kind === "typed" || error === undefined) return { result, output: { kind: "none" } };
+    const body = Buffer.from(JSON.stringify(dialects["openai-chat"].renderError(error, call.requestId, last?.code)));
     const rendered = { status: error.status, contentType: "application/json", body };
     return { result, output: { kind: "raw", answer: last?.answer ?? rendered } };
   }
   const durationMs = clock.monotonicMs() - running.startedMs;
   finishServed(running.target, durationMs);
-  const texts = input.kind === "raw" ? textOf(input.body) : input.request.inputs.join("\n");
-  const usage = running.value.usage ?? usageOfInput(await tokens.count(running.target, texts), true);
+  const { output } = running.value;
+  const usage = running.value.usage ?? usageOfInput(await tokens.count(running.target, textIn(input)), true);
   const outcome = { usage, finishReason: undefined, status: 200, error: undefined, durationMs };
-  return {
-    result: servedResult(running, tried.failures, outcome, { dropped: [], spentMs, firstTokenMs: 0 }),
-    output: running.value.output,
-  };
+  const result = servedResult(running, tried.failures, outcome, { dropped: [], spentMs, firstTokenMs: 0 });
+  return { result, output };
 }
+
+const textIn = (input: EmbedInput): string =>
+  input.kind === "raw" ? textOf(input.body) : input.request.inputs.map(String).join("\n");
 
 async function attempt(
   dependencies: FlowDependencies,
@@ -92,13 +95,9 @@ async function attempt(
   const wire = target.wires.find(isEmbedWire);
   if (wire === undefined)
     throw new WeirError("unsupported", `${target.provider}/${target.model} makes no embeddings.`, { param: "model" });
-  const same = input.kind === "raw" && wire === "openai-embeddings";
-  const asked = same ? undefined : input.kind === "raw" ? parseEmbedRequest(parseObject(input.body)) : input.request;
-  let body: Uint8Array;
-  if (asked !== undefined) body = Buffer.from(JSON.stringify(renderEmbedRequest(wire, target.model, asked)));
-  else if (input.kind === "raw" && target.model !== call.model)
-    body = spliceJson(input.body, { model: JSON.stringify(target.model) });
-  else body = input.kind === "raw" ? input.body : EMPTY;
+  // Undefined: the client's own bytes go through, and the provider's come back.
+  const asked = coreOf(input, wire);
+  const body = bodyFor(call, input, wire, asked, target);
   const nowMs = dependencies.clock.monotonicMs();
   const request = requestTo(target, wire, false, body, call.headers, context, nowMs);
   const answer = await fetchWhole(target, request, dependencies.maxAnswerBytes);
@@ -106,26 +105,51 @@ async function attempt(
   const { status, headers } = answer;
   if (status < 200 || status > 299) {
     const dialect = dependencies.dialects[wire === "openai-embeddings" ? "openai-chat" : "gemini-generate"];
-    return { ok: false, failure: readRefusal(target, answer, dialect.parseError.bind(dialect), same) };
+    return { ok: false, failure: readRefusal(target, answer, dialect.parseError.bind(dialect), asked === undefined) };
   }
   try {
     const json = parseObject(answer.body);
-    const usage = embedUsage(wire, json);
     if (asked === undefined) {
       const contentType = headers.get("content-type") ?? "application/json";
-      return {
-        ok: true,
-        value: { usage, output: { kind: "raw", answer: { status, contentType, body: answer.body } } },
-      };
+      const raw = { status, contentType, body: answer.body };
+      return { ok: true, value: { usage: parseEmbeddingsUsage(json["usage"]), output: { kind: "raw", answer: raw } } };
     }
-    const response = parseEmbedResponse(wire, target.model, json);
-    if (input.kind === "typed") return { ok: true, value: { usage, output: { kind: "typed", response } } };
-    const rendered = renderEmbedResponse(response, "base64" in asked && asked.base64 === true);
-    const raw = { status: 200, contentType: "application/json", body: Buffer.from(JSON.stringify(rendered)) };
-    return { ok: true, value: { usage, output: { kind: "raw", answer: raw } } };
+    const response = responseOf(wire, target.model, json, asked);
+    return { ok: true, value: { usage: response.usage, output: outputOf(input, response, asked) } };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, status) };
   }
 }
 
-const EMPTY = new Uint8Array(0);
+function coreOf(input: EmbedInput, wire: EmbedWire): EmbeddingsRequest | undefined {
+  if (input.kind === "typed") return input.request;
+  return wire === "openai-embeddings" ? undefined : parseEmbeddingsRequest(parseObject(input.body));
+}
+
+function bodyFor(
+  call: Call,
+  input: EmbedInput,
+  wire: EmbedWire,
+  asked: EmbeddingsRequest | undefined,
+  { model }: RoutedTarget,
+): Uint8Array {
+  if (asked === undefined && input.kind === "raw")
+    return model === call.model ? input.body : spliceJson(input.body, { model: JSON.stringify(model) });
+  if (asked === undefined) throw new TypeError("a typed request is always in the core");
+  const body =
+    wire === "openai-embeddings"
+      ? renderEmbeddingsRequest({ ...asked, model }, "float")
+      : renderGeminiEmbeddings(model, asked);
+  return Buffer.from(JSON.stringify(body));
+}
+
+const responseOf = (wire: EmbedWire, model: string, json: JsonObject, asked: EmbeddingsRequest): EmbeddingsResponse =>
+  wire === "openai-embeddings"
+    ? parseEmbeddingsResponse(json, asked.inputs.length)
+    : parseGeminiEmbeddings(model, json, asked.inputs.length);
+
+function outputOf(input: EmbedInput, response: EmbeddingsResponse, asked: EmbeddingsRequest): Embedded["output"] {
+  if (input.kind === "typed") return { kind: "typed", response };
+  const body = Buffer.from(JSON.stringify(renderEmbeddingsResponse(response, asked)));
+  return { kind: "raw", answer: { status: 200, contentType: "application/json", body } };
+}

@@ -43,8 +43,7 @@ export class Preparation {
   /** The request in the core. @throws WeirError invalid_request */
   get core(): ChatRequest {
     const input = this.#input;
-    this.#core ??=
-      input.kind === "typed" ? input.request : this.#dialects[input.dialect].parseRequest(this.#parsed(input));
+    this.#core ??= input.kind === "typed" ? input.request : this.#parsedBy(this.#dialects[input.dialect], input);
     return this.#core;
   }
 
@@ -133,6 +132,12 @@ export class Preparation {
     const { body, dropped } = this.#dialects[wire].renderRequest(request);
     const adapted = target.adapt === undefined ? body : target.adapt(body, wire);
     return { wire, body: Buffer.from(JSON.stringify(adapted)), same: false, hideUsage: false, dropped };
+  }
+
+  #parsedBy(dialect: Dialect, input: RawChat): ChatRequest {
+    const json = this.#parsed(input);
+    // Gemini's clients name the model in the path.
+    return dialect.parseRequest(dialect.name === "gemini-generate" ? { ...json, model: this.#model } : json);
   }
 
   #parsed(input: RawChat): JsonObject {

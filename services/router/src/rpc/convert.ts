@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { common, router } from "@weir/contracts";
+import type { EmbeddingsResponse } from "@weir/dialects";
 import { type Clock, WeirError } from "@weir/kernel";
-import type { Call, ChatInput, EmbedInput, EmbedResponse } from "../domain/call.ts";
+import type { Call, ChatInput, EmbedInput } from "../domain/call.ts";
 import type { CallContext } from "../flows/attempts.ts";
 import { coreRequest } from "./chat-request.ts";
 import { dialectName } from "./names.ts";
@@ -41,12 +42,13 @@ export function embedInputOf({ input }: Pick<router.Call, "input">): EmbedInput 
     return { kind: "raw", body: input.value.body };
   if (input.case === "embed") {
     const { model, inputs, dimensions, user } = input.value;
-    return { kind: "typed", request: { model, inputs, dimensions, user } };
+    const request = { model, inputs, bare: false, dimensions, encoding: "float" as const, user: user || undefined };
+    return { kind: "typed", request };
   }
   throw new WeirError("invalid_request", "There are no embeddings asked for in this call.");
 }
 
-export function embedMessage(response: EmbedResponse): common.EmbedResponse {
+export function embedMessage(response: EmbeddingsResponse): common.EmbedResponse {
   return create(common.EmbedResponseSchema, {
     model: response.model,
     embeddings: response.embeddings.map((vector) => ({ values: [...vector] })),
