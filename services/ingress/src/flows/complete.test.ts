@@ -1,0 +1,94 @@
+import { WeirError } from "@weir/kernel";
+import { expect, test } from "vitest";
+import { createClose } from "./close.ts";
+import { createComplete } from "./complete.ts";
+import { createOpen } from "./open.ts";
+import { type Failures, incoming, testPorts } from "./test-ports.ts";
+import { newTrail } from "./trail.ts";
+
+const NEVER = new AbortController().signal;
+
+function run(failures: Failures = {}, request = incoming(), signal: AbortSignal = NEVER) {
+  const ports = testPorts(failures);
+  const complete = createComplete({ ...ports, open: createOpen(ports), close: createClose(ports) }, "complete", 1_000);
+  const trail = newTrail("r", request.route, 0);
+  return { ...ports, trail, answer: complete(request, trail, signal) };
+}
+
+test("admit, intent, call, outcome, settle: in this order, and only then the answer", async () => {
+  const { answer, steps, settlements, trail } = run();
+  expect(await answer).toMatchObject({ kind: "raw", status: 200 });
+  expect(steps).toEqual(["admit", "intent", "call", "outcome succeeded", "settle"]);
+  expect(settlements).toEqual([
+    { requestId: "r", attempt: 1, keyId: "k", charge: { kind: "charge", amounts: { costNanos: 7n, tokens: 7n } } },
+  ]);
+  expect(trail).toMatchObject({ outcome: "succeeded", status: 200 });
+});
+
+test("what is refused is recorded as refused, and nothing is called", async () => {
+  const verdict = {
+    admitted: false,
+    reason: "rate_limited",
+    message: "Too many.",
+    retryAfterMs: 1_000,
+    rule: "limit",
+    limits: [],
+  } as const;
+  const { answer, steps } = run({ verdict });
+  await expect(answer).rejects.toMatchObject({ reason: "rate_limited", retryAfterMs: 1_000 });
+  expect(steps).toEqual(["admit", "refusal rate_limited"]);
+});
+
+test("what cannot be recorded is not called, and its hold is given back", async () => {
+  const { answer, steps, settlements } = run({ intent: new WeirError("audit_unavailable", "full") });
+  await expect(answer).rejects.toMatchObject({ reason: "audit_unavailable" });
+  expect(steps).toEqual(["admit", "intent", "settle"]);
+  expect(settlements).toMatchObject([{ charge: { kind: "void" } }]);
+});
+
+test("an answer whose outcome cannot be recorded is not shown", async () => {
+  const { answer } = run({ outcome: new WeirError("audit_unavailable", "failing") });
+  await expect(answer).rejects.toMatchObject({ reason: "audit_unavailable" });
+});
+
+test("policy away: a key with a hard budget is refused, another goes on without a hold", async () => {
+  const away = new WeirError("policy_unavailable", "away");
+  const hard = run({ admit: away }, incoming({ hasHardBudget: true }));
+  await expect(hard.answer).rejects.toMatchObject({ reason: "policy_unavailable" });
+  expect(hard.steps).toEqual(["admit"]);
+  const soft = run({ admit: away });
+  expect(await soft.answer).toMatchObject({ status: 200 });
+});
+
+test("a key with neither budget nor limit costs policy nothing, and settles nothing", async () => {
+  const { answer, steps, settlements } = run({}, incoming({ hasLimit: false }));
+  await answer;
+  expect(steps).toEqual(["intent", "call", "outcome succeeded", "settle"]);
+  expect(settlements).toEqual([]);
+});
+
+test("the router dies: recorded as failed, and charged at the bound, since it may have been billed", async () => {
+  const { answer, steps, settlements } = run({ call: new WeirError("router_unavailable", "gone") });
+  await expect(answer).rejects.toMatchObject({ reason: "router_unavailable" });
+  expect(steps).toEqual(["admit", "intent", "call", "outcome failed", "settle"]);
+  expect(settlements).toMatchObject([{ charge: { kind: "at-bound" } }]);
+});
+
+test("a router that refused before any attempt leaves nothing to charge", async () => {
+  const { answer, settlements } = run({ call: new WeirError("model_not_found", "no such model") });
+  await expect(answer).rejects.toMatchObject({ reason: "model_not_found" });
+  expect(settlements).toMatchObject([{ charge: { kind: "void" } }]);
+});
+
+test("a bug below is an internal error that tells nothing", async () => {
+  const { answer, outcomes } = run({ call: new TypeError("secret detail") });
+  await expect(answer).rejects.toMatchObject({ reason: "internal", message: "Weir failed to answer." });
+  expect(outcomes).toMatchObject([{ kind: "failed", error: "internal" }]);
+});
+
+test("a client that left is recorded as cancelled", async () => {
+  const gone = AbortSignal.abort();
+  const { answer, outcomes } = run({ call: new WeirError("client_closed", "x") }, incoming(), gone);
+  await expect(answer).rejects.toMatchObject({ reason: "client_closed" });
+  expect(outcomes).toMatchObject([{ kind: "cancelled", status: 499 }]);
+});

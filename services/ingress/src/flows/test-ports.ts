@@ -1,0 +1,154 @@
+/** Ports that write down what was asked of them, in order, and fail where a test says so. */
+import type { Clock, WeirError } from "@weir/kernel";
+import type { CallResult, StreamMessage } from "../domain/call.ts";
+import { grantOf, type Key } from "../domain/key.ts";
+import type { Admissions, Journal, KeyDirectory, Models, Upstream, Verdict } from "../ports.ts";
+import type { Incoming } from "./trail.ts";
+import type { Outcome } from "../domain/record.ts";
+import type { Settlement } from "../domain/settlement.ts";
+
+export const SERVED = { provider: "p", model: "pm", region: "eu", attempt: 1 };
+
+export const result = (some: Partial<CallResult> = {}): CallResult => ({
+  served: SERVED,
+  usage: {
+    inputTokens: 3,
+    outputTokens: 4,
+    cachedInputTokens: 0,
+    cacheWriteTokens: 0,
+    reasoningTokens: 0,
+    estimated: false,
+  },
+  finishReason: "stop",
+  attempts: [
+    {
+      ...SERVED,
+      status: 200,
+      error: undefined,
+      usage: {
+        inputTokens: 3,
+        outputTokens: 4,
+        cachedInputTokens: 0,
+        cacheWriteTokens: 0,
+        reasoningTokens: 0,
+        estimated: false,
+      },
+      costNanos: 7n,
+      billing: "charged",
+      durationUs: 10,
+    },
+  ],
+  error: undefined,
+  dropped: [],
+  headers: [],
+  providerUs: 10,
+  firstTokenUs: 0,
+  costNanos: 7n,
+  priceVersion: "test",
+  ...some,
+});
+
+export const key: Key = {
+  id: "k",
+  organizationId: "o",
+  workspaceId: "w",
+  workspace: "default",
+  projectId: "p",
+  name: "test",
+  expiresAtMs: 0,
+  scopes: ["inference"],
+  rules: [],
+  hasHardBudget: false,
+  hasBudget: false,
+  hasLimit: true,
+  payloads: "hashes",
+};
+
+export interface Failures {
+  admit?: WeirError;
+  verdict?: Verdict;
+  intent?: WeirError;
+  outcome?: WeirError;
+  call?: unknown;
+  stream?: readonly (StreamMessage<string> | Error)[];
+}
+
+const clock: Clock = { nowMs: () => 1_700_000_000_000, monotonicMs: () => 0 };
+
+export function testPorts(failures: Failures = {}) {
+  const steps: string[] = [];
+  const outcomes: Outcome[] = [];
+  const settlements: Settlement[] = [];
+  const admissions: Admissions = {
+    admit() {
+      steps.push("admit");
+      if (failures.admit !== undefined) return Promise.reject(failures.admit);
+      return Promise.resolve(failures.verdict ?? { admitted: true, held: true, limits: [] });
+    },
+    settle(settled) {
+      steps.push("settle");
+      settlements.push(...settled);
+    },
+  };
+  const journal: Journal = {
+    intent() {
+      steps.push("intent");
+      return failures.intent === undefined ? Promise.resolve(1) : Promise.reject(failures.intent);
+    },
+    outcome(_number, outcome) {
+      steps.push(`outcome ${outcome.kind}`);
+      outcomes.push(outcome);
+      return failures.outcome === undefined ? Promise.resolve(2) : Promise.reject(failures.outcome);
+    },
+    refusal: (refusal) => void steps.push(`refusal ${refusal.reason}`),
+    hmac: () => new Uint8Array(32),
+    hmacStream: () => ({ update: () => undefined, digest: () => new Uint8Array(32) }),
+    notReady: () => undefined,
+  };
+  const upstream: Upstream<never, string, string> = {
+    complete() {
+      steps.push("call");
+      if (failures.call !== undefined) return Promise.reject(failures.call);
+      return Promise.resolve({
+        result: result(),
+        output: { kind: "raw", status: 200, contentType: "application/json", body: Buffer.from("{}") },
+      });
+    },
+    embed: () => Promise.reject(new Error("not asked for here")),
+    async *stream() {
+      steps.push("call");
+      for (const message of failures.stream ?? []) {
+        if (message instanceof Error) throw message;
+        yield await Promise.resolve(message);
+      }
+    },
+  };
+  const models: Models = { candidates: () => undefined, list: () => [], notReady: () => undefined };
+  const keys: KeyDirectory = { find: () => grantOf(key), freshness: () => "live", version: 1n };
+  return { steps, outcomes, settlements, admissions, journal, upstream, models, keys, clock };
+}
+
+export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
+  requestId: "r",
+  route: "POST /v1/chat/completions",
+  dialect: "openai-chat",
+  grant: grantOf({ ...key, ...some }),
+  shape: {
+    model: "m",
+    stream: false,
+    outputCap: 10,
+    choices: 1,
+    textBytes: 10,
+    media: { images: 0, audioBytes: 0 },
+    unbounded: undefined,
+    generates: true,
+    endUser: "",
+  },
+  input: { dialect: "openai-chat", body: Buffer.from("{}") },
+  inputBytes: Buffer.from("{}"),
+  clientIp: "127.0.0.1",
+  clientRequestId: "",
+  traceparent: undefined,
+  tags: {},
+  headers: [],
+});
