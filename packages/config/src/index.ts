@@ -2,4 +2,5 @@ export type { Environment } from "./environment.ts";
 export { variableOf } from "./environment.ts";
 export { checkConfig, loadConfig, type LoadOptions } from "./load.ts";
 export { ConfigError, type Problem } from "./problems.ts";
+export { durationMs } from "./units.ts";
 export type * from "./types.ts";

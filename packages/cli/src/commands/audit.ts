@@ -1,0 +1,156 @@
+import { durationMs } from "@weir/config";
+import { audit } from "@weir/contracts";
+import { dollarsOf } from "@weir/kernel";
+import { choice, type Command, type Flags, UsageError, wholeNumber } from "../command.ts";
+import { enumName, table, time } from "../output.ts";
+
+const OUTCOMES = {
+  succeeded: audit.OutcomeKind.SUCCEEDED,
+  failed: audit.OutcomeKind.FAILED,
+  cancelled: audit.OutcomeKind.CANCELLED,
+  unknown: audit.OutcomeKind.UNKNOWN,
+};
+
+/** "24h" (ago) or "2026-11-21T12:00:00Z". */
+function instant(name: string, text: string | undefined): bigint {
+  if (text === undefined) return 0n;
+  const at = Date.parse(text);
+  if (!Number.isNaN(at) && /^\d{4}-/.test(text)) return BigInt(at);
+  try {
+    return BigInt(Date.now() - durationMs(text));
+  } catch {
+    throw new UsageError(`--${name} is a time (2026-11-21T12:00:00Z) or how long ago it was (24h)`);
+  }
+}
+const range = (flags: Flags) => ({
+  fromMs: instant("from", flags.text("from")),
+  toMs: instant("to", flags.text("to")),
+});
+
+/** What the columns show, whatever kind of record it is. */
+function entryRow(entry: audit.Entry): (string | bigint)[] {
+  const kind = enumName(audit.RecordKindSchema, entry.kind);
+  const { record } = entry;
+  switch (record.case) {
+    case "outcome": {
+      const { intent, atMs, status, result, kind: ended } = record.value;
+      const served = result?.served === undefined ? "" : `${result.served.provider}/${result.served.model}`;
+      const how = `${enumName(audit.OutcomeKindSchema, ended)} ${status || ""}`.trim();
+      return [
+        entry.index,
+        time(atMs),
+        kind,
+        intent?.requestId ?? "",
+        intent?.model ?? "",
+        served,
+        how,
+        `$${dollarsOf(result?.costNanos ?? 0n)}`,
+      ];
+    }
+    case "intent":
+      return [entry.index, time(record.value.atMs), kind, record.value.requestId, record.value.model, "", "", ""];
+    case "refusal": {
+      const { atMs, requestId, model, rule, count } = record.value;
+      return [entry.index, time(atMs), kind, requestId, model, "", rule, count > 1 ? `× ${count}` : ""];
+    }
+    case "epochOpen":
+    case "mark":
+    case "epochClose":
+      return [entry.index, time(record.value.atMs), kind, "", "", "", entry.producer, ""];
+    case "quarantined":
+      return [entry.index, "", kind, "", "", "", `${entry.producer} #${entry.number}`, `${record.value.length} bytes`];
+    case undefined:
+      return [entry.index, "", kind, "", "", "", `${entry.producer} #${entry.number}`, ""];
+  }
+}
+const entryTable = (entries: readonly audit.Entry[]): string =>
+  table(["INDEX", "TIME (UTC)", "KIND", "REQUEST", "MODEL", "SERVED BY", "OUTCOME", "COST"], entries.map(entryRow));
+
+export const auditCommands: readonly Command[] = [
+  {
+    name: "audit get",
+    usage: "<request id>",
+    summary: "everything the log has of a request",
+    words: { least: 1, most: 1 },
+    async run({ connection, output, args }) {
+      const { client, call } = connection();
+      const found = await client(audit.AuditService).get({ requestId: args[0] ?? "" }, call);
+      output.message(audit.GetResponseSchema, found, ({ entries }) => entryTable(entries));
+    },
+  },
+  {
+    name: "audit list",
+    usage:
+      "[--workspace-id ID] [--key-id ID] [--model M] [--outcome succeeded|failed|cancelled|unknown] [--from 24h] [--to T] [--limit 50]",
+    summary: "records, newest first",
+    options: {
+      "workspace-id": { type: "string" },
+      "key-id": { type: "string" },
+      model: { type: "string" },
+      outcome: { type: "string" },
+      from: { type: "string" },
+      to: { type: "string" },
+      limit: { type: "string" },
+      page: { type: "string" },
+    },
+    async run({ connection, output, flags }) {
+      const outcome = flags.text("outcome");
+      const { client, call } = connection();
+      const found = await client(audit.AuditService).list(
+        {
+          workspaceId: flags.text("workspace-id") ?? "",
+          keyId: flags.text("key-id") ?? "",
+          model: flags.text("model") ?? "",
+          outcome: outcome === undefined ? audit.OutcomeKind.UNSPECIFIED : choice("--outcome", outcome, OUTCOMES),
+          pageSize: Number(wholeNumber("--limit", flags.text("limit") ?? "50", 1n)),
+          pageToken: flags.text("page") ?? "",
+          ...range(flags),
+        },
+        call,
+      );
+      output.message(audit.ListResponseSchema, found, ({ entries }) => entryTable(entries));
+      if (found.nextPageToken !== "") output.note(`more: --page ${found.nextPageToken}`);
+    },
+  },
+  {
+    name: "audit gaps",
+    usage: "",
+    summary: "numbers that no record accounts for; exit code 1 if there are any",
+    async run({ connection, output }) {
+      const { client, call } = connection();
+      const found = await client(audit.AuditService).gaps({}, call);
+      output.message(audit.GapsResponseSchema, found, ({ gaps }) =>
+        table(
+          ["PRODUCER", "FIRST", "LAST"],
+          gaps.map(({ producer, first, last }) => [producer, first, last]),
+        ),
+      );
+      if (found.gaps.length > 0) throw new Error(`records are missing in ${found.gaps.length} places`);
+    },
+  },
+  {
+    name: "audit summary",
+    usage: "[--workspace-id ID] [--from 30d] [--to T]",
+    summary: "requests, tokens and cost by model",
+    options: { "workspace-id": { type: "string" }, from: { type: "string" }, to: { type: "string" } },
+    async run({ connection, output, flags }) {
+      const { client, call } = connection();
+      const workspaceId = flags.text("workspace-id") ?? "";
+      const found = await client(audit.AuditService).summarize({ workspaceId, ...range(flags) }, call);
+      output.message(audit.SummarizeResponseSchema, found, ({ models }) =>
+        table(
+          ["PROVIDER", "MODEL", "REQUESTS", "FAILED", "INPUT TOKENS", "OUTPUT TOKENS", "COST"],
+          models.map((of) => [
+            of.provider,
+            of.model,
+            of.requests,
+            of.failed,
+            of.inputTokens,
+            of.outputTokens,
+            `$${dollarsOf(of.costNanos)}`,
+          ]),
+        ),
+      );
+    },
+  },
+];

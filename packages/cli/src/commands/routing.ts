@@ -1,0 +1,79 @@
+import { common, router } from "@weir/contracts";
+import { dollarsOf } from "@weir/kernel";
+import type { Command } from "../command.ts";
+import { enumName, table, time } from "../output.ts";
+
+const price = (of: common.Price | undefined): string =>
+  of === undefined ? "unknown" : `$${dollarsOf(of.inputNanosPerMtok)} / $${dollarsOf(of.outputNanosPerMtok)}`;
+const PRICE_HEAD = "IN / OUT PER MILLION";
+
+export const routingCommands: readonly Command[] = [
+  {
+    name: "models",
+    usage: "",
+    summary: "the names that clients use, and who serves them",
+    async run({ connection, output }) {
+      const { client, call } = connection();
+      const found = await client(router.RouterService).listModels({}, call);
+      output.message(router.ListModelsResponseSchema, found, ({ models }) =>
+        table(
+          ["NAME", "PROVIDER", "MODEL", "REGION", PRICE_HEAD],
+          models.flatMap(({ id, candidates }) =>
+            candidates.map((of) => [id, of.provider, of.model, of.region, price(of.price)]),
+          ),
+        ),
+      );
+    },
+  },
+  {
+    name: "providers",
+    usage: "",
+    summary: "how the providers do",
+    async run({ connection, output }) {
+      const { client, call } = connection();
+      const found = await client(router.RouterService).providerHealth({}, call);
+      output.message(router.ProviderHealthResponseSchema, found, ({ providers }) =>
+        table(
+          ["PROVIDER", "KIND", "SUCCEEDED", "FAILED", "IN FLIGHT", "LAST FAILURE (UTC)", "", "COOLS UNTIL"],
+          providers.map((of) => [
+            of.provider,
+            of.kind,
+            of.succeeded,
+            of.failed,
+            of.inFlight,
+            time(of.lastFailureMs),
+            of.lastError === 0 ? "" : enumName(common.ErrorReasonSchema, of.lastError),
+            time(of.coolingUntilMs),
+          ]),
+        ),
+      );
+    },
+  },
+  {
+    name: "route explain",
+    usage: "<model> [--provider P]… [--region R]…",
+    summary: "who would serve a model, in which order, and why",
+    words: { least: 1, most: 1 },
+    options: { provider: { type: "string", multiple: true }, region: { type: "string", multiple: true } },
+    async run({ connection, output, flags, args }) {
+      const { client, call } = connection();
+      const found = await client(router.RouterService).explainRoute(
+        { model: args[0] ?? "", allowedProviders: flags.list("provider"), allowedRegions: flags.list("region") },
+        call,
+      );
+      output.message(router.ExplainRouteResponseSchema, found, ({ candidates }) =>
+        table(
+          ["", "PROVIDER", "MODEL", "REGION", PRICE_HEAD, "WHY"],
+          candidates.map(({ candidate, eligible, reason }, index) => [
+            eligible ? `${index + 1}.` : "out",
+            candidate?.provider ?? "",
+            candidate?.model ?? "",
+            candidate?.region ?? "",
+            price(candidate?.price),
+            reason,
+          ]),
+        ),
+      );
+    },
+  },
+];
