@@ -1,24 +1,13 @@
 import type { FinishReason, Json, JsonObject, Usage } from "./core.ts";
 import type { ProviderFailure } from "./dialect.ts";
 import { charactersOf, parseFinish, usageOf } from "./openai-chat-response.ts";
+import { PARSE, scanChunk } from "./openai-chat-scan.ts";
 import { errorOf } from "./openai-chat-stream.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { parseOpenAiUsage } from "./openai-usage.ts";
 import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
-import { type EventInspector, literalsAfter, valueAt } from "./watcher.ts";
-
-const WRITTEN = ['"content"', '"refusal"', '"arguments"', '"name"'] as const;
-const LETTER_N = 110;
-
-/** Whether `key` has a value in `text` that is not null. Quotes inside JSON strings are escaped, so that no content looks like a key. */
-function hasValue(text: string, key: string): boolean {
-  for (let at = text.indexOf(key); at !== -1; at = text.indexOf(key, at + key.length)) {
-    const value = valueAt(text, at + key.length);
-    if (value !== -1 && text.charCodeAt(value) !== LETTER_N) return true;
-  }
-  return false;
-}
+import type { EventInspector } from "./watcher.ts";
 
 /** Sees usage, finish reason, errors and the size of what was written in chat completion chunks that go by as bytes. */
 export class ChatInspector implements EventInspector {
@@ -35,30 +24,10 @@ export class ChatInspector implements EventInspector {
   }
 
   inspect(text: string): "pass" | "hide" | "terminal" {
-    if (
-      this.started &&
-      text.startsWith("data: {") &&
-      !hasValue(text, '"finish_reason"') &&
-      !hasValue(text, '"usage"') &&
-      !hasValue(text, '"error"') &&
-      // What Groq's own tools did stands beside what the model wrote, in members of the same names.
-      !text.includes('"executed_tools"')
-    ) {
-      this.#count(text);
-      return text.includes("\ndata: [DONE]") ? "terminal" : "pass";
-    }
-    return this.#parse(text);
-  }
-
-  #count(text: string): void {
-    let characters = 0;
-    for (const key of WRITTEN) characters += literalsAfter(text, key);
-    // The two names of thinking hold the same text where a server sends both.
-    characters += literalsAfter(text, '"reasoning_content"') || literalsAfter(text, '"reasoning"');
-    // Mistral's lists have their text one level down.
-    if (characters === 0) characters = literalsAfter(text, '"text"');
+    const characters = this.started && text.startsWith("data: {") ? scanChunk(text, this.#calls) : PARSE;
+    if (characters === PARSE) return this.#parse(text);
     this.outputCharacters += characters;
-    if (!this.#calls && text.includes('"tool_calls":[{')) this.#calls = true;
+    return "pass";
   }
 
   #parse(text: string): "pass" | "hide" | "terminal" {
