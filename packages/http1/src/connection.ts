@@ -43,7 +43,7 @@ export class Connection implements ReplyChannel, ReaderOwner {
     this.socket = socket;
     this.share = share;
     this.output = new Output(socket);
-    this.reader = new RequestReader(this);
+    this.reader = new RequestReader(share, this);
     this.stall = new StallWatch(socket);
     // The first request has to begin as soon as a head has to end.
     this.deadlineMs = share.deadlineIn(Math.min(share.headTimeoutMs, share.idleTimeoutMs));
@@ -57,14 +57,6 @@ export class Connection implements ReplyChannel, ReaderOwner {
   get remoteAddress(): string {
     this.peerAddress ??= this.socket.remoteAddress ?? "";
     return this.peerAddress;
-  }
-
-  get maxHeadBytes(): number {
-    return this.share.maxHeadBytes;
-  }
-
-  get maxBodyBytes(): number {
-    return this.share.maxBodyBytes;
   }
 
   // ---- in
@@ -141,16 +133,11 @@ export class Connection implements ReplyChannel, ReaderOwner {
     this.phase = "body";
     this.share.begun();
     this.deadlineMs = this.share.deadlineIn(this.share.bodyTimeoutMs);
-    if (request.expect !== undefined) this.meet(request.expect, request);
+    if (request.awaitsContinue && request.contentLength <= this.share.maxBodyBytes) {
+      this.output.add("HTTP/1.1 100 Continue\r\n\r\n");
+      this.output.flush();
+    }
     return true;
-  }
-
-  private meet(expectation: string, request: ParsedRequest): void {
-    if (expectation.toLowerCase() !== "100-continue") throw new HttpSyntaxError("unknown expectation", 417);
-    if (request.http10 || request.contentLength > this.share.maxBodyBytes) return;
-    if (!request.chunked && request.contentLength <= 0) return;
-    this.output.add("HTTP/1.1 100 Continue\r\n\r\n");
-    this.output.flush();
   }
 
   private dispatch(request: ParsedRequest): void {

@@ -170,12 +170,20 @@ export class ParsedRequest extends Fields implements RequestHead {
     this.checkLengths();
     if (this.hosts !== 1 && !(this.http10 && this.hosts === 0)) throw new HttpSyntaxError("exactly one host is needed");
     if (this.http10 && this.chunked) throw new HttpSyntaxError("transfer-encoding in HTTP/1.0");
+    if (this.expect !== undefined && this.expect.toLowerCase() !== "100-continue") {
+      throw new HttpSyntaxError("unknown expectation", 417);
+    }
     if (this.method === "CONNECT") throw new HttpSyntaxError("CONNECT is not supported", 501, "unsupported");
     const pathAt = pathStart(this.method, this.target);
     const queryAt = this.target.indexOf("?", pathAt);
     this.path =
       queryAt < 0 && pathAt === 0 ? this.target : this.target.slice(pathAt, queryAt < 0 ? undefined : queryAt);
     this.query = queryAt < 0 ? "" : this.target.slice(queryAt + 1);
+  }
+
+  /** Its body will not be sent before it is asked for. */
+  get awaitsContinue(): boolean {
+    return this.expect !== undefined && !this.http10 && (this.chunked || this.contentLength > 0);
   }
 
   get headerLines(): readonly string[] {

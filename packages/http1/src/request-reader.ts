@@ -3,9 +3,12 @@ import { HttpSyntaxError } from "./errors.ts";
 import { Gather } from "./gather.ts";
 import { findHeadEnd, ParsedRequest } from "./head.ts";
 
-export interface ReaderOwner {
+export interface ReaderLimits {
   readonly maxHeadBytes: number;
   readonly maxBodyBytes: number;
+}
+
+export interface ReaderOwner {
   readonly remoteAddress: string;
   /** A head has been read, its body has not: false leaves both in the reader, as somebody else will take them. */
   accept(request: ParsedRequest): boolean;
@@ -16,6 +19,7 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
 
 /** Makes requests of the bytes of a connection. Everything throws HttpSyntaxError for what is none; the reader is then of no more use. */
 export class RequestReader {
+  private readonly limits: ReaderLimits;
   private readonly owner: ReaderOwner;
   private input: Buffer = EMPTY;
   /** Where in the input the current head or body goes on. */
@@ -26,7 +30,8 @@ export class RequestReader {
   private decoder: ChunkedDecoder | undefined;
   private readonly body = new Gather();
 
-  constructor(owner: ReaderOwner) {
+  constructor(limits: ReaderLimits, owner: ReaderOwner) {
+    this.limits = limits;
     this.owner = owner;
   }
 
@@ -68,7 +73,7 @@ export class RequestReader {
     // One empty line before a request is ignored (RFC 9112 §2.2).
     const from = this.input[this.at] === 13 && this.input[this.at + 1] === 10 ? this.at + 2 : this.at;
     const end = findHeadEnd(this.input, Math.max(from, this.scanned));
-    if ((end < 0 ? this.input.length : end) - from > this.owner.maxHeadBytes) {
+    if ((end < 0 ? this.input.length : end) - from > this.limits.maxHeadBytes) {
       throw new HttpSyntaxError("the request's headers are too large", 431, "headers_too_large");
     }
     if (end < 0) {
@@ -79,14 +84,14 @@ export class RequestReader {
     if (!this.owner.accept(request)) return undefined;
     this.at = end + 4;
     this.scanned = this.at;
-    if (request.contentLength > this.owner.maxBodyBytes) this.tooLarge();
+    if (request.contentLength > this.limits.maxBodyBytes) this.tooLarge();
     if (request.chunked) this.decoder = new ChunkedDecoder();
     return request;
   }
 
   private tooLarge(): never {
     throw new HttpSyntaxError(
-      `the body is larger than ${this.owner.maxBodyBytes} bytes, the most that is accepted`,
+      `the body is larger than ${this.limits.maxBodyBytes} bytes, the most that is accepted`,
       413,
       "body_too_large",
     );
@@ -113,7 +118,7 @@ export class RequestReader {
   }
 
   private readonly takeChunk = (bytes: Buffer, start: number, end: number): void => {
-    if (this.body.length + end - start > this.owner.maxBodyBytes) this.tooLarge();
+    if (this.body.length + end - start > this.limits.maxBodyBytes) this.tooLarge();
     this.body.append(bytes, start, end);
   };
 
