@@ -10,12 +10,7 @@ export { FRAME_KIND, type Frame } from "./frame.ts";
 export { decodeFrames, encodeFrames } from "./frames.ts";
 export { jetStreamBus, type JetStreamBusOptions } from "./jetstream-bus.ts";
 export { memoryBus, type MemoryBusOptions } from "./memory-bus.ts";
+export type { DeadEpoch, OpenIntent, UnsettledOutcome } from "./recovery.ts";
 export { type Relay, type RelayOptions, startRelay } from "./relay.ts";
-export {
-  type DeadEpoch,
-  openSpool,
-  type OpenIntent,
-  type Spool,
-  type SpoolOptions,
-  type UnsettledOutcome,
-} from "./spool.ts";
+export { type SegmentFiles, systemFiles } from "./segment-files.ts";
+export { openSpool, type Spool, type SpoolOptions } from "./spool.ts";

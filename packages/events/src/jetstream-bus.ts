@@ -1,4 +1,27 @@
-import type { Bus } from "./bus.ts";
+import { crc32 } from "node:zlib";
+import {
+  jetstream,
+  type JetStreamClient,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  DiscardPolicy,
+} from "@nats-io/jetstream";
+import { headers, nanos, type NatsConnection } from "@nats-io/transport-node";
+import {
+  type Batch,
+  type BatchHandler,
+  type Bus,
+  BusUnavailableError,
+  type SubscribeOptions,
+  type Subscription,
+} from "./bus.ts";
+import { JetStreamSubscription } from "./jetstream-subscription.ts";
+import { NatsLink } from "./nats-link.ts";
+import { HEADER, type StreamSettings } from "./stream-settings.ts";
 
 export interface JetStreamBusOptions {
   /** "nats://[user:password@|token@]host:port", several with commas; tls:// for TLS. */
@@ -7,17 +30,135 @@ export interface JetStreamBusOptions {
   readonly stream?: string;
   /** Default "weir.records". */
   readonly subject?: string;
-  /** Of the stream; the oldest go first. Default 4 GiB. */
+  /** Of the stream; the oldest go first. Default 1 GiB. */
   readonly maxBytes?: number;
   /** Default 7 days. */
   readonly maxAgeMs?: number;
+  /** Default 1. */
   readonly replicas?: number;
-  /** Within it JetStream drops what it has already. Default 2 minutes. */
+  /** Within it JetStream drops what it has already. Default 2 minutes; a relay resends later than that. */
   readonly dedupeWindowMs?: number;
+  /** Default 5,000. */
   readonly publishTimeoutMs?: number;
+  /** What is delivered and not acknowledged within this time is delivered again; a handler that is at work is waited for. Default 30,000. */
+  readonly ackWaitMs?: number;
 }
 
-/** NATS JetStream. Returns at once and connects in the background, forever. */
+/**
+ * NATS JetStream. Returns at once and connects in the background, forever.
+ *
+ * One file-backed stream with limits: its oldest messages go first, whether everybody has read them or not. So a consumer that is away for long
+ * cannot fill it and stop the others, and audit loses nothing by it: what audit has not confirmed is still in the spools, and is sent again. It
+ * works with NATS from 2.9 on; run at least 2.12 with `sync_interval: always` and three replicas.
+ */
 export function jetStreamBus(options: JetStreamBusOptions): Bus {
-  throw new Error(`there is no way to ${options.stream ?? "JetStream"} yet`);
+  const { url, stream = "WEIR", subject = "weir.records", ...rest } = options;
+  const settings: StreamSettings = {
+    stream,
+    subject,
+    deadStream: `${stream}_DEAD`,
+    maxBytes: 1 << 30,
+    maxAgeMs: 7 * 86_400_000,
+    replicas: 1,
+    dedupeWindowMs: 120_000,
+    publishTimeoutMs: 5_000,
+    ackWaitMs: 30_000,
+    ...rest,
+  };
+  return new JetStreamBus(new NatsLink(url), settings);
+}
+
+class JetStreamBus implements Bus {
+  readonly #link: NatsLink;
+  readonly #settings: StreamSettings;
+  readonly #subscriptions = new Set<JetStreamSubscription>();
+  #streams: Promise<void> | undefined;
+  #client: { readonly connection: NatsConnection; readonly publisher: JetStreamClient } | undefined;
+
+  constructor(link: NatsLink, settings: StreamSettings) {
+    this.#link = link;
+    this.#settings = settings;
+  }
+
+  async publish(batch: Batch): Promise<void> {
+    const { subject, stream, publishTimeoutMs } = this.#settings;
+    const publisher = this.#publisher();
+    const head = headers();
+    head.set(HEADER.producer, batch.producer);
+    head.set(HEADER.first, String(batch.first));
+    head.set(HEADER.last, String(batch.last));
+    // The checksum, because the same range may be sent again with other frames in it: an intent that had its outcome by then is left out.
+    const msgID = `${batch.producer}:${batch.first}-${batch.last}-${crc32(batch.data).toString(16)}`;
+    try {
+      await this.#link.unlessLost(this.#ensureStreams());
+      const options = { msgID, headers: head, timeout: publishTimeoutMs, expect: { streamName: stream }, retries: 0 };
+      await this.#link.unlessLost(publisher.publish(subject, batch.data, options));
+    } catch (error) {
+      // It may have been deleted.
+      this.#streams = undefined;
+      if (error instanceof BusUnavailableError) throw error;
+      throw new BusUnavailableError("NATS did not take a batch", { cause: error });
+    }
+  }
+
+  async subscribe(consumer: string, handler: BatchHandler, options: SubscribeOptions = {}): Promise<Subscription> {
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(consumer)) throw new RangeError(`not a name for a consumer: ${consumer}`);
+    const subscription = new JetStreamSubscription({
+      link: this.#link,
+      settings: this.#settings,
+      consumer,
+      handler,
+      maxDeliveries: options.maxDeliveries ?? Number.POSITIVE_INFINITY,
+      ensureStreams: () => this.#ensureStreams(true),
+      onClosed: () => this.#subscriptions.delete(subscription),
+    });
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
+    await this.#link.close();
+  }
+
+  #publisher(): JetStreamClient {
+    const connection = this.#link.connected();
+    if (this.#client?.connection !== connection) this.#client = { connection, publisher: jetstream(connection) };
+    return this.#client.publisher;
+  }
+
+  #ensureStreams(again = false): Promise<void> {
+    if (again) this.#streams = undefined;
+    this.#streams ??= this.#makeStreams();
+    return this.#streams;
+  }
+
+  async #makeStreams(): Promise<void> {
+    const { stream, deadStream, subject } = this.#settings;
+    const manager = await jetstreamManager(this.#link.connected());
+    await this.#makeStream(manager, stream, subject);
+    await this.#makeStream(manager, deadStream, `${subject}.dead.>`);
+  }
+
+  async #makeStream(manager: JetStreamManager, name: string, subject: string): Promise<void> {
+    const { maxBytes, maxAgeMs, replicas, dedupeWindowMs } = this.#settings;
+    const wanted = {
+      subjects: [subject],
+      max_bytes: maxBytes,
+      max_age: nanos(maxAgeMs),
+      num_replicas: replicas,
+      duplicate_window: nanos(Math.min(dedupeWindowMs, maxAgeMs)),
+      discard: DiscardPolicy.Old,
+    };
+    try {
+      const { config } = await manager.streams.info(name);
+      const same = (["max_bytes", "max_age", "num_replicas", "duplicate_window"] as const).every(
+        (key) => config[key] === wanted[key],
+      );
+      if (!same) await manager.streams.update(name, wanted);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error;
+      await manager.streams.add({ ...wanted, name, storage: StorageType.File, retention: RetentionPolicy.Limits });
+    }
+  }
 }

@@ -1,4 +1,12 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Clock, WeirError } from "@weir/kernel";
+import { listEpochs, lineOf, readMeta, readSealed } from "./epoch-directory.ts";
+import { createEpoch } from "./epoch.ts";
+import { LiveSpool } from "./live-spool.ts";
+import { lock } from "./lock.ts";
+import { type ClaimedEpoch, claimDeadEpochs, type DeadEpoch } from "./recovery.ts";
+import { type SegmentFiles, systemFiles } from "./segment-files.ts";
 
 export interface SpoolOptions {
   /** Shared with the other spools of this machine and with the relay; one per file system that keeps it over restarts. */
@@ -21,6 +29,17 @@ export interface SpoolOptions {
    * were not. Default false.
    */
   readonly settlements?: boolean;
+  /** So long an outcome waits for a disk that fails before its caller is told. Default 5,000. */
+  readonly outcomeWaitMs?: number;
+  /** Default 5,000. */
+  readonly markEveryMs?: number;
+  /** Default 8 MiB, or an eighth of maxBytes. */
+  readonly segmentBytes?: number;
+  /** Default 60,000. */
+  readonly segmentMs?: number;
+  /** How often a failing disk is tried. Default 250. */
+  readonly probeMs?: number;
+  readonly files?: SegmentFiles;
 }
 
 /** The local durable log of one process: what is in it survives the process. */
@@ -41,7 +60,7 @@ export interface Spool {
   /** Records anything else. Rejects as `intent` does. */
   note(kind: number, header: Uint8Array, payload?: Uint8Array): Promise<number>;
   /**
-   * Records the outcome of an intent of a dead epoch. From then on that epoch does not list it any more, whatever is killed when: it is done
+   * Records the outcome of an intent of a dead epoch, kept as `outcome` is. From then on that epoch does not list it any more, whatever is killed when: it is done
    * exactly once.
    */
   resolve(intent: { readonly producer: string; readonly number: number }, header: Uint8Array): Promise<number>;
@@ -61,28 +80,77 @@ export interface Spool {
   close(): Promise<void>;
 }
 
-export interface DeadEpoch {
-  readonly producer: string;
-  readonly lastNumber: number;
-  /** Intents without an outcome, by number. */
-  readonly open: readonly OpenIntent[];
-  /** Outcomes that were not settled, in their order; read from disk as they are asked for. Empty without `settlements`. */
-  unsettled(): Iterable<UnsettledOutcome>;
-}
+/** Smaller would be full with the first large request. */
+const LEAST_BYTES = 256 << 10;
+const LOOK_AGAIN_MS = 20;
 
-export interface OpenIntent {
-  readonly number: number;
-  readonly header: Uint8Array;
-  readonly payload: Uint8Array;
-}
-
-export interface UnsettledOutcome {
-  readonly number: number;
-  readonly intentNumber: number;
-  readonly header: Uint8Array;
-  readonly payload: Uint8Array;
-}
-
+/**
+ * Opens a new epoch and takes over what dead ones left. Resolves once its epoch-open is written.
+ * @throws RangeError for options that cannot be meant, and the disk's own error where the directory cannot be written
+ */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
-  throw new Error(`the spool in ${options.directory} cannot be opened yet`);
+  const { directory, instance, worker = 0, maxBytes, strict, clock, files = systemFiles } = options;
+  const line = lineOf(instance, worker);
+  if (!(maxBytes >= LEAST_BYTES)) throw new RangeError(`maxBytes is ${maxBytes}, at least ${LEAST_BYTES} are needed`);
+  mkdirSync(join(directory, line), { recursive: true, mode: 0o700 });
+  // One process at a time looks for dead epochs and names the one before its own.
+  const opening = join(directory, ".opening");
+  mkdirSync(opening, { recursive: true });
+  const held = await lock(opening, LOOK_AGAIN_MS);
+  try {
+    const claimed = await claimDeadEpochs(directory);
+    try {
+      const previous = previousEpoch(directory, line);
+      const epoch = await createEpoch(directory, line, {
+        ordinal: (previous?.ordinal ?? 0) + 1,
+        settlements: options.settlements === true,
+      });
+      const spool = new LiveSpool({
+        place: epoch.place,
+        lock: epoch.lock,
+        claimed,
+        counted: countedFolders(directory, line, claimed),
+        files,
+        maxBytes,
+        strict,
+        settlements: options.settlements === true,
+        monotonicMs: () => clock.monotonicMs(),
+        mark: options.mark,
+        epochClose: options.epochClose,
+        segmentBytes: options.segmentBytes ?? Math.min(8 << 20, Math.floor(maxBytes / 8)),
+        segmentMs: options.segmentMs ?? 60_000,
+        probeMs: options.probeMs ?? 250,
+        outcomeWaitMs: options.outcomeWaitMs ?? 5_000,
+      });
+      await spool.begin(options.epochOpen(previous), options.markEveryMs ?? 5_000);
+      return spool;
+    } catch (error) {
+      for (const { lock: epochLock } of claimed) epochLock.release();
+      throw error;
+    }
+  } finally {
+    held?.release();
+  }
+}
+
+/** What this line left and what it took over: the bound holds for all of it together. */
+function countedFolders(directory: string, line: string, claimed: readonly ClaimedEpoch[]): string[] {
+  const ended = listEpochs(directory).filter((place) => place.line === line && readSealed(place) !== undefined);
+  return [...new Set([...ended, ...claimed.map(({ place }) => place)].map(({ path }) => path))];
+}
+
+/** The latest epoch of this line that has ended and had a beginning: its successor vouches for its last number. */
+function previousEpoch(
+  directory: string,
+  line: string,
+): { producer: string; lastNumber: number; ordinal: number } | undefined {
+  const ended = listEpochs(directory)
+    .filter((place) => place.line === line)
+    .map((place) => ({
+      producer: place.producer,
+      lastNumber: readSealed(place) ?? 0,
+      ordinal: readMeta(place).ordinal,
+    }))
+    .filter(({ lastNumber }) => lastNumber > 0);
+  return ended.sort((a, b) => b.ordinal - a.ordinal)[0];
 }
