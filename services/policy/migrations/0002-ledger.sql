@@ -6,7 +6,9 @@ create table owner (
   id int generated always as identity primary key,
   name text not null unique check (length(name) <= 256),
   -- Set by fence_owner: from then on nothing is held for it.
-  dead_at timestamptz
+  dead_at timestamptz,
+  -- All its holds from before are settled: who looks for open ones begins here, see advance_owner.
+  settled_before timestamptz not null default '-infinity'
 );
 
 create table budget_period (
@@ -32,7 +34,7 @@ create table hold (
   created_at timestamptz not null default now(),
   primary key (request_id, attempt)
 );
-create index hold_of_owner on hold (owner_id);
+create index hold_of_owner on hold (owner_id, created_at);
 
 create table settlement (
   request_id uuid not null,
@@ -234,6 +236,26 @@ begin
   perform pg_advisory_xact_lock(8237, o);
   update owner set dead_at = now() where id = o and dead_at is null;
   return o;
+end $$;
+
+-- What of its holds nobody settled. The five minutes are for a server clock that was set back.
+create function open_holds(p_name text) returns table (request_id uuid, attempt int) language sql stable as $$
+  select h.request_id, h.attempt from owner o join hold h on h.owner_id = o.id and h.created_at >= o.settled_before - interval '5 minutes'
+  where o.name = p_name and not exists (select from settlement s where s.request_id = h.request_id and s.attempt = h.attempt)
+$$;
+
+-- Moves settled_before over what is settled, so that open_holds need not read all that an owner ever held. What is younger than a
+-- minute is left out, as a transaction that began earlier may still commit. Returns whether there is more to look at.
+create function advance_owner(p_owner int, p_most int) returns boolean language plpgsql as $$
+declare since timestamptz; first_open timestamptz; last timestamptz; n int;
+begin
+  select settled_before into since from owner where id = p_owner;
+  select min(created_at) filter (where open), max(created_at), count(*) into first_open, last, n from (
+    select h.created_at, not exists (select from settlement s where s.request_id = h.request_id and s.attempt = h.attempt) as open
+    from hold h where h.owner_id = p_owner and h.created_at >= since and h.created_at < now() - interval '1 minute'
+    order by h.created_at limit p_most) x;
+  update owner set settled_before = coalesce(first_open, last) where id = p_owner and settled_before < coalesce(first_open, last);
+  return n = p_most and first_open is null;
 end $$;
 
 -- Budget periods whose sums are not those of their entries: none, or the ledger is broken.

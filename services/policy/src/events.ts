@@ -14,6 +14,7 @@ export function policyEvents(log: Log) {
       ...store("the ledger"),
       onUnwritable: (err: unknown) =>
         log.error({ err }, "a batch cannot be written as a whole; its items go one by one"),
+      onAdvanceFailed: (err: unknown) => log.warn({ err }, "the ledger's housekeeping failed; it will be tried again"),
     },
     onConnectionError: (err: Error) => log.warn({ err }, "a connection broke"),
     onAboveBound: ({ requestId, attempt, outcome }: Settlement) => {

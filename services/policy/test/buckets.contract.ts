@@ -10,7 +10,7 @@ import { type LimitOfVector, type Vector, vectors } from "./gcra-vectors.ts";
 /** Empty buckets on a clock of the test's. */
 export interface TestBuckets {
   readonly buckets: Buckets;
-  setUs(nowUs: number): void;
+  readonly setUs: (nowUs: number) => void;
 }
 
 const START_US = 1_800_000_000_000_000;

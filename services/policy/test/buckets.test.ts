@@ -84,7 +84,7 @@ describe("in Redis", () => {
       requestId: randomUUID(),
       takes: [{ limit, rate, bucket: "b", cost: 1, incUs: incrementUs(rate, 1) }],
     });
-    const verdicts = await Promise.all(Array.from({ length: 200 }, (_, i) => replicas[i % 2]?.take([request()])));
+    const verdicts = await Promise.all(Array.from({ length: 200 }, async (_, i) => replicas[i % 2]?.take([request()])));
     expect(verdicts.flat().filter((verdict) => verdict?.refused === undefined)).toHaveLength(50);
   });
 

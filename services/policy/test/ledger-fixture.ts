@@ -46,6 +46,7 @@ export async function ledgerFixture(databaseUrl: string): Promise<LedgerFixture>
       const ledger = postgresLedger(open(), {
         onAway: () => events.push("away"),
         onBack: () => events.push("back"),
+        onAdvanceFailed: (error) => events.push(`advance: ${String(error)}`),
         onUnwritable: (error) => events.push(`unwritable: ${String(error)}`),
       });
       ledgers.push(ledger);

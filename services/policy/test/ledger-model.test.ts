@@ -77,7 +77,7 @@ test("the ledger does what a serial model does, in batches, over reservations, e
       async (budgets, steps) => {
         const model = new LedgerModel();
         const ids = await Promise.all(budgets.map((terms) => fixture.budget(terms)));
-        budgets.forEach((terms, i) => void model.budget(ids[i] ?? 0, terms.unit, terms.limit, terms.hard));
+        budgets.forEach((terms, i) => model.budget(ids[i] ?? 0, terms.unit, terms.limit, terms.hard));
         const requests = Array.from({ length: REQUESTS }, () => randomUUID());
         const owners = [randomUUID(), randomUUID()];
 

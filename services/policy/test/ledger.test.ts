@@ -188,6 +188,36 @@ describe("safe to repeat and to reorder", () => {
   });
 });
 
+test("open holds are found however much their owner held before, and whatever was looked at already", async () => {
+  const ledger = fixture.ledger();
+  const budget = await fixture.budget({ limit: 1_000_000n });
+  const owner = randomUUID();
+  const holds = Array.from({ length: 40 }, () => hold([budget], 1n, { owner }));
+  for (const one of holds) await ledger.hold([one]);
+  const open = new Set([holds[12]?.requestId, holds[30]?.requestId]);
+  const settled = holds.filter(({ requestId }) => !open.has(requestId));
+  await ledger.settle(settled.map(({ requestId }) => ({ requestId, attempt: 1, outcome: "void" })));
+  await fixture.asSuperuser(`update policy.hold set created_at = created_at - interval '1 hour'
+    from policy.owner o where o.id = owner_id and o.name = '${owner}'`);
+  const advance = async () => {
+    const { rows } = await fixture.pool.query("select advance_owner(id, 5) as more from owner where name = $1", [
+      owner,
+    ]);
+    return rows[0]?.more as boolean;
+  };
+  const watermark = async () =>
+    (await fixture.pool.query("select settled_before from owner where name = $1", [owner])).rows[0]?.settled_before;
+  while (await advance());
+  const createdAt = async (requestId: string | undefined) =>
+    (await fixture.pool.query("select created_at from hold where request_id = $1", [requestId])).rows[0]?.created_at;
+  expect(await watermark()).toEqual(await createdAt(holds[12]?.requestId));
+  expect(new Set((await ledger.openHolds(owner)).map(({ requestId }) => requestId))).toEqual(open);
+  await ledger.settle([{ requestId: holds[12]?.requestId ?? "", attempt: 1, outcome: "at-bound" }]);
+  while (await advance());
+  expect(await watermark()).toEqual(await createdAt(holds[30]?.requestId));
+  expect(await ledger.openHolds(owner)).toEqual([{ requestId: holds[30]?.requestId, attempt: 1 }]);
+});
+
 test("a hold is settled in the period in which it was made; a new period begins empty", async () => {
   const ledger = fixture.ledger();
   const budget = await fixture.budget({ period: "month", limit: 10n });
@@ -238,7 +268,7 @@ describe("when Postgres fails", () => {
     const breaker = (async () => {
       while (breaking) {
         const { rowCount } = await fixture.asSuperuser(
-          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weir-policy-ledger' and state = 'active'",
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weir-policy-ledger'",
         );
         broken += rowCount ?? 0;
         await sleep(15);
@@ -263,6 +293,26 @@ describe("when Postgres fails", () => {
     // What was refused because its fate was unknown is given back by the ledger itself.
     await expect.poll(async () => (await fixture.sums(budget)).held, { timeout: 10_000 }).toBe(BigInt(held));
     expect(await fixture.mismatches()).toEqual([]);
+  });
+
+  test("a batch whose connection breaks while it runs is repeated, and holds once", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 100n });
+    await ledger.hold([hold([budget], 1n)]);
+    const blocker = await fixture.pool.connect();
+    await blocker.query("begin");
+    await blocker.query("select from budget_period where budget_id = $1 for update", [budget]);
+    const underWay = ledger.hold([hold([budget], 1n), hold([budget], 1n)]);
+    await sleep(100);
+    const { rowCount } = await fixture.asSuperuser(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weir-policy-ledger' and wait_event_type = 'Lock'",
+    );
+    expect(rowCount).toBe(1);
+    await sleep(100);
+    await blocker.query("commit");
+    blocker.release();
+    expect(await underWay).toEqual([{ kind: "held" }, { kind: "held" }]);
+    expect((await fixture.sums(budget)).held).toBe(3n);
   });
 
   test("while it is away holds are refused at once, and it comes back by itself", async () => {

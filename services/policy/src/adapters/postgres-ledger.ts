@@ -14,6 +14,9 @@ import { APPLY_BATCH, type BatchRow, batchValues, readResults, readVerdicts } fr
 /** Per kind: bounds how long a batch keeps its locks. */
 const MOST_PER_BATCH = 256;
 const PROBE_EVERY_MS = 200;
+const ADVANCE_EVERY_MS = 30_000;
+/** Holds looked at in one statement, some 10 ms. */
+const ADVANCE_BY = 5_000;
 
 type HoldBatch = LaneBatch<HoldRequest, HoldVerdict>;
 type SettleBatch = LaneBatch<Settlement, SettlementResult>;
@@ -24,6 +27,8 @@ export interface LedgerEvents {
   onBack(): void;
   /** One item made its batch fail; the others were written without it. */
   onUnwritable(error: unknown): void;
+  /** Housekeeping failed; it is tried again later. */
+  onAdvanceFailed(error: unknown): void;
 }
 
 export interface PostgresLedger extends Ledger, AsyncDisposable {
@@ -123,6 +128,19 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
     ownerIds.set(name, (rows[0] as { id: number }).id);
   }
 
+  /** Keeps recovery cheap for owners that live long. A failure costs nothing but the next one's time. */
+  async function advanceOwners(): Promise<void> {
+    for (const id of ownerIds.values()) {
+      for (let more = true; more && !away && !closed; ) {
+        const { rows } = await pool.query<{ more: boolean }>("select advance_owner($1, $2) as more", [id, ADVANCE_BY]);
+        more = rows[0]?.more === true;
+      }
+    }
+  }
+  const advancing = setInterval(() => {
+    if (!away) advanceOwners().catch((error: unknown) => events.onAdvanceFailed(error));
+  }, ADVANCE_EVERY_MS).unref();
+
   function goAway(error: unknown): void {
     if (away || closed) return;
     away = true;
@@ -175,17 +193,14 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
     },
     async openHolds(owner) {
       const { rows } = await asWeirError(
-        pool.query<{ request_id: string; attempt: number }>(
-          `select h.request_id, h.attempt from hold h join owner o on o.id = h.owner_id where o.name = $1
-            and not exists (select from settlement s where s.request_id = h.request_id and s.attempt = h.attempt)`,
-          [owner],
-        ),
+        pool.query<{ request_id: string; attempt: number }>("select request_id, attempt from open_holds($1)", [owner]),
       );
       return rows.map((row) => ({ requestId: row.request_id, attempt: row.attempt }));
     },
     async [Symbol.asyncDispose]() {
       closed = true;
       clearTimeout(probe);
+      clearInterval(advancing);
       await running;
     },
   };

@@ -13,3 +13,11 @@ export function impossibleAmount(amounts: Amounts): keyof Amounts | undefined {
   if (amounts.tokens < 0n || amounts.tokens > MOST.tokens) return "tokens";
   return undefined;
 }
+
+/** A charge that no request can have is an error somewhere; it is booked as the most there can be, and closes its budgets. */
+export const bookable = (charge: Amounts): Amounts =>
+  impossibleAmount(charge) === undefined
+    ? charge
+    : { costNanos: clamp(charge.costNanos, MOST.costNanos), tokens: clamp(charge.tokens, MOST.tokens) };
+
+const clamp = (amount: bigint, most: bigint): bigint => (amount < 0n ? 0n : amount > most ? most : amount);

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { common, policy } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
-import type { Amounts } from "../domain/amounts.ts";
+import { type Amounts, bookable } from "../domain/amounts.ts";
 import type { KeyPolicy } from "../domain/key-policy.ts";
 import type { Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { LimitState } from "../domain/limits.ts";
@@ -89,7 +89,7 @@ export function settlement(message: policy.Settlement): KeyedSettlement {
 function outcome(message: policy.Settlement["outcome"]): Settlement["outcome"] {
   switch (message.case) {
     case "charge":
-      return message.value;
+      return bookable(message.value);
     case "void":
       return "void";
     case "atBound":
