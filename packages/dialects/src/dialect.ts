@@ -93,13 +93,15 @@ export interface Dialect {
   readonly name: DialectName;
   parseRequest(body: JsonObject): ChatRequest;
   renderRequest(request: ChatRequest): Rendered<JsonObject>;
+  /** @throws WeirError provider_bad_response; or the provider's own error, where its 200 holds one (a failed response, OpenRouter) */
   parseResponse(body: JsonObject): ChatResponse;
   renderResponse(response: ChatResponse, context: RenderContext): Rendered<JsonObject>;
-  /** Usage, finish reason and output size of an answer that is passed on as bytes. */
+  /** Usage, finish reason and output size of an answer that is passed on as bytes; `failure` where its 200 holds an error instead. */
   inspectResponse(body: JsonObject): {
     usage: Usage | undefined;
     finishReason: import("./core.ts").FinishReason | undefined;
     outputCharacters: number;
+    failure?: ProviderFailure | undefined;
   };
   streamParser(): StreamParser;
   streamRenderer(context: RenderContext): StreamRenderer;

@@ -1,8 +1,7 @@
 import type { FinishReason, Json, JsonObject, Usage } from "./core.ts";
 import type { ProviderFailure } from "./dialect.ts";
-import { charactersOf, parseFinish, usageOf } from "./openai-chat-response.ts";
+import { charactersOf, errorOf, parseFinish, usageOf } from "./openai-chat-response.ts";
 import { PARSE, scanChunk } from "./openai-chat-scan.ts";
-import { errorOf } from "./openai-chat-stream.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { parseOpenAiUsage } from "./openai-usage.ts";
 import { isObject } from "./shape.ts";

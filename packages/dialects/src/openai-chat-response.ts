@@ -1,14 +1,28 @@
-import type { ChatRequest, ChatResponse, Choice, FinishReason, Json, JsonObject, Part, TokenLogprob } from "./core.ts";
-import type { Rendered, RenderContext } from "./dialect.ts";
+import type {
+  ChatRequest,
+  ChatResponse,
+  Choice,
+  Extra,
+  FinishReason,
+  Json,
+  JsonObject,
+  Part,
+  TokenLogprob,
+} from "./core.ts";
+import type { ProviderFailure, Rendered, RenderContext } from "./dialect.ts";
 import { parsePart } from "./openai-chat-parts.ts";
 import { renderToolCall, thinkingKey } from "./openai-chat-render.ts";
 import { parseAssistantParts } from "./openai-chat-request.ts";
+import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { urlOfSource } from "./openai-media.ts";
 import { parseOpenAiUsage, renderChatUsage } from "./openai-usage.ts";
 import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor, unknownFields } from "./shape.ts";
 
 const NAME = "openai-chat";
-export const RESPONSE_KNOWN: ReadonlySet<string> = names("id object created model choices usage");
+const RESPONSE_KNOWN = names("id object created model choices usage");
+/** Notes of a server about itself, of use to nobody but its own clients. */
+const NOTES = names("system_fingerprint service_tier provider x_groq prompt_filter_results");
+const CHOICE_NOTES = names("native_finish_reason content_filter_results");
 const CHOICE_KNOWN = names("index message finish_reason logprobs");
 const MESSAGE_KNOWN = names("role content refusal tool_calls function_call reasoning_content reasoning images");
 /** The finish reasons of OpenAI and, after them, what compatible servers say for the same. */
@@ -67,8 +81,18 @@ export const usesFunctions = (request: ChatRequest): boolean => spellingFor(NAME
 export const usageOf = (body: JsonObject): Json | undefined =>
   body.usage ?? (isObject(body.x_groq) ? body.x_groq.usage : undefined);
 
-/** @throws WeirError provider_bad_response */
+/** Finds an in-band error: OpenAI's and Groq's `error` member, OpenRouter's (with a number for its code), of an answer, a chunk or a choice. */
+export function errorOf(chunk: JsonObject): Json | undefined {
+  if (chunk.error !== undefined && chunk.error !== null && chunk.error !== "") return chunk.error;
+  if (!Array.isArray(chunk.choices)) return undefined;
+  for (const choice of chunk.choices) if (isObject(choice) && isObject(choice.error)) return choice.error;
+  return undefined;
+}
+
+/** @throws WeirError provider_bad_response, or the provider's own error where the answer holds one */
 export function parseChatResponse(body: JsonObject): ChatResponse {
+  const error = errorOf(body);
+  if (error !== undefined) throw parseOpenAiStreamError(error).error;
   const id = typeof body.id === "string" ? body.id : "";
   const choices = output.list(body.choices, "choices").map((value, at): Choice => {
     const path = `choices[${at}]`;
@@ -80,7 +104,7 @@ export function parseChatResponse(body: JsonObject): ChatResponse {
       ...parseImages(message.images, path),
     ];
     const inner = unknownFields(message, MESSAGE_KNOWN);
-    const outer = unknownFields(choice, CHOICE_KNOWN);
+    const [outer, notes] = withoutNotes(unknownFields(choice, CHOICE_KNOWN), CHOICE_NOTES);
     const fields = inner === undefined ? outer : { ...outer, message: inner };
     return {
       index,
@@ -90,19 +114,42 @@ export function parseChatResponse(body: JsonObject): ChatResponse {
         parts.some((part) => part.type === "tool-call"),
       ),
       logprobs: parseLogprobs(choice.logprobs),
-      extra: extraOf(NAME, fields),
+      extra: extraOf(NAME, fields, notes && { notes }),
     };
   });
-  const fields = unknownFields(body, RESPONSE_KNOWN);
   return {
     id,
     model: typeof body.model === "string" ? body.model : "",
     createdS: typeof body.created === "number" ? Math.floor(body.created) : 0,
     choices,
     usage: parseOpenAiUsage(usageOf(body)),
-    // What else a provider counts (predicted tokens, its own cost) is for its own clients.
-    extra: extraOf(NAME, fields, isObject(body.usage) ? { usage: body.usage } : undefined),
+    extra: answerExtra(body),
   };
+}
+
+/** What an answer or a chunk says beside what the core knows. */
+export function answerExtra(body: JsonObject): Extra | undefined {
+  const [fields, notes] = withoutNotes(unknownFields(body, RESPONSE_KNOWN), NOTES);
+  const spelling: JsonObject = {};
+  if (notes !== undefined) spelling.notes = notes;
+  // What else a provider counts (predicted tokens, its own cost) is a note, too.
+  if (isObject(body.usage)) spelling.usage = body.usage;
+  return extraOf(NAME, fields, Object.keys(spelling).length === 0 ? undefined : spelling);
+}
+
+/** The notes that `answerExtra` kept, for writing them again. */
+export function notesFor(extra: Extra | undefined): JsonObject {
+  const notes = spellingFor(NAME, extra)?.notes;
+  return isObject(notes) ? notes : {};
+}
+
+function withoutNotes(
+  fields: JsonObject | undefined,
+  noted: ReadonlySet<string>,
+): [JsonObject | undefined, JsonObject | undefined] {
+  if (fields === undefined) return [undefined, undefined];
+  const known = new Set(Object.keys(fields).filter((key) => !noted.has(key)));
+  return [unknownFields(fields, noted), unknownFields(fields, known)];
 }
 
 /** OpenRouter's place for generated images. */
@@ -141,6 +188,7 @@ export function renderChatResponse(response: ChatResponse, context: RenderContex
   const legacy = usesFunctions(context.request);
   describeDropped(NAME, response.extra, "", dropped);
   const body: JsonObject = {
+    ...notesFor(response.extra),
     ...fieldsFor(NAME, response.extra),
     id: response.id === "" ? `chatcmpl-${context.requestId}` : response.id,
     object: "chat.completion",
@@ -202,6 +250,7 @@ function renderChoice(choice: Choice, legacy: boolean, dropped: string[]): JsonO
   if (calls.length > 0) message.tool_calls = calls;
   if (images.length > 0) message.images = images;
   return {
+    ...notesFor(choice.extra),
     ...outer,
     index: choice.index,
     message,
@@ -215,8 +264,10 @@ export function inspectChatResponse(body: JsonObject): {
   usage: ReturnType<typeof parseOpenAiUsage>;
   finishReason: FinishReason | undefined;
   outputCharacters: number;
+  failure: ProviderFailure | undefined;
 } {
   const choices = Array.isArray(body.choices) ? body.choices.filter(isObject) : [];
+  const error = errorOf(body);
   let outputCharacters = 0;
   for (const { message } of choices) if (isObject(message)) outputCharacters += charactersOf(message);
   const [first] = choices;
@@ -226,6 +277,7 @@ export function inspectChatResponse(body: JsonObject): {
     usage: parseOpenAiUsage(usageOf(body)),
     finishReason: first === undefined ? undefined : parseFinish(first.finish_reason, calls),
     outputCharacters,
+    failure: error === undefined ? undefined : parseOpenAiStreamError(error),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { ChatEvent, JsonObject, Part, TokenLogprob, Usage } from "./core.ts";
 import type { RenderContext, StreamRenderer } from "./dialect.ts";
 import { thinkingKey } from "./openai-chat-render.ts";
-import { renderFinish, renderLogprob, usesFunctions } from "./openai-chat-response.ts";
+import { notesFor, renderFinish, renderLogprob, usesFunctions } from "./openai-chat-response.ts";
 import { urlOfSource } from "./openai-media.ts";
 import { renderChatUsage } from "./openai-usage.ts";
 import { describeDropped, fieldsFor, spellingFor } from "./shape.ts";
@@ -35,7 +35,11 @@ export class ChatStreamRenderer implements StreamRenderer {
     switch (event.type) {
       case "start":
         describeDropped(NAME, event.extra, "", this.dropped);
-        this.#head = { ...fieldsFor(NAME, event.extra), ...this.#headOf(event.id, event.model, event.createdS) };
+        this.#head = {
+          ...notesFor(event.extra),
+          ...fieldsFor(NAME, event.extra),
+          ...this.#headOf(event.id, event.model, event.createdS),
+        };
         return "";
       case "part-start":
         return this.#role(event.choice) + this.#partStart(event.choice, event.index, event.part);

@@ -3,10 +3,10 @@ import type { ChatEvent, Json, JsonObject, Part } from "./core.ts";
 import type { StreamParser } from "./dialect.ts";
 import { parseContent } from "./openai-chat-parts.ts";
 import { argumentsOf } from "./openai-chat-request.ts";
-import { parseFinish, parseImages, parseLogprobs, RESPONSE_KNOWN, usageOf } from "./openai-chat-response.ts";
+import { answerExtra, errorOf, parseFinish, parseImages, parseLogprobs, usageOf } from "./openai-chat-response.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { parseOpenAiUsage } from "./openai-usage.ts";
-import { extraOf, isObject, output, unknownFields } from "./shape.ts";
+import { extraOf, isObject, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
 import { toolCallId } from "./tool-call-id.ts";
 
@@ -31,14 +31,6 @@ interface ChoiceState {
   /** By the provider's `index`; a call that has none is only in `calls`. */
   readonly byIndex: Map<number, OpenCall>;
   finished: boolean;
-}
-
-/** Finds an in-band error: OpenAI's and Groq's `error` member, OpenRouter's (with a number for its code), of a chunk or a choice. */
-export function errorOf(chunk: JsonObject): Json | undefined {
-  if (chunk.error !== undefined && chunk.error !== null) return chunk.error;
-  if (!Array.isArray(chunk.choices)) return undefined;
-  for (const choice of chunk.choices) if (isObject(choice) && isObject(choice.error)) return choice.error;
-  return undefined;
 }
 
 /** Reads the chunks of a streamed chat completion, also as compatible servers send them. */
@@ -95,7 +87,7 @@ export class ChatStreamParser implements StreamParser {
       id: this.#id,
       model: typeof chunk.model === "string" ? chunk.model : "",
       createdS: typeof chunk.created === "number" ? Math.floor(chunk.created) : 0,
-      extra: extraOf(NAME, unknownFields(chunk, RESPONSE_KNOWN)),
+      extra: answerExtra(chunk),
     });
   }
 

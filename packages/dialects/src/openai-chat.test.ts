@@ -137,6 +137,42 @@ describe("a chat completion request", () => {
     expect(again(body)).toEqual(body);
   });
 
+  it("keeps any unknown field of any level", () => {
+    const unknown = fc.dictionary(
+      fc.string({ minLength: 1 }).map((name) => `x_${name}`),
+      fc.jsonValue() as fc.Arbitrary<Json>,
+      { maxKeys: 3, noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(
+        fc.tuple(unknown, unknown, unknown, unknown, unknown, unknown),
+        ([top, message, part, call, tool, inner]) => {
+          const body: JsonObject = {
+            ...top,
+            model: "m",
+            messages: [
+              {
+                ...message,
+                role: "user",
+                content: [
+                  { ...part, type: "text", text: "a" },
+                  { type: "text", text: "b" },
+                ],
+              },
+              {
+                role: "assistant",
+                content: null,
+                tool_calls: [{ ...call, id: "i", type: "function", function: { name: "f", arguments: "" } }],
+              },
+            ],
+            tools: [{ ...tool, type: "function", function: { ...inner, name: "f" } }],
+          };
+          expect(again(body)).toEqual(body);
+        },
+      ),
+    );
+  });
+
   it("keeps the name of the cap that the client used", () => {
     expect(again({ ...say({ role: "user", content: "x" }), max_tokens: 5 })).toMatchObject({ max_tokens: 5 });
     expect(again({ ...say({ role: "user", content: "x" }), max_tokens: 5 })).not.toHaveProperty(
@@ -233,7 +269,11 @@ describe("a chat completion request", () => {
               ],
               isError: true,
             },
-            { type: "text", text: "go on", extra: { dialect: "anthropic-messages", fields: { cache_control: {} } } },
+            {
+              type: "text",
+              text: "go on",
+              extra: { dialect: "anthropic-messages", fields: { cache_control: { type: "ephemeral" } } },
+            },
           ],
         },
       ],
@@ -594,6 +634,16 @@ describe("a chat completion", () => {
       outputCharacters: "hiwhyf{}".length,
       usage: { outputTokens: 2 },
     });
+  });
+});
+
+describe("an answer that is an error", () => {
+  it("fails as the error says", () => {
+    const body: JsonObject = { error: { code: 429, message: "slow down" }, user_id: "u" };
+    expect(() => openAiChat.parseResponse(body)).toThrow(expect.objectContaining({ reason: "provider_rate_limited" }));
+    expect(openAiChat.inspectResponse(body).failure?.error.reason).toBe("provider_rate_limited");
+    const choice: JsonObject = { choices: [{ index: 0, message: null, error: { code: 502, message: "x" } }] };
+    expect(() => openAiChat.parseResponse(choice)).toThrow(expect.objectContaining({ reason: "provider_error" }));
   });
 });
 

@@ -1,6 +1,6 @@
 import { WeirError } from "@weir/kernel";
 import type { ChatResponse, Extra, FinishReason, Json, JsonObject, Part, TokenLogprob, Usage } from "./core.ts";
-import type { Rendered, RenderContext } from "./dialect.ts";
+import type { ProviderFailure, Rendered, RenderContext } from "./dialect.ts";
 import { parseLogprob, renderLogprob } from "./openai-chat-response.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import {
@@ -61,9 +61,14 @@ export function echoFor(extra: Extra | undefined): JsonObject {
 }
 
 export function throwIfFailed(body: JsonObject): void {
-  if (body.status !== "failed" && !isObject(body.error)) return;
-  if (isObject(body.error)) throw parseOpenAiStreamError(body.error).error;
-  throw new WeirError("provider_error", "the provider's response failed");
+  const failure = failureOf(body);
+  if (failure !== undefined) throw failure.error;
+}
+
+function failureOf(body: JsonObject): ProviderFailure | undefined {
+  if (isObject(body.error)) return parseOpenAiStreamError(body.error);
+  if (body.status !== "failed") return undefined;
+  return { error: new WeirError("provider_error", "the provider's response failed") };
 }
 
 /** The parts of one output item; of items that only this dialect has, one unknown part. */
@@ -261,13 +266,14 @@ export function inspectResponsesResponse(body: JsonObject): {
   usage: Usage | undefined;
   finishReason: FinishReason | undefined;
   outputCharacters: number;
+  failure: ProviderFailure | undefined;
 } {
   const items = Array.isArray(body.output) ? body.output.filter(isObject) : [];
   let outputCharacters = 0;
   for (const item of items) outputCharacters += charactersOf(item);
   const calls = items.some((item) => item.type === "function_call" || item.type === "custom_tool_call");
   const finishReason = typeof body.status === "string" ? finishOf(body, calls) : undefined;
-  return { usage: parseOpenAiUsage(body.usage), finishReason, outputCharacters };
+  return { usage: parseOpenAiUsage(body.usage), finishReason, outputCharacters, failure: failureOf(body) };
 }
 
 function charactersOf(item: JsonObject): number {

@@ -132,6 +132,43 @@ describe("a responses request", () => {
     });
   });
 
+  it("keeps any unknown field of any level", () => {
+    const unknown = fc.dictionary(
+      fc.string({ minLength: 1 }).map((name) => `x_${name}`),
+      fc.jsonValue() as fc.Arbitrary<Json>,
+      { maxKeys: 3, noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(
+        fc.tuple(unknown, unknown, unknown, unknown, unknown, unknown),
+        ([top, message, part, call, tool, said]) => {
+          const once: JsonObject = {
+            ...top,
+            model: "m",
+            input: [
+              {
+                ...message,
+                type: "message",
+                role: "user",
+                content: [
+                  { ...part, type: "input_text", text: "a" },
+                  { type: "input_text", text: "b" },
+                ],
+              },
+              { ...said, type: "message", role: "assistant", content: "c" },
+              { ...call, type: "function_call", call_id: "i", name: "f", arguments: "" },
+              { ...call, type: "reasoning", summary: [] },
+              { ...call, type: "function_call_output", call_id: "i", output: "" },
+            ],
+            tools: [{ ...tool, type: "function", name: "f" }],
+            text: { ...part, format: { type: "text" } },
+          };
+          expect(again(once)).toEqual(once);
+        },
+      ),
+    );
+  });
+
   it("gathers what the assistant did in a row, so that chat completions can say it", () => {
     const { body: chat, dropped } = openAiChat.renderRequest(openAiResponses.parseRequest(body));
     const roles = (chat.messages as JsonObject[]).map(({ role }) => role);

@@ -110,5 +110,12 @@ export const spellingFor = (dialect: DialectName, extra: Extra | undefined): Jso
  */
 export function describeDropped(dialect: DialectName, extra: Extra | undefined, path: string, dropped: string[]): void {
   if (extra === undefined || extra.dialect === dialect) return;
-  for (const key of Object.keys(extra.fields)) dropped.push(path === "" ? key : `${path}.${key}`);
+  for (const key of Object.keys(extra.fields))
+    if (!isNothing(extra.fields[key])) dropped.push(path === "" ? key : `${path}.${key}`);
+}
+
+/** Null, and lists and objects of nothing but nulls: leaving them behind loses nothing. */
+function isNothing(value: Json | undefined): boolean {
+  if (typeof value !== "object" || value === null) return value === null || value === undefined;
+  return Object.values(value).every(isNothing);
 }
