@@ -30,7 +30,7 @@ export function parseMessagesUsage(usage: Json | undefined): Usage | undefined {
     reasoningTokens: thinking,
     estimated: false,
   };
-  if (long > 0) result.cacheWriteLongTokens = Math.min(long, written);
+  if (isObject(usage.cache_creation)) result.cacheWriteLongTokens = Math.min(long, written);
   return result;
 }
 
@@ -51,6 +51,6 @@ export function renderMessagesUsage(usage: Usage | undefined): JsonObject {
   };
   if (long !== undefined)
     rendered.cache_creation = { ephemeral_5m_input_tokens: written - long, ephemeral_1h_input_tokens: long };
-  if (usage.reasoningTokens > 0) rendered.output_tokens_details = { thinking_tokens: usage.reasoningTokens };
+  rendered.output_tokens_details = { thinking_tokens: usage.reasoningTokens };
   return rendered;
 }

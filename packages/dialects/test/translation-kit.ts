@@ -278,7 +278,7 @@ const EXCUSES: readonly (readonly [RegExp, readonly string[]])[] = [
   [/\.(image|audio|video|file|file_id|url|name)$/, ["media"]],
   [/\.(thinking|signature|redacted)$/, ["thinking"]],
   [/is_error$/, ["results"]],
-  [/^tool_choice$/, ["toolChoice"]],
+  [/^tool_choice$|^tools\[\d+\]/, ["toolChoice"]],
   [/^response_format$/, ["json", "schema"]],
   [/^temperature$/, ["temperature"]],
   [/^top_p$/, ["topP"]],
