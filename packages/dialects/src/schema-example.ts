@@ -56,7 +56,7 @@ function typeOf(schema: JsonObject): string {
   const { type } = schema;
   // Gemini writes types in capitals.
   if (typeof type === "string") return type.toLowerCase();
-  if (Array.isArray(type)) return String(type.find((one) => one !== "null") ?? "null");
+  if (Array.isArray(type)) return type.filter((one) => typeof one === "string").find((one) => one !== "null") ?? "null";
   if (schema["properties"] !== undefined) return "object";
   return schema["items"] === undefined ? "string" : "array";
 }

@@ -84,9 +84,9 @@ export interface Upstream {
   readonly kind: string;
   readonly transport: Transport;
   /** Whether a client's header goes to it. */
-  forwards(lowerCaseName: string): boolean;
+  readonly forwards: (lowerCaseName: string) => boolean;
   /** Whether a text holds this provider's credential, or names its account. */
-  betrays(text: string): boolean;
+  readonly betrays: (text: string) => boolean;
   readonly stats: UpstreamStats;
 }
 
@@ -114,3 +114,11 @@ export interface TokenCounter {
   /** @returns tokens as the model counts them where its tokenizer is known, else a quarter of the bytes */
   count(target: Target, text: string): Promise<number>;
 }
+
+/** Told of every attempt when it is over. MUST NOT throw or block. */
+export type Attempted = (
+  target: Target,
+  /** Undefined: it served. */
+  error: WeirError | undefined,
+  durationMs: number,
+) => void;

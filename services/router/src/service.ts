@@ -10,13 +10,14 @@ import { policyHolds } from "./adapters/policy-holds.ts";
 import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
 import { routerConfigOf } from "./config.ts";
+import { attemptEvents } from "./events.ts";
 import { candidates } from "./domain/candidates.ts";
 import type { ProviderLoader } from "./providers/registry.ts";
 import { type Routing, routerRoutes } from "./rpc/routes.ts";
 
 export interface RouterOptions {
   readonly config: Pick<WeirConfig, "providers" | "models">;
-  readonly telemetry: Pick<Telemetry, "log">;
+  readonly telemetry: Pick<Telemetry, "log" | "metrics">;
   readonly peers: Peers;
   readonly clock?: Clock;
   /** Uniform in [0, 1): for weighted routes and pauses. */
@@ -50,7 +51,15 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
   let policyClient: Client<typeof policy.PolicyService> | undefined;
   const holds = policyHolds(() => (policyClient ??= peers.client(policy.PolicyService)));
   const routing: Routing = {
-    flow: { dialects, clock, random, holds, tokens: tokenCounter(), maxAnswerBytes: MAX_ANSWER_BYTES },
+    flow: {
+      dialects,
+      clock,
+      random,
+      holds,
+      tokens: tokenCounter(),
+      attempted: attemptEvents(telemetry),
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    },
     choose(call) {
       const route = table.route(call.model);
       const { allowedProviders, allowedRegions, inputBound } = call;

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { common, router } from "@weir/contracts";
 import { type Simulator, startSimulator } from "@weir/testkit";
-import { boot, type Booted, type BootOptions, collect, configOf, jsonOf, model, provider, rawCall } from "./harness.ts";
+import { boot, type Booted, type BootOptions, configOf, jsonOf, model, provider, rawCall } from "./harness.ts";
 
 const { ErrorReason } = common;
 let simulator: Simulator;
@@ -57,6 +57,7 @@ describe("a provider that fails", () => {
     expect(result?.served).toMatchObject({ provider: "two", attempt: 2 });
     expect(result?.attempts).toHaveLength(2);
     expect(result?.attempts[1]).toMatchObject({ attempt: 2, billing: router.Billing.CHARGED });
+    expect(await weir.renderMetrics()).toContain('weir_provider_attempts_total{provider="two",outcome="served"} 1');
     if (reason !== undefined) expect(result?.attempts[0]?.error).toBe(reason);
     if (billing !== undefined) expect(result?.attempts[0]?.billing).toBe(billing);
   });

@@ -7,8 +7,6 @@ import { inProcessPeers, type Route, route } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createRouter, type Router, type RouterOptions } from "../src/index.ts";
 
-export const telemetry = createTelemetry({ service: "router", level: "silent", env: {}, processMetrics: false });
-
 export type RouterClient = Client<typeof router.RouterService>;
 
 export function provider(name: string, kind: string, more: Partial<ProviderConfig> = {}): ProviderConfig {
@@ -65,6 +63,7 @@ export interface Booted extends AsyncDisposable {
   readonly client: RouterClient;
   /** What was asked of policy. */
   readonly extensions: Extension[];
+  renderMetrics(): Promise<string>;
 }
 
 export interface BootOptions extends Partial<Omit<RouterOptions, "config" | "telemetry" | "peers">> {
@@ -78,13 +77,18 @@ export async function boot({ config, admit = true, ...options }: BootOptions): P
   const extensions: Extension[] = [];
   const routes: Route[] = [];
   const peers = inProcessPeers(routes);
+  const telemetry = createTelemetry({ service: "router", level: "silent", env: {}, processMetrics: false });
   const booted = await createRouter({ config, telemetry, peers, random: () => 0, ...options });
   routes.push(...booted.routes, extendingPolicy(extensions, admit));
   return {
     router: booted,
     client: peers.client(router.RouterService),
     extensions,
-    [Symbol.asyncDispose]: () => booted[Symbol.asyncDispose](),
+    renderMetrics: () => telemetry.renderMetrics(),
+    async [Symbol.asyncDispose]() {
+      await booted[Symbol.asyncDispose]();
+      await telemetry[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { common, router } from "@weir/contracts";
 import { type Simulator, startSimulator } from "@weir/testkit";
 import { boot, type Booted, collect, configOf, jsonOf, model, rawCall, simulated, type WireName } from "./harness.ts";
+import { at, readStream, readWhole } from "./reading.ts";
 
 type Json = Record<string, unknown>;
 
@@ -14,17 +15,11 @@ const parameters = {
 const ARGUMENTS = { city: "text", days: 1 };
 const HELLO = "hello brave new world";
 
-/** What a client of each dialect sends and how it reads what it gets; written against the providers' documents, not our code. */
+/** What a client of each dialect sends, and how its streams end. */
 interface ClientSide {
   ask(name: string, options: { tools?: boolean; stream?: boolean }): Json;
-  text(answer: Json): string;
-  call(answer: Json): { name: string; args: unknown };
-  streamed(events: { event: string; data: Json }[]): { text: string; args: string };
   readonly terminal: string | undefined;
 }
-
-const at = (value: unknown, ...path: (string | number)[]): unknown =>
-  path.reduce<unknown>((inner, step) => (inner as Record<string | number, unknown> | undefined)?.[step], value);
 
 const clients: Record<Exclude<WireName, "openai-embeddings">, ClientSide> = {
   "openai-chat": {
@@ -37,18 +32,6 @@ const clients: Record<Exclude<WireName, "openai-embeddings">, ClientSide> = {
       ...(tools === true ? { tools: [{ type: "function", function: { name: "weather", parameters } }] } : {}),
       ...(stream === true ? { stream, stream_options: { include_usage: true } } : {}),
     }),
-    text: (answer) => String(at(answer, "choices", 0, "message", "content")),
-    call: (answer) => {
-      const called = at(answer, "choices", 0, "message", "tool_calls", 0, "function");
-      return { name: String(at(called, "name")), args: JSON.parse(String(at(called, "arguments"))) };
-    },
-    streamed: (events) => {
-      const deltas = events.map(({ data }) => at(data, "choices", 0, "delta"));
-      return {
-        text: deltas.map((delta) => at(delta, "content") ?? "").join(""),
-        args: deltas.map((delta) => at(delta, "tool_calls", 0, "function", "arguments") ?? "").join(""),
-      };
-    },
     terminal: "[DONE]",
   },
   "openai-responses": {
@@ -59,19 +42,6 @@ const clients: Record<Exclude<WireName, "openai-embeddings">, ClientSide> = {
       ...(tools === true ? { tools: [{ type: "function", name: "weather", parameters, strict: true }] } : {}),
       ...(stream === true ? { stream } : {}),
     }),
-    text: (answer) => String(at(messageOf(answer, "message"), "content", 0, "text")),
-    call: (answer) => {
-      const item = messageOf(answer, "function_call");
-      return { name: String(at(item, "name")), args: JSON.parse(String(at(item, "arguments"))) };
-    },
-    streamed: (events) => {
-      const deltas = (type: string): string =>
-        events
-          .filter(({ data }) => data["type"] === type)
-          .map(({ data }) => data["delta"])
-          .join("");
-      return { text: deltas("response.output_text.delta"), args: deltas("response.function_call_arguments.delta") };
-    },
     terminal: "response.completed",
   },
   "anthropic-messages": {
@@ -83,15 +53,6 @@ const clients: Record<Exclude<WireName, "openai-embeddings">, ClientSide> = {
       ...(tools === true ? { tools: [{ name: "weather", input_schema: parameters }] } : {}),
       ...(stream === true ? { stream } : {}),
     }),
-    text: (answer) => String(at(answer, "content", 0, "text")),
-    call: (answer) => {
-      const block = (answer["content"] as Json[]).find(({ type }) => type === "tool_use");
-      return { name: String(block?.["name"]), args: block?.["input"] };
-    },
-    streamed: (events) => ({
-      text: events.map(({ data }) => at(data, "delta", "text") ?? "").join(""),
-      args: events.map(({ data }) => at(data, "delta", "partial_json") ?? "").join(""),
-    }),
     terminal: "message_stop",
   },
   "gemini-generate": {
@@ -102,36 +63,9 @@ const clients: Record<Exclude<WireName, "openai-embeddings">, ClientSide> = {
         ? { tools: [{ functionDeclarations: [{ name: "weather", parametersJsonSchema: parameters }] }] }
         : {}),
     }),
-    text: (answer) => String(at(answer, "candidates", 0, "content", "parts", 0, "text")),
-    call: (answer) => {
-      const called = at(answer, "candidates", 0, "content", "parts", 0, "functionCall");
-      return { name: String(at(called, "name")), args: at(called, "args") };
-    },
-    streamed: (events) => {
-      const parts = events.flatMap(({ data }) => (at(data, "candidates", 0, "content", "parts") ?? []) as Json[]);
-      const called = parts.map((part) => at(part, "functionCall", "args")).find((args) => args !== undefined);
-      return {
-        text: parts.map((part) => part["text"] ?? "").join(""),
-        args: called === undefined ? "" : JSON.stringify(called),
-      };
-    },
     terminal: undefined,
   },
 };
-
-const messageOf = (answer: Json, type: string): Json | undefined =>
-  (answer["output"] as Json[]).find((item) => item["type"] === type);
-
-function eventsOf(text: string): { event: string; data: Json }[] {
-  return text
-    .split(/\r?\n\r?\n/)
-    .map((event) => ({
-      event: /^event: ?(.*)$/m.exec(event)?.[1] ?? "",
-      text: /^data: ?(.*)$/m.exec(event)?.[1] ?? "",
-    }))
-    .filter((event) => event.text.startsWith("{"))
-    .map((event) => ({ event: event.event, data: JSON.parse(event.text) as Json }));
-}
 
 let simulator: Simulator;
 let weir: Booted;
@@ -167,7 +101,7 @@ describe.each(pairs)("a client of $dialect, served by $kind", ({ dialect, kind }
 
   it("gets the text", async () => {
     const { output, result } = await weir.client.complete(rawCall(dialect, client.ask(name, {}), more));
-    expect(client.text(jsonOf(output))).toBe(said);
+    expect(readWhole[dialect]?.(jsonOf(output)).text).toBe(said);
     expect(result).toMatchObject({
       finishReason: common.FinishReason.STOP,
       served: { provider: kind, model: models[kind] },
@@ -179,7 +113,7 @@ describe.each(pairs)("a client of $dialect, served by $kind", ({ dialect, kind }
 
   it("gets the tool call", async () => {
     const { output, result } = await weir.client.complete(rawCall(dialect, client.ask(name, { tools: true }), more));
-    expect(client.call(jsonOf(output))).toEqual({ name: "weather", args: ARGUMENTS });
+    expect(readWhole[dialect]?.(jsonOf(output)).calls).toEqual([{ name: "weather", args: ARGUMENTS }]);
     // Gemini says STOP also where it calls a tool.
     if (kind !== "gemini" || dialect !== "gemini-generate")
       expect(result?.finishReason).toBe(common.FinishReason.TOOL_CALLS);
@@ -188,8 +122,7 @@ describe.each(pairs)("a client of $dialect, served by $kind", ({ dialect, kind }
   it("gets the text as a stream", async () => {
     const call = rawCall(dialect, client.ask(name, { stream: true }), more);
     const { text, terminal, end, frames, outputBytes } = await collect(weir.client.streamComplete(call));
-    const events = eventsOf(text);
-    expect(client.streamed(events).text).toBe(said);
+    expect(readStream[dialect]?.(text).text).toBe(said);
     expect(frames.every((frame) => frame.endsWith("\n\n"))).toBe(true);
     if (client.terminal !== undefined) {
       expect(terminal).toContain(client.terminal);
@@ -205,7 +138,7 @@ describe.each(pairs)("a client of $dialect, served by $kind", ({ dialect, kind }
   it("gets the tool call as a stream", async () => {
     const call = rawCall(dialect, client.ask(name, { stream: true, tools: true }), more);
     const { text } = await collect(weir.client.streamComplete(call));
-    expect(JSON.parse(client.streamed(eventsOf(text)).args)).toEqual(ARGUMENTS);
+    expect(readStream[dialect]?.(text).calls).toEqual([{ name: "weather", args: ARGUMENTS }]);
   });
 
   it("gets a stream that breaks as an error, never as the end", async () => {

@@ -5,7 +5,7 @@ import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
 import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
-import type { Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import type { Attempted, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
 import type { Dialects } from "./prepare.ts";
 
 /** What every flow works with. */
@@ -16,6 +16,7 @@ export interface FlowDependencies {
   readonly random: () => number;
   readonly holds: Holds;
   readonly tokens: TokenCounter;
+  readonly attempted: Attempted;
   /** The largest answer that is taken whole. */
   readonly maxAnswerBytes: number;
 }
@@ -115,8 +116,9 @@ export async function tryInTurn<T>(
         last: undefined,
       };
     const { failure } = outcome;
-    finishFailed(target, failure.error, clock.nowMs());
-    failures.push(attemptOf(target, attempt, failure, clock.monotonicMs() - startedMs));
+    const durationMs = clock.monotonicMs() - startedMs;
+    finishFailed(dependencies, target, failure.error, durationMs);
+    failures.push(attemptOf(target, attempt, failure, durationMs));
     last = failure;
     previous = target;
     if (decide(failure.error.reason) === "give-up" || failures.length >= MAX_ATTEMPTS) break;
@@ -125,18 +127,31 @@ export async function tryInTurn<T>(
   return { running: undefined, failures, error, last };
 }
 
-/** What the target served; its hold and its cost are the caller's. */
-export function finishServed(target: RoutedTarget, latencyMs: number): void {
+/** The target served. @param latencyMs to its first content, by which targets are compared */
+export function finishServed(
+  { attempted }: FlowDependencies,
+  target: RoutedTarget,
+  latencyMs: number,
+  durationMs: number,
+): void {
   release(target);
-  target.state.health = succeeded(target.state.health);
-  const known = target.state.latencyMs;
-  target.state.latencyMs = known === 0 ? latencyMs : known + (latencyMs - known) * 0.1;
-  target.upstream.stats.succeeded += 1n;
+  const { state, upstream } = target;
+  state.health = succeeded(state.health);
+  state.latencyMs = state.latencyMs === 0 ? latencyMs : state.latencyMs + (latencyMs - state.latencyMs) * 0.1;
+  upstream.stats.succeeded += 1n;
+  attempted(target, undefined, durationMs);
 }
 
-export function finishFailed(target: RoutedTarget, error: WeirError, nowMs: number): void {
+export function finishFailed(
+  { attempted, clock }: FlowDependencies,
+  target: RoutedTarget,
+  error: WeirError,
+  durationMs: number,
+): void {
   release(target);
+  const nowMs = clock.nowMs();
   target.state.health = failed(target.state.health, error.reason, error.retryAfterMs, nowMs);
+  attempted(target, error, durationMs);
   if (error.reason === "client_closed" || error.reason === "provider_rejected") return;
   const { stats } = target.upstream;
   stats.failed += 1n;

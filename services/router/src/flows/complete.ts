@@ -67,7 +67,7 @@ export async function complete(
   }
   const { value, target } = running;
   const durationMs = dependencies.clock.monotonicMs() - running.startedMs;
-  finishServed(target, durationMs);
+  finishServed(dependencies, target, durationMs, durationMs);
   const usage = value.usage ?? (await estimateUsage(dependencies.tokens, target, preparation.inputText, value.said));
   const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
   const outcome = { usage, finishReason: value.finishReason, status: value.status, error: undefined, durationMs };

@@ -74,7 +74,7 @@ export async function embed(
     return { result, output: { kind: "raw", answer: last?.answer ?? rendered } };
   }
   const durationMs = clock.monotonicMs() - running.startedMs;
-  finishServed(running.target, durationMs);
+  finishServed(dependencies, running.target, durationMs, durationMs);
   const { output } = running.value;
   const usage = running.value.usage ?? usageOfInput(await tokens.count(running.target, textIn(input)), true);
   const outcome = { usage, finishReason: undefined, status: 200, error: undefined, durationMs };

@@ -30,6 +30,7 @@ export type StreamMessage =
       readonly price: Price | undefined;
       readonly inputTokensEstimate: number;
       readonly failures: readonly Attempt[];
+      readonly outputBytes: number;
     }
   | { readonly kind: "shown"; readonly shown: readonly Shown[]; readonly outputBytes: number }
   | {
@@ -37,6 +38,7 @@ export type StreamMessage =
       readonly result: CallResult;
       readonly terminal: Uint8Array;
       readonly failure: RawAnswer | undefined;
+      readonly outputBytes: number;
     };
 
 interface Flowing {
@@ -85,19 +87,20 @@ export async function* stream(
   if (running === undefined) {
     const failure = failureAnswer(dialects, input, tried, call.requestId);
     const result = failedResult(tried, clock.monotonicMs() - startedMs);
-    yield { kind: "end", result, terminal: EMPTY, failure };
+    yield { kind: "end", result, terminal: EMPTY, failure, outputBytes: 0 };
     return;
   }
   yield* flow(dependencies, preparation, running, tried.failures, startedMs);
 }
 
 async function* flow(
-  { clock, tokens }: FlowDependencies,
+  dependencies: FlowDependencies,
   preparation: Preparation,
   running: Running<Flowing>,
   failures: Attempt[],
   startedMs: number,
 ): AsyncGenerator<StreamMessage, void, undefined> {
+  const { clock, tokens } = dependencies;
   const { target, value } = running;
   const { pump, side, prepared } = value;
   let finished = false;
@@ -110,6 +113,7 @@ async function* flow(
       price: target.price,
       inputTokensEstimate: Math.ceil(prepared.body.length / 4),
       failures,
+      outputBytes: side.outputBytes,
     };
     for (;;) {
       const shownNow = side.take();
@@ -127,14 +131,14 @@ async function* flow(
     const usage = end.usage ?? (await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters));
     const durationMs = clock.monotonicMs() - running.startedMs;
     finished = true;
-    if (end.error === undefined) finishServed(target, value.firstTokenMs);
-    else finishFailed(target, end.error, clock.nowMs());
+    if (end.error === undefined) finishServed(dependencies, target, value.firstTokenMs, durationMs);
+    else finishFailed(dependencies, target, end.error, durationMs);
     const { finishReason, error, terminal } = end;
     const dropped = end.dropped.length === 0 ? prepared.dropped : [...prepared.dropped, ...end.dropped];
     const spentMs = clock.monotonicMs() - startedMs;
     const outcome = { usage, finishReason, status: 200, error, durationMs };
     const result = servedResult(running, failures, outcome, { dropped, spentMs, firstTokenMs: value.firstTokenMs });
-    yield { kind: "end", result, terminal, failure: undefined };
+    yield { kind: "end", result, terminal, failure: undefined, outputBytes: side.outputBytes };
   } finally {
     if (!finished) {
       // The client is gone: nothing can be said about the target.

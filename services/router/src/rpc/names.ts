@@ -77,7 +77,6 @@ export const kindName = (kind: common.MediaPart_Kind): MediaPart["kind"] => kind
 export const modeName = (mode: common.ToolChoice_Mode): ToolChoice["mode"] => modeNames.get(mode) ?? "auto";
 
 export const wireDialect = (name: DialectName): common.Dialect => DIALECTS[name];
-export const wireRole = (role: Role): common.Role => ROLES[role];
 export const wireKind = (kind: MediaPart["kind"]): common.MediaPart_Kind => KINDS[kind];
 export const wireBilling = (billing: Billing): router.Billing => BILLINGS[billing];
 

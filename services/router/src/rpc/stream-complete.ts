@@ -19,7 +19,7 @@ export function streamCompleteRpc(routing: Routing) {
     const targets = routing.choose(call);
     for await (const message of stream(routing.flow, call, input, contextOf(context, routing.flow.clock), targets)) {
       if (message.kind === "shown") yield* shownMessages(message.shown, message.outputBytes);
-      else yield { $typeName: "weir.router.v1.StreamCompleteResponse", message: edgeMessage(message), outputBytes: 0 };
+      else yield messageOf(edgeMessage(message), message.outputBytes);
     }
   };
 }
