@@ -9,7 +9,7 @@ import { EventSplitter, MAX_EVENT_BYTES } from "./sse.ts";
  */
 export interface EventInspector {
   /**
-   * @param text one whole event as it came, `data: ` and blank line included; use `readEvent` or `dataOf` where its content matters.
+   * @param text one whole event as it came, `data: ` and blank line included; use `readEvent` where its content matters.
    * It may also be a comment, a blank line, or (last) the incomplete end of a cut stream.
    * @returns "hide" to leave the event out, "terminal" to keep it and all after it back. Never throws.
    */
@@ -97,19 +97,6 @@ export class SseWatcher implements StreamWatcher {
       outputCharacters: inspector.outputCharacters,
     };
   }
-}
-
-/** The payload of an event that has one data line: a cheaper `readEvent(text)?.data` for inspectors. "" where there is none. */
-export function dataOf(text: string): string {
-  let from = 0;
-  if (!text.startsWith("data:")) {
-    from = text.indexOf("\ndata:") + 1;
-    if (from === 0) return "";
-  }
-  from += 5;
-  if (text.charCodeAt(from) === 32) from += 1;
-  const end = text.indexOf("\n", from);
-  return end === -1 ? text.slice(from) : text.slice(from, end);
 }
 
 /** Characters of a JSON string literal in `text` whose opening quote is at `quote`, escapes counted as one. */
