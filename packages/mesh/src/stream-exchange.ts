@@ -167,6 +167,11 @@ export class StreamExchange implements ResponseSink, AsyncIterable<Message>, Asy
     if (this.closed || (flags & FLAG_COMPRESSED) !== 0) throw new ConnectError("a malformed stream", Code.Internal);
     if ((flags & FLAG_END) !== 0) {
       this.closed = true;
+      // The usual end says nothing: it is not worth a parser, a Headers and an error prepared for the worst.
+      if (payload.length === 2 && payload[0] === 0x7b && payload[1] === 0x7d) {
+        if (this.options?.onTrailer !== undefined) this.trailer = new Headers();
+        return;
+      }
       const end = endStreamFromJson(payload);
       this.trailer = end.metadata;
       this.failure = end.error;

@@ -307,6 +307,25 @@ describe("the wire", () => {
     );
   });
 
+  it("survives HTTP/2 that is none", async () => {
+    await using server = await serve({ complete: () => ({}) });
+    const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 60 }), fc.nat(preface.length), async (bytes, kept) => {
+        const socket = net.connect(server.port, "127.0.0.1");
+        socket.on("error", () => undefined);
+        await new Promise<void>((resolve) =>
+          socket.write(Buffer.concat([preface.subarray(0, kept), bytes]), () => resolve()),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        socket.destroy();
+      }),
+      { numRuns: 100 },
+    );
+    const client = createClient(router.RouterService, createGrpcTransport({ baseUrl: baseUrl(server) }));
+    expect((await client.complete({ call })).$typeName).toBe("weir.router.v1.CompleteResponse");
+  });
+
   it("refuses what is malformed with the protocol's own errors", async () => {
     await using server = await serve({ complete: () => ({}), streamComplete: frames(1, 0) }, { maxMessageBytes: 1000 });
     const timeout = await talk(
