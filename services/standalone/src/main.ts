@@ -22,5 +22,5 @@ try {
 } catch (error) {
   if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
   process.stderr.write(`weir: ${error.message}\n`);
-  process.exitCode = 1;
+  process.exit(1); // a part that failed to start may have left something that still runs
 }
