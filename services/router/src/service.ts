@@ -39,6 +39,7 @@ export interface Router extends Service {
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Prices begin on dates: the table is made anew so often. */
 const REFRESH_MS = 12 * 60 * 60 * 1000;
+const SWEEP_MS = 5_000;
 
 /** @throws Error for a configuration that cannot be used, naming what is wrong */
 export async function createRouter(options: RouterOptions): Promise<Router> {
@@ -71,28 +72,37 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     targets: () => table.targets(),
     upstreams: () => table.upstreams,
   };
+  // Tables that are in force no more, with calls that still run.
+  const retired = new Set<Table>();
+  const sweep = async (): Promise<void> => {
+    const idle = [...retired].filter(({ upstreams }) => upstreams.every(({ stats }) => stats.inFlight === 0));
+    for (const one of idle) retired.delete(one);
+    await Promise.all(idle.map((one) => one[Symbol.asyncDispose]()));
+  };
   const reload = async (next: RouterOptions["config"]): Promise<void> => {
     const built = await build(next);
     const previous = table;
     table = built;
     config = next;
-    await previous[Symbol.asyncDispose]();
+    retired.add(previous);
+    await sweep();
   };
   let refresher: NodeJS.Timeout | undefined;
+  let sweeper: NodeJS.Timeout | undefined;
   return {
     name: "router",
     routes: routerRoutes(routing),
     async start() {
-      refresher = setInterval(() => {
-        reload(config).catch((error: unknown) => telemetry.log.error({ err: error }, "prices were not refreshed"));
-      }, REFRESH_MS);
-      refresher.unref();
+      const tell = (error: unknown): void => telemetry.log.error({ err: error }, "the routing table was not renewed");
+      refresher = setInterval(() => void reload(config).catch(tell), REFRESH_MS).unref();
+      sweeper = setInterval(() => void sweep().catch(tell), SWEEP_MS).unref();
     },
     notReady: () => undefined,
     reload,
     async [Symbol.asyncDispose]() {
       clearInterval(refresher);
-      await table[Symbol.asyncDispose]();
+      clearInterval(sweeper);
+      await Promise.all([table, ...retired].map((one) => one[Symbol.asyncDispose]()));
     },
   };
 }

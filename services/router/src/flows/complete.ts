@@ -1,6 +1,6 @@
 import type { ChatResponse, FinishReason, Usage } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
-import type { Call, CallResult, ChatInput, RawAnswer } from "../domain/call.ts";
+import type { Call, CallResult, ChatInput, HeaderPair, RawAnswer } from "../domain/call.ts";
 import { answeredFailure, type AttemptFailure } from "../domain/failure.ts";
 import type { RoutedTarget } from "../ports.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type Tried,
   tryInTurn,
 } from "./attempts.ts";
-import { fetchWhole, isFailure, readRefusal, requestTo } from "./exchange.ts";
+import { fetchWhole, isFailure, providerHeaders, readRefusal, requestTo, type WholeAnswer } from "./exchange.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { parseObject, type Prepared, Preparation } from "./prepare.ts";
 import { estimateUsage, textOfParts } from "./usage.ts";
@@ -33,6 +33,7 @@ interface Answered {
   /** For counting, where there is no usage: the text, or how long it is. */
   readonly said: string | number;
   readonly status: number;
+  readonly headers: readonly HeaderPair[];
 }
 
 /** One request, one whole answer. */
@@ -72,7 +73,12 @@ export async function complete(
   const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
   const outcome = { usage, finishReason: value.finishReason, status: value.status, error: undefined, durationMs };
   return {
-    result: servedResult(running, tried.failures, outcome, { dropped, spentMs, firstTokenMs: 0 }),
+    result: servedResult(running, tried.failures, outcome, {
+      dropped,
+      headers: value.headers,
+      spentMs,
+      firstTokenMs: 0,
+    }),
     output: value.output,
   };
 }
@@ -102,8 +108,7 @@ async function attemptWhole(
     return { ok: false, failure: readRefusal(target, answer, parse, prepared.same) };
   }
   try {
-    const contentType = answer.headers.get("content-type") ?? "application/json";
-    return { ok: true, value: read(dependencies, call, input, preparation, prepared, { ...answer, contentType }) };
+    return { ok: true, value: read(dependencies, call, input, preparation, prepared, answer) };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, answer.status) };
   }
@@ -123,21 +128,23 @@ function read(
   input: ChatInput,
   preparation: Preparation,
   prepared: Prepared,
-  answer: RawAnswer,
+  { status, headers: received, body: bytes }: WholeAnswer,
 ): Answered {
   const dialect = dialects[prepared.wire];
-  const json = parseObject(answer.body);
-  const { status } = answer;
+  const json = parseObject(bytes);
+  const headers = providerHeaders(received);
   if (prepared.same) {
     const { usage, finishReason, outputCharacters } = dialect.inspectResponse(json);
+    const contentType = received.get("content-type") ?? "application/json";
     return {
       prepared,
-      output: { kind: "raw", answer },
+      output: { kind: "raw", answer: { status, contentType, body: bytes } },
       usage,
       finishReason,
       dropped: [],
       said: outputCharacters,
       status,
+      headers,
     };
   }
   const response = dialect.parseResponse(json);
@@ -147,6 +154,7 @@ function read(
     finishReason: response.choices[0]?.finishReason,
     said: response.choices.map(({ parts }) => textOfParts(parts)).join("\n"),
     status,
+    headers,
   };
   if (input.kind === "typed") return { ...rest, output: { kind: "typed", response }, dropped: [] };
   const nowS = Math.floor(clock.nowMs() / 1000);

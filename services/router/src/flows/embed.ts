@@ -78,7 +78,7 @@ export async function embed(
   const { output } = running.value;
   const usage = running.value.usage ?? usageOfInput(await tokens.count(running.target, textIn(input)), true);
   const outcome = { usage, finishReason: undefined, status: 200, error: undefined, durationMs };
-  const result = servedResult(running, tried.failures, outcome, { dropped: [], spentMs, firstTokenMs: 0 });
+  const result = servedResult(running, tried.failures, outcome, { dropped: [], headers: [], spentMs, firstTokenMs: 0 });
   return { result, output };
 }
 

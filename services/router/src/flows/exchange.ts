@@ -48,6 +48,14 @@ export function fetchWhole(
   });
 }
 
+/** The provider's own id of the request, for asking it about one. */
+export function providerHeaders(headers: AnswerHeaders): readonly HeaderPair[] {
+  const id = headers.get("x-request-id") ?? headers.get("request-id");
+  return id === undefined ? NONE : [{ name: "x-weir-provider-request-id", value: id }];
+}
+
+const NONE: readonly never[] = [];
+
 export const isFailure = (answer: WholeAnswer | AttemptFailure): answer is AttemptFailure => "error" in answer;
 
 class WholeSink implements AnswerSink {

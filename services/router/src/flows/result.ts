@@ -1,6 +1,6 @@
 import type { FinishReason, Usage } from "@weir/dialects";
 import type { WeirError } from "@weir/kernel";
-import type { Attempt, CallResult, ChatInput, RawAnswer } from "../domain/call.ts";
+import type { Attempt, CallResult, ChatInput, HeaderPair, RawAnswer } from "../domain/call.ts";
 import type { Running, Tried } from "./attempts.ts";
 import type { Dialects } from "./prepare.ts";
 import { costIn } from "./usage.ts";
@@ -20,7 +20,12 @@ export function servedResult(
   running: Running<unknown>,
   failures: Attempt[],
   outcome: ServedOutcome,
-  rest: { readonly dropped: readonly string[]; readonly spentMs: number; readonly firstTokenMs: number },
+  rest: {
+    readonly dropped: readonly string[];
+    readonly headers: readonly HeaderPair[];
+    readonly spentMs: number;
+    readonly firstTokenMs: number;
+  },
 ): CallResult {
   const { target, attempt } = running;
   const { usage, finishReason, status, error, durationMs } = outcome;
@@ -43,7 +48,7 @@ export function servedResult(
     attempts: failures.length === 0 ? [served] : [...failures, served],
     error,
     dropped: rest.dropped,
-    headers: NONE,
+    headers: rest.headers,
     providerUs: Math.round(rest.spentMs * 1000),
     firstTokenUs: Math.round(rest.firstTokenMs * 1000),
     priceVersion: target.price?.version ?? "",

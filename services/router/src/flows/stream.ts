@@ -1,6 +1,6 @@
 import { WeirError } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
-import type { Attempt, Call, CallResult, ChatInput, RawAnswer, Served } from "../domain/call.ts";
+import type { Attempt, Call, CallResult, ChatInput, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
 import { type AttemptFailure, answeredFailure, shown, transportFailure } from "../domain/failure.ts";
 import { unprobed } from "../domain/health.ts";
 import type { RoutedTarget } from "../ports.ts";
@@ -15,7 +15,7 @@ import {
   tryInTurn,
 } from "./attempts.ts";
 import { notSayable } from "./complete.ts";
-import { readRefusal, requestTo } from "./exchange.ts";
+import { providerHeaders, readRefusal, requestTo } from "./exchange.ts";
 import { Preparation, type Prepared } from "./prepare.ts";
 import { Pump } from "./pump.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
@@ -31,6 +31,7 @@ export type StreamMessage =
       readonly inputTokensEstimate: number;
       readonly failures: readonly Attempt[];
       readonly outputBytes: number;
+      readonly headers: readonly HeaderPair[];
     }
   | { readonly kind: "shown"; readonly shown: readonly Shown[]; readonly outputBytes: number }
   | {
@@ -45,6 +46,7 @@ interface Flowing {
   readonly prepared: Prepared;
   readonly pump: Pump;
   readonly side: StreamSide;
+  readonly headers: readonly HeaderPair[];
   readonly firstTokenMs: number;
 }
 
@@ -102,7 +104,7 @@ async function* flow(
 ): AsyncGenerator<StreamMessage, void, undefined> {
   const { clock, tokens } = dependencies;
   const { target, value } = running;
-  const { pump, side, prepared } = value;
+  const { pump, side, prepared, headers } = value;
   let finished = false;
   try {
     const { provider, model, region } = target;
@@ -114,6 +116,7 @@ async function* flow(
       inputTokensEstimate: Math.ceil(prepared.body.length / 4),
       failures,
       outputBytes: side.outputBytes,
+      headers,
     };
     for (;;) {
       const shownNow = side.take();
@@ -137,7 +140,12 @@ async function* flow(
     const dropped = end.dropped.length === 0 ? prepared.dropped : [...prepared.dropped, ...end.dropped];
     const spentMs = clock.monotonicMs() - startedMs;
     const outcome = { usage, finishReason, status: 200, error, durationMs };
-    const result = servedResult(running, failures, outcome, { dropped, spentMs, firstTokenMs: value.firstTokenMs });
+    const result = servedResult(running, failures, outcome, {
+      dropped,
+      headers,
+      spentMs,
+      firstTokenMs: value.firstTokenMs,
+    });
     yield { kind: "end", result, terminal, failure: undefined, outputBytes: side.outputBytes };
   } finally {
     if (!finished) {
@@ -202,7 +210,10 @@ async function open(
     return { ok: false, failure: answeredFailure(shown(side.failure, target.upstream.betrays), status) };
   }
   if (!side.started && !side.done) return brokenOff(pump, status);
-  return { ok: true, value: { prepared, pump, side, firstTokenMs: clock.monotonicMs() - sentMs } };
+  return {
+    ok: true,
+    value: { prepared, pump, side, headers: providerHeaders(headers), firstTokenMs: clock.monotonicMs() - sentMs },
+  };
 }
 
 function clientOf({ dialects, clock }: FlowDependencies, input: ChatInput, call: Call, preparation: Preparation) {

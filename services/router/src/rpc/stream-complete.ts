@@ -4,7 +4,7 @@ import { stream, type StreamMessage } from "../flows/stream.ts";
 import type { Shown } from "../flows/stream-side.ts";
 import { eventMessage } from "./chat-response.ts";
 import { callOf, chatInputOf, contextOf } from "./convert.ts";
-import { answerMessage, attemptMessage, priceMessage, resultMessage, servedMessage } from "./result.ts";
+import { answerMessage, attemptMessage, headerMessage, priceMessage, resultMessage, servedMessage } from "./result.ts";
 import type { Routing } from "./routes.ts";
 
 type Message = router.StreamCompleteResponse;
@@ -48,7 +48,7 @@ function edgeMessage(message: Exclude<StreamMessage, { kind: "shown" }>): Messag
       $typeName: "weir.router.v1.StreamStart",
       served: servedMessage(message.served),
       dropped: [...message.dropped],
-      headers: [],
+      headers: message.headers.map(headerMessage),
       inputTokensEstimate: message.inputTokensEstimate,
       failedAttempts: message.failures.map(attemptMessage),
     };
