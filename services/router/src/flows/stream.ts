@@ -48,6 +48,8 @@ interface Flowing {
   readonly side: StreamSide;
   readonly headers: readonly HeaderPair[];
   readonly firstTokenMs: number;
+  /** From now on the call's end does not cut the provider's connection. */
+  readonly detach: () => void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -154,16 +156,18 @@ async function* flow(
       target.upstream.stats.inFlight -= 1;
       target.state.health = unprobed(target.state.health);
     }
-    letGo(pump, finished && side.done);
+    letGo(value, finished && side.done);
   }
 }
 
 /** A stream that is over gives its connection back by itself; any other is cut. */
-function letGo(pump: Pump, over: boolean): void {
+function letGo({ pump, detach }: Flowing, over: boolean): void {
   const { exchange } = pump;
   if (exchange === undefined) return;
-  if (over) setTimeout(() => exchange.cancel(), TAIL_MS).unref();
-  else exchange.cancel();
+  if (!over) return exchange.cancel();
+  // The call's signal fires at its end, too, and would cut a connection that is about to be free.
+  detach();
+  setTimeout(() => exchange.cancel(), TAIL_MS).unref();
 }
 
 function interrupted(kind: Parameters<typeof transportFailure>[0]): WeirError {
@@ -185,7 +189,13 @@ async function open(
   const { clock, dialects } = dependencies;
   const prepared = preparation.for(target);
   const sentMs = clock.monotonicMs();
-  const request = requestTo(target, prepared.wire, true, prepared.body, call.headers, context, sentMs);
+  const cut = new AbortController();
+  const onAbort = (): void => cut.abort(context.signal.reason);
+  context.signal.addEventListener("abort", onAbort, { once: true });
+  if (context.signal.aborted) onAbort();
+  const detach = (): void => context.signal.removeEventListener("abort", onAbort);
+  const streaming = { ...context, signal: cut.signal };
+  const request = requestTo(target, prepared.wire, true, prepared.body, call.headers, streaming, sentMs);
   const pump = new Pump();
   pump.exchange = target.upstream.transport.send(request, pump);
   await pump.opened();
@@ -212,7 +222,14 @@ async function open(
   if (!side.started && !side.done) return brokenOff(pump, status);
   return {
     ok: true,
-    value: { prepared, pump, side, headers: providerHeaders(headers), firstTokenMs: clock.monotonicMs() - sentMs },
+    value: {
+      prepared,
+      pump,
+      side,
+      headers: providerHeaders(headers),
+      firstTokenMs: clock.monotonicMs() - sentMs,
+      detach,
+    },
   };
 }
 
