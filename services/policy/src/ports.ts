@@ -8,7 +8,7 @@ import type {
   Scope,
 } from "./domain/key-policy.ts";
 import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
-import type { Take } from "./domain/limits.ts";
+import type { BucketVerdict, Take } from "./domain/limits.ts";
 import type { BudgetPeriod } from "./domain/periods.ts";
 import type { Rules } from "./domain/rules.ts";
 
@@ -32,14 +32,6 @@ export interface Ledger {
 export interface BucketRequest {
   readonly requestId: string;
   readonly takes: readonly Take[];
-}
-
-export interface BucketVerdict {
-  /** The index of the first take that does not fit; undefined: all were taken. */
-  readonly refused: number | undefined;
-  /** The state of each bucket after this request, in microseconds of `nowUs`'s clock. */
-  readonly tatsUs: readonly number[];
-  readonly nowUs: number;
 }
 
 /** What an attempt really used. */

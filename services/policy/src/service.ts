@@ -1,4 +1,4 @@
-import { systemClock } from "@weir/kernel";
+import { systemClock, WeirError } from "@weir/kernel";
 import { openRedis } from "@weir/storage";
 import { memoryBuckets } from "./adapters/memory-buckets.ts";
 import { digest, nodeKeysmith } from "./adapters/node-keysmith.ts";
@@ -11,6 +11,7 @@ import type { PolicyOptions, PolicyService } from "./config.ts";
 import type { KeyPolicy } from "./domain/key-policy.ts";
 import { policyEvents } from "./events.ts";
 import { adminByKey } from "./flows/admin-keys.ts";
+import type { FindKey } from "./flows/admit.ts";
 import { bootstrap, checkBootstrapKey } from "./flows/bootstrap.ts";
 import { Directory } from "./flows/directory.ts";
 import { directorySync } from "./flows/directory-sync.ts";
@@ -42,12 +43,18 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   });
 
   /** Another replica may have made the key a moment ago. */
-  async function lookAgain(keyId: string): Promise<KeyPolicy | undefined> {
-    // Away: its own poll says so; here it means that the key is not known.
-    await sync.refresh().catch(() => undefined);
-    return directory.key(keyId);
+  async function lookAgain(keyId: string): Promise<KeyPolicy | WeirError> {
+    try {
+      await sync.refresh();
+    } catch (cause) {
+      return new WeirError("policy_unavailable", "This key cannot be checked right now.", {
+        retryAfterMs: 1000,
+        cause,
+      });
+    }
+    return directory.key(keyId) ?? new WeirError("invalid_key", "There is no such key.");
   }
-  const keyOf = (keyId: string) => directory.key(keyId) ?? lookAgain(keyId);
+  const keyOf: FindKey = (keyId) => directory.key(keyId) ?? lookAgain(keyId);
 
   const ending = new AbortController();
   const routes = policyRoutes({

@@ -30,6 +30,7 @@ describe("who may call", () => {
     expect(await reasonOf(one.admin.listKeys({}))).toBe("missing_key");
     expect(await reasonOf(one.admin.listKeys({}, { headers: { authorization: "Basic abc" } }))).toBe("missing_key");
     expect(await reasonOf(one.admin.listKeys({}, bearer("wrong")))).toBe("invalid_key");
+    await expect(one.admin.listKeys({}, bearer(secret.slice(0, -1)))).rejects.toThrow(/mistyped/);
     expect(await reasonOf(one.admin.listKeys({}, bearer(secret)))).toBe("permission_denied");
     expect(await reasonOf(one.admin.listKeys({}, bearer(admin.secret)))).toBe("none");
     await one.admin.revokeKey({ keyId: admin.key?.id ?? "" }, one.asAdmin);

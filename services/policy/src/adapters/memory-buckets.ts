@@ -1,5 +1,6 @@
 import { correctionUs, fits, forgottenAtUs, giveBackUs, NEVER_US, type Rate, taken } from "../domain/gcra.ts";
-import type { BucketRequest, Buckets, BucketVerdict, TokensUsed } from "../ports.ts";
+import type { BucketVerdict } from "../domain/limits.ts";
+import type { BucketRequest, Buckets, TokensUsed } from "../ports.ts";
 
 interface Bucket {
   tatUs: number;

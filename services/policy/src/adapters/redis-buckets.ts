@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 import { NEVER_US } from "../domain/gcra.ts";
-import type { BucketRequest, Buckets, BucketVerdict } from "../ports.ts";
+import type { BucketVerdict } from "../domain/limits.ts";
+import type { BucketRequest, Buckets } from "../ports.ts";
 import { GIVE_BACK, SETTLE, TAKE } from "./redis-lua.ts";
 
 export interface RedisBucketsOptions {

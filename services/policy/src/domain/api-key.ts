@@ -34,6 +34,9 @@ export function isWellFormed(key: string): boolean {
   return checksumOf(key.slice(0, end)) === key.slice(end);
 }
 
+/** A text that was meant to be one of our keys and is none; an operator's own may have any form. */
+export const isMistyped = (key: string): boolean => key.startsWith(PREFIX) && !isWellFormed(key);
+
 export const shownPrefix = (key: string): string => key.slice(0, SHOWN_LENGTH);
 
 /** The shortest text that is taken as a key from an operator, who may bring one of any form. */

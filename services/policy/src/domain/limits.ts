@@ -21,6 +21,14 @@ export interface Take {
   readonly incUs: number;
 }
 
+export interface BucketVerdict {
+  /** The index of the first take that does not fit; undefined: all were taken. */
+  readonly refused: number | undefined;
+  /** The state of each bucket after this request, in microseconds of `nowUs`'s clock. */
+  readonly tatsUs: readonly number[];
+  readonly nowUs: number;
+}
+
 /** The state of a limit after a look at it, for x-ratelimit headers. */
 export interface LimitState {
   readonly unit: "requests" | "tokens";

@@ -1,9 +1,10 @@
 import { type Clock, WeirError } from "@weir/kernel";
-import { API_KEY_RANDOM_BYTES, apiKeyOf, shownPrefix } from "../domain/api-key.ts";
+import { API_KEY_RANDOM_BYTES, apiKeyOf, isMistyped, shownPrefix } from "../domain/api-key.ts";
 import { type Caller, grantable, onlyWorkspace, requireVisible } from "../domain/authority.ts";
-import type { KeyPolicy, Scope } from "../domain/key-policy.ts";
+import type { Scope } from "../domain/key-policy.ts";
 import { NO_RULES, type Rules } from "../domain/rules.ts";
 import type { DirectoryAdmin, KeyRow, Keysmith } from "../ports.ts";
+import type { FindKey } from "./admit.ts";
 import { type AdminDependencies, checkedRules, listedWorkspace } from "./admin-places.ts";
 
 /** A new key's text. */
@@ -93,16 +94,17 @@ export async function revokeKey(
 export async function adminByKey(
   directory: DirectoryAdmin,
   keysmith: Keysmith,
-  policyOf: (keyId: string) => KeyPolicy | undefined | Promise<KeyPolicy | undefined>,
+  keyOf: FindKey,
   nowMs: number,
   secret: string,
 ): Promise<Caller> {
   const row = await directory.keyByHash(keysmith.sha256(secret));
+  if (row === undefined && isMistyped(secret)) throw new WeirError("invalid_key", "This key is mistyped or cut off.");
   if (row === undefined || row.revokedAtMs !== undefined) throw new WeirError("invalid_key", "There is no such key.");
   if (row.expiresAtMs !== undefined && row.expiresAtMs <= nowMs)
     throw new WeirError("expired_key", "This key has expired.");
   if (!row.scopes.includes("admin")) throw new WeirError("permission_denied", "This key has no admin scope.");
-  const key = await policyOf(row.id);
-  if (key === undefined) throw new WeirError("invalid_key", "There is no such key.");
+  const key = await keyOf(row.id);
+  if (key instanceof WeirError) throw key;
   return { kind: "key", key };
 }

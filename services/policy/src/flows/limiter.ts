@@ -3,7 +3,8 @@
  * asking Redis; the other limits go on in this process alone, at their full rate per replica.
  */
 import type { Clock } from "@weir/kernel";
-import type { BucketRequest, Buckets, BucketVerdict, TokensUsed } from "../ports.ts";
+import type { BucketVerdict } from "../domain/limits.ts";
+import type { BucketRequest, Buckets, TokensUsed } from "../ports.ts";
 
 /** After a failure Redis is left alone for so long, so that a hanging one costs one request its timeout and not each. */
 const LEFT_ALONE_MS = 500;

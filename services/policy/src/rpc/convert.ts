@@ -5,7 +5,7 @@ import { type Amounts, bookable } from "../domain/amounts.ts";
 import type { KeyPolicy } from "../domain/key-policy.ts";
 import type { Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { LimitState } from "../domain/limits.ts";
-import type { Admission, AdmissionVerdict } from "../flows/admit.ts";
+import type { Admission, AdmissionVerdict } from "../domain/admission.ts";
 import type { KeyedSettlement } from "../flows/settle.ts";
 import type { WatchEvent } from "../flows/watch-feed.ts";
 import { PAYLOADS, rulesToWire, SCOPES } from "./convert-terms.ts";

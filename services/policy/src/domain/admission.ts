@@ -1,0 +1,110 @@
+/**
+ * What comes of an admission, from the answers of limits and ledger. Failure policy: what cannot be checked is refused, unless only soft
+ * budgets are concerned.
+ */
+import { WeirError } from "@weir/kernel";
+import { type Amounts, impossibleAmount } from "./amounts.ts";
+import { amountText, type BudgetOnPath, budgetRule, type KeyPolicy, limitRule } from "./key-policy.ts";
+import type { HoldVerdict } from "./ledger.ts";
+import { type BucketVerdict, type LimitState, retryAfterMs, stateOf, type Take, tightestFirst } from "./limits.ts";
+
+export interface Admission {
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly model: string;
+  readonly endUser: string;
+  readonly clientIp: string;
+  readonly bound: Amounts;
+  /** What token limits take. */
+  readonly tokens: number;
+}
+
+export type AdmissionVerdict = (
+  | { readonly kind: "admitted"; readonly held: boolean }
+  | { readonly kind: "refused"; readonly error: WeirError; readonly rule: string }
+) & { readonly limits: readonly LimitState[] };
+
+export const NO_LIMITS: readonly LimitState[] = [];
+const HELD: AdmissionVerdict = { kind: "admitted", held: true, limits: NO_LIMITS };
+export const FREE: AdmissionVerdict = { kind: "admitted", held: false, limits: NO_LIMITS };
+
+/** What speaks against a request before anything is counted. */
+export function objection(admission: Admission, key: KeyPolicy, nowMs: number): WeirError | undefined {
+  if (key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs)
+    return new WeirError("expired_key", "This key has expired.");
+  const wrong = impossibleAmount(admission.bound);
+  return wrong === undefined ? undefined : impossibleBound(wrong);
+}
+
+export function limitVerdict(takes: readonly Take[], verdict: BucketVerdict | "unavailable"): AdmissionVerdict {
+  if (verdict === "unavailable") {
+    const error = new WeirError("policy_unavailable", "Rate limits cannot be checked right now.", {
+      retryAfterMs: 1000,
+    });
+    const closed = takes.find(({ limit }) => limit.failClosed);
+    return refused(error, closed === undefined ? "" : limitRule(closed.limit));
+  }
+  const { nowUs, tatsUs } = verdict;
+  const limits = tightestFirst(takes.map((take, i) => stateOf(take, tatsUs[i] ?? nowUs, nowUs)));
+  if (verdict.refused === undefined) return { kind: "admitted", held: false, limits };
+  const take = takes[verdict.refused] as Take;
+  const rule = limitRule(take.limit);
+  const waitMs = retryAfterMs(take, tatsUs[verdict.refused] ?? nowUs, nowUs);
+  return {
+    ...refused(new WeirError("rate_limited", `Too much for the ${rule}.`, { retryAfterMs: waitMs }), rule),
+    limits,
+  };
+}
+
+export function holdVerdict(
+  key: KeyPolicy | undefined,
+  bound: Amounts,
+  answer: HoldVerdict | WeirError | undefined,
+): AdmissionVerdict {
+  if (answer === undefined) throw new Error("the ledger gave fewer verdicts than there were holds");
+  if (!(answer instanceof WeirError)) return ledgerVerdict(answer, key?.budgets ?? [], bound);
+  const hard = key?.budgets.find((budget) => budget.hard);
+  // Of an unknown key nobody can say that it has only soft ones.
+  if (key !== undefined && hard === undefined) return FREE;
+  return refused(answer, hard === undefined ? "" : budgetRule(hard));
+}
+
+function ledgerVerdict(answer: HoldVerdict, budgets: readonly BudgetOnPath[], bound: Amounts): AdmissionVerdict {
+  switch (answer.kind) {
+    case "held":
+      return HELD;
+    case "nothing-to-hold":
+      return FREE;
+    case "already-settled":
+      return refused(new WeirError("invalid_request", "This attempt was settled before it was admitted."), "");
+    case "dead-owner":
+      return refused(new WeirError("shutting_down", "Its caller was declared dead; nothing is admitted for it."), "");
+    case "refused": {
+      const budget = budgets.find(({ id }) => id === answer.budgetId);
+      if (budget === undefined)
+        return refused(overBudget(`budget ${answer.budgetId}`, ""), `budget ${answer.budgetId}`);
+      const rule = budgetRule(budget);
+      return refused(overBudget(rule, roomText(budget, bound, answer.room)), rule);
+    }
+  }
+}
+
+function roomText(budget: BudgetOnPath, bound: Amounts, room: bigint | undefined): string {
+  if (room === undefined) return " It is closed, as a charge was above what had been held for it.";
+  const amount = budget.unit === "nano-usd" ? bound.costNanos : budget.unit === "tokens" ? bound.tokens : 1n;
+  const left = amountText(budget.unit, room < 0n ? 0n : room);
+  return ` The request may take ${amountText(budget.unit, amount)}, and ${left} are left.`;
+}
+
+export const refused = (error: WeirError, rule: string): AdmissionVerdict => ({
+  kind: "refused",
+  error,
+  rule,
+  limits: NO_LIMITS,
+});
+const overBudget = (rule: string, detail: string): WeirError =>
+  new WeirError("budget_exceeded", `The ${rule} does not allow this request.${detail}`);
+export const impossibleBound = (name: string): WeirError =>
+  new WeirError("invalid_request", "No request can take this much.", { param: `bound.${name}` });
+export const neverWithin = (take: Take): WeirError =>
+  new WeirError("rate_limited", `The request takes more than the ${limitRule(take.limit)} allows at any time.`);
