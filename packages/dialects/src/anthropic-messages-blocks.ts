@@ -1,18 +1,19 @@
+import { WeirError } from "@weir/kernel";
 import type { Extra, Json, JsonObject, MediaPart, Part, ToolResultPart } from "./core.ts";
-import { describeDropped, extraOf, fieldsFor, isObject, type Shape, unknownFields } from "./shape.ts";
+import { describeDropped, extraOf, fieldsFor, names, type Shape, unknownFields } from "./shape.ts";
 import { argumentsObject, argumentsText } from "./tool-arguments.ts";
 import { toolCallId } from "./tool-call-id.ts";
 
 export const NAME = "anthropic-messages";
 
 const KNOWN: Readonly<Record<string, ReadonlySet<string>>> = {
-  text: new Set(["type", "text"]),
-  image: new Set(["type", "source"]),
-  document: new Set(["type", "source", "title"]),
-  tool_use: new Set(["type", "id", "name", "input"]),
-  tool_result: new Set(["type", "tool_use_id", "content", "is_error"]),
-  thinking: new Set(["type", "thinking", "signature"]),
-  redacted_thinking: new Set(["type", "data"]),
+  text: names("type text"),
+  image: names("type source"),
+  document: names("type source title"),
+  tool_use: names("type id name input"),
+  tool_result: names("type tool_use_id content is_error"),
+  thinking: names("type thinking signature"),
+  redacted_thinking: names("type data"),
 };
 
 const keep = (block: JsonObject, type: string): Extra | undefined => keepFields(block, KNOWN[type] ?? new Set());
@@ -88,7 +89,7 @@ function parseMedia(shape: Shape, block: JsonObject, type: "image" | "document",
     extra: keep(block, type),
   } as const;
   const mediaType = shape.optionalString(source.media_type, `${path}.source.media_type`);
-  switch (source.type) {
+  switch (shape.optionalString(source.type, `${path}.source.type`) ?? "") {
     case "base64":
       return { ...part, mediaType, source: { base64: shape.string(source.data, `${path}.source.data`) } };
     case "url":
@@ -100,7 +101,7 @@ function parseMedia(shape: Shape, block: JsonObject, type: "image" | "document",
       return {
         ...part,
         mediaType: mediaType ?? "text/plain",
-        source: { base64: Buffer.from(data).toString("base64") },
+        source: { base64: base64OfText(data) },
       };
     }
     default:
@@ -179,6 +180,21 @@ function renderMedia(part: MediaPart, path: string, dropped: string[]): JsonObje
   return document;
 }
 
+/** Documents may be plain text, which other dialects have as bytes. */
+function base64OfText(text: string): string {
+  let binary = "";
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+function textOfBase64(base64: string): string {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
+  } catch {
+    throw new WeirError("invalid_request", "a file's bytes are not base64");
+  }
+}
+
 const TEXT_TYPE = /^text\/|^application\/(?:.+\+)?(?:json|xml)\b/;
 
 function sourceOf(part: MediaPart, defaultType: string): JsonObject {
@@ -188,6 +204,6 @@ function sourceOf(part: MediaPart, defaultType: string): JsonObject {
   const mediaType = part.mediaType ?? defaultType;
   // Documents are PDFs or plain text.
   if (part.kind === "file" && TEXT_TYPE.test(mediaType))
-    return { type: "text", media_type: "text/plain", data: Buffer.from(source.base64, "base64").toString("utf8") };
+    return { type: "text", media_type: "text/plain", data: textOfBase64(source.base64) };
   return { type: "base64", media_type: mediaType, data: source.base64 };
 }

@@ -11,14 +11,14 @@ import type {
   ToolChoice,
 } from "./core.ts";
 import { keepFields, NAME, parseContent } from "./anthropic-messages-blocks.ts";
-import { extraOf, input, isObject, unknownFields } from "./shape.ts";
+import { extraOf, input, isObject, names, unknownFields } from "./shape.ts";
 
-const KNOWN = new Set([
-  ...["model", "messages", "max_tokens", "system", "tools", "tool_choice", "temperature", "top_p", "top_k"],
-  ...["stop_sequences", "stream", "metadata", "thinking", "output_config", "output_format"],
-]);
-const MESSAGE_KNOWN = new Set(["role", "content"]);
-const TOOL_KNOWN = new Set(["type", "name", "description", "input_schema", "strict"]);
+const KNOWN = names(
+  "model messages max_tokens system tools tool_choice temperature top_p top_k stop_sequences stream",
+  "metadata thinking output_config output_format",
+);
+const MESSAGE_KNOWN = names("role content");
+const TOOL_KNOWN = names("type name description input_schema strict");
 
 /**
  * Reads a Messages request (https://platform.claude.com/docs/en/api/messages). Tool results, which Anthropic puts into the user's turn,
@@ -98,10 +98,10 @@ function parseTool(value: Json, path: string): FunctionTool | ProviderTool {
 }
 
 function parseToolChoice(choice: JsonObject): ToolChoice {
-  switch (choice.type) {
+  switch (input.optionalString(choice.type, "tool_choice.type") ?? "") {
     case "auto":
     case "none":
-      return { mode: choice.type };
+      return { mode: choice.type === "none" ? "none" : "auto" };
     case "any":
       return { mode: "required" };
     case "tool":

@@ -2,10 +2,10 @@ import { keepFields, NAME, parseContent, toolUseId } from "./anthropic-messages-
 import { parseMessagesUsage, renderMessagesUsage, USAGE_KNOWN } from "./anthropic-messages-usage.ts";
 import type { ChatResponse, Choice, FinishReason, Json, JsonObject, Part, Usage } from "./core.ts";
 import type { Rendered, RenderContext } from "./dialect.ts";
-import { describeDropped, extraOf, fieldsFor, isObject, output, spellingFor } from "./shape.ts";
+import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor } from "./shape.ts";
 import { argumentsObject } from "./tool-arguments.ts";
 
-const KNOWN = new Set([...["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"]]);
+const KNOWN = names("id type role model content stop_reason stop_sequence usage");
 
 const FINISH: Readonly<Record<string, FinishReason>> = {
   end_turn: "stop",

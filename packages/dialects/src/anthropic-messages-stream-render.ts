@@ -1,7 +1,7 @@
 import { NAME } from "./anthropic-messages-blocks.ts";
 import { droppedUsage, messageId, renderAnswerBlock, stopOf } from "./anthropic-messages-response.ts";
 import { renderMessagesUsage } from "./anthropic-messages-usage.ts";
-import type { ChatEvent, JsonObject, Part, Usage } from "./core.ts";
+import type { ChatEvent, Extra, JsonObject, Part, Usage } from "./core.ts";
 import type { RenderContext, StreamRenderer } from "./dialect.ts";
 import { describeDropped, fieldsFor, isObject } from "./shape.ts";
 
@@ -132,7 +132,9 @@ export class MessagesStreamRenderer implements StreamRenderer {
         if (part.arguments === "") return started;
         return started + this.#write({ type: "input_json_delta", partial_json: part.arguments });
       }
-      default:
+      case "media":
+      case "tool-result":
+      case "unknown":
         return this.#whole(index, part);
     }
   }
@@ -149,7 +151,7 @@ export class MessagesStreamRenderer implements StreamRenderer {
     const part = this.#parts.get(index);
     if (part === undefined) return "";
     if (event.logprobs !== undefined) this.#drop("logprobs");
-    describeDropped(NAME, event.extra, `content[${index}]`, this.dropped);
+    this.#describe(event.extra, `content[${index}]`);
     if (part.type === "tool-call")
       return event.text === "" ? "" : this.#write({ type: "input_json_delta", partial_json: event.text });
     if (part.type === "thinking") return this.#thinking(event, part.extra?.dialect === NAME);
@@ -192,6 +194,13 @@ export class MessagesStreamRenderer implements StreamRenderer {
     if (this.#open === undefined) return "";
     this.#open = undefined;
     return sse("content_block_stop", { index: this.#block });
+  }
+
+  /** Once each: a stream may say the same of every delta. */
+  #describe(extra: Extra | undefined, path: string): void {
+    const names: string[] = [];
+    describeDropped(NAME, extra, path, names);
+    for (const name of names) this.#drop(name);
   }
 
   #drop(name: string): void {

@@ -5,12 +5,12 @@ import { parseStop } from "./anthropic-messages-response.ts";
 import { mergeUsage, parseMessagesUsage, USAGE_KNOWN } from "./anthropic-messages-usage.ts";
 import type { ChatEvent, Json, JsonObject, Part } from "./core.ts";
 import type { StreamParser } from "./dialect.ts";
-import { extraOf, isObject, output } from "./shape.ts";
+import { extraOf, isObject, names, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
 import { argumentsObject, argumentsText } from "./tool-arguments.ts";
 
-const MESSAGE_KNOWN = new Set(["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"]);
-const DELTA_KNOWN = new Set(["stop_reason", "stop_sequence"]);
+const MESSAGE_KNOWN = names("id type role model content stop_reason stop_sequence usage");
+const DELTA_KNOWN = names("stop_reason stop_sequence");
 
 interface OpenBlock {
   readonly type: string;
@@ -20,7 +20,7 @@ interface OpenBlock {
 }
 
 /** The data of an event. @throws WeirError provider_bad_response */
-export function parseEventData(data: string): JsonObject {
+function parseEventData(data: string): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(data);
@@ -123,7 +123,7 @@ export class MessagesStreamParser implements StreamParser {
     const add = (text: string): void => {
       if (text !== "") events.push({ type: "part-delta", choice: 0, index, text });
     };
-    switch (delta.type) {
+    switch (output.optionalString(delta.type, `${path}.type`) ?? "") {
       case "text_delta":
         add(output.string(delta.text, `${path}.text`));
         break;
@@ -195,7 +195,7 @@ export class MessagesStreamParser implements StreamParser {
     fields: JsonObject | undefined,
     events: ChatEvent[],
   ): void {
-    for (const index of [...this.#open.keys()]) this.#blockStop(index, events);
+    for (const index of Array.from(this.#open.keys())) this.#blockStop(index, events);
     this.#finished = true;
     const { reason, spelling } = parseStop(stop, this.#calls);
     events.push({ type: "finish", choice: 0, reason, stopSequence, extra: extraOf(NAME, fields, spelling) });

@@ -4,7 +4,7 @@ import type { ChatRequest, JsonObject } from "./core.ts";
 import { isObject } from "./shape.ts";
 
 /** What an answer may cost where nobody said: Anthropic wants a number. Thinking of a budget comes on top. */
-export const DEFAULT_MAX_TOKENS = 4096;
+const DEFAULT_MAX_TOKENS = 4096;
 const LEAST_BUDGET = 1024;
 
 /** Budgets for models that know no effort. */

@@ -1,14 +1,14 @@
 import type { Json, JsonObject, Usage } from "./core.ts";
-import { isObject } from "./shape.ts";
+import { isObject, names } from "./shape.ts";
 
 const count = (value: Json | undefined): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : undefined;
 
 /** The members of `usage` that Usage carries. */
-export const USAGE_KNOWN: ReadonlySet<string> = new Set([
-  ...["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"],
+export const USAGE_KNOWN: ReadonlySet<string> = names(
+  "input_tokens output_tokens cache_creation_input_tokens cache_read_input_tokens cache_creation",
   "output_tokens_details",
-]);
+);
 
 /** Reads `usage`. Anthropic's input_tokens leave out what was read from and written to the cache; ours are the total. */
 export function parseMessagesUsage(usage: Json | undefined): Usage | undefined {

@@ -2,12 +2,12 @@ import { camel, keepFields, NAME } from "./gemini-generate-parts.ts";
 import { traitsOf } from "./gemini-generate-models.ts";
 import { jsonSchemaOf } from "./gemini-generate-schema.ts";
 import type { ChatRequest, JsonObject, Reasoning, ResponseFormat } from "./core.ts";
-import { fieldsFor, input, isObject } from "./shape.ts";
+import { fieldsFor, input, isObject, names } from "./shape.ts";
 
-const KNOWN = new Set([
-  ...["maxOutputTokens", "temperature", "topP", "topK", "stopSequences", "candidateCount", "seed"],
-  ...["presencePenalty", "frequencyPenalty", "responseLogprobs", "logprobs", "thinkingConfig"],
-]);
+const KNOWN = names(
+  "maxOutputTokens temperature topP topK stopSequences candidateCount seed presencePenalty frequencyPenalty",
+  "responseLogprobs logprobs thinkingConfig",
+);
 const FORMAT_KNOWN = new Set([...KNOWN, "responseMimeType", "responseSchema", "responseJsonSchema"]);
 const MAX_STOPS = 5;
 const MAX_SEED = 2 ** 31 - 1;

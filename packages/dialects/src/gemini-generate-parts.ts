@@ -188,7 +188,7 @@ export function renderPart(part: Part, path: string, dropped: string[]): JsonObj
 }
 
 /** Thoughts with their own signature, or none; what other providers sealed stays behind. */
-export function renderThought(part: ThinkingPart, path: string, dropped: string[]): JsonObject | undefined {
+function renderThought(part: ThinkingPart, path: string, dropped: string[]): JsonObject | undefined {
   describeDropped(NAME, part.extra, path, dropped);
   const fields = fieldsFor(NAME, part.extra);
   if (part.redacted !== undefined) dropped.push(`${path}.redacted`);
@@ -259,16 +259,22 @@ function renderMedia(part: MediaPart, path: string, dropped: string[]): JsonObje
 
 const DEFAULT_TYPE = { image: "image/jpeg", audio: "audio/wav", video: "video/mp4", file: "application/pdf" } as const;
 const TYPE_OF_ENDING: Readonly<Record<string, string>> = {
-  ...{ png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", gif: "image/gif" },
-  ...{ pdf: "application/pdf", txt: "text/plain", csv: "text/csv", html: "text/html", md: "text/markdown" },
-  ...{
-    mp3: "audio/mpeg",
-    wav: "audio/wav",
-    flac: "audio/flac",
-    mp4: "video/mp4",
-    mov: "video/quicktime",
-    webm: "video/webm",
-  },
+  png: "image/png",
+  jpg: "image/jpeg",
+  jpeg: "image/jpeg",
+  webp: "image/webp",
+  gif: "image/gif",
+  pdf: "application/pdf",
+  txt: "text/plain",
+  csv: "text/csv",
+  html: "text/html",
+  md: "text/markdown",
+  mp3: "audio/mpeg",
+  wav: "audio/wav",
+  flac: "audio/flac",
+  mp4: "video/mp4",
+  mov: "video/quicktime",
+  webm: "video/webm",
 };
 
 /** Google wants a type, which other dialects do not give for a URL. */

@@ -3,12 +3,10 @@ import { parseConfig } from "./gemini-generate-config.ts";
 import { camel, keepFields, listOf, NAME, parseParts } from "./gemini-generate-parts.ts";
 import { jsonSchemaOf } from "./gemini-generate-schema.ts";
 import type { ChatRequest, FunctionTool, Json, JsonObject, Message, Part, Tool, ToolChoice } from "./core.ts";
-import { extraOf, input, isObject } from "./shape.ts";
+import { extraOf, input, isObject, names } from "./shape.ts";
 
-const KNOWN = new Set([
-  ...["model", "stream", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"],
-]);
-const FUNCTION_KNOWN = new Set(["name", "description", "parameters", "parametersJsonSchema"]);
+const KNOWN = names("model stream contents systemInstruction tools toolConfig generationConfig");
+const FUNCTION_KNOWN = names("name description parameters parametersJsonSchema");
 
 /**
  * Reads a generateContent request (https://ai.google.dev/api/generate-content). The model is in Google's URL, and so is whether it is
@@ -118,7 +116,7 @@ function parseToolConfig(value: JsonObject | undefined, fields: Map<string, Json
 }
 
 function choiceOf(mode: string | undefined, only: string | undefined): ToolChoice | undefined {
-  switch (mode) {
+  switch (mode ?? "") {
     case "AUTO":
     case "VALIDATED":
       return { mode: "auto" };

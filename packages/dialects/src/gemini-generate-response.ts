@@ -4,12 +4,10 @@ import { camel, keepFields, listOf, NAME, parseParts, renderPart } from "./gemin
 import { droppedUsage, moreUsage, parseGenerateUsage, renderGenerateUsage } from "./gemini-generate-usage.ts";
 import type { ChatResponse, Choice, FinishReason, Json, JsonObject, TokenLogprob, Usage } from "./core.ts";
 import type { Rendered, RenderContext } from "./dialect.ts";
-import { describeDropped, extraOf, fieldsFor, isObject, output, spellingFor } from "./shape.ts";
+import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor } from "./shape.ts";
 
-export const RESPONSE_KNOWN: ReadonlySet<string> = new Set([
-  ...["candidates", "usageMetadata", "modelVersion", "responseId", "createTime"],
-]);
-export const CANDIDATE_KNOWN: ReadonlySet<string> = new Set(["content", "finishReason", "index", "logprobsResult"]);
+export const RESPONSE_KNOWN: ReadonlySet<string> = names("candidates usageMetadata modelVersion responseId createTime");
+export const CANDIDATE_KNOWN: ReadonlySet<string> = names("content finishReason index logprobsResult");
 
 /** @throws WeirError provider_bad_response, also where there is neither an answer nor a reason for none */
 export function parseGenerateResponse(body: JsonObject): ChatResponse {

@@ -2,7 +2,7 @@ import { renderFinish } from "./gemini-generate-finish.ts";
 import { NAME, renderPart } from "./gemini-generate-parts.ts";
 import { renderLogprobs } from "./gemini-generate-response.ts";
 import { droppedUsage, renderGenerateUsage } from "./gemini-generate-usage.ts";
-import type { ChatEvent, JsonObject, Part, TokenLogprob, Usage } from "./core.ts";
+import type { ChatEvent, Extra, JsonObject, Part, TokenLogprob, Usage } from "./core.ts";
 import type { RenderContext, StreamRenderer } from "./dialect.ts";
 import { describeDropped, fieldsFor, isObject, spellingFor } from "./shape.ts";
 
@@ -50,7 +50,7 @@ export class GenerateStreamRenderer implements StreamRenderer {
 
   end(): { preface: string; terminal: string } {
     let preface = "";
-    for (const key of [...this.#parts.keys()]) preface += this.#endCall(key);
+    for (const key of Array.from(this.#parts.keys())) preface += this.#endCall(key);
     const finishes: readonly FinishEvent[] =
       this.#finishes.length > 0 ? this.#finishes : [{ type: "finish", choice: 0, reason: "stop" }];
     let more: JsonObject | undefined;
@@ -85,12 +85,13 @@ export class GenerateStreamRenderer implements StreamRenderer {
         if (part.type === "text") describeDropped(NAME, part.extra, place, this.dropped);
         if (part.text === "" && (part.type === "refusal" || fieldsFor(NAME, part.extra) === undefined)) return "";
         return this.#show(choice, renderPart(part, place, []));
-      case "thinking":
-        return this.#show(choice, renderPart(part, place, this.dropped));
       case "tool-call":
         return "";
-      default:
-        return this.#show(choice, renderPart(part, place, this.dropped));
+      case "thinking":
+      case "media":
+      case "tool-result":
+      case "unknown":
+        return this.#show(choice, this.#render(part, place));
     }
   }
 
@@ -99,25 +100,23 @@ export class GenerateStreamRenderer implements StreamRenderer {
     const state = this.#parts.get(`${choice}/${index}`);
     if (state === undefined) return "";
     const place = `candidates[${choice}].parts[${index}]`;
-    describeDropped(NAME, event.extra, place, this.dropped);
+    this.#describe(event.extra, place);
     const { part } = state;
     switch (part.type) {
       case "tool-call":
         state.arguments += text;
         return "";
       case "thinking":
-        return this.#show(
-          choice,
-          renderPart({ ...part, text, signature, redacted: undefined }, place, this.dropped),
-          logprobs,
-        );
+        return this.#show(choice, this.#render({ ...part, text, signature, redacted: undefined }, place), logprobs);
       case "text":
       case "refusal": {
         const fields = fieldsFor(NAME, event.extra);
         if (text === "" && fields === undefined && logprobs === undefined) return "";
         return this.#show(choice, { ...fields, text }, logprobs);
       }
-      default:
+      case "media":
+      case "tool-result":
+      case "unknown":
         return "";
     }
   }
@@ -127,7 +126,7 @@ export class GenerateStreamRenderer implements StreamRenderer {
     this.#parts.delete(key);
     if (state?.part.type !== "tool-call") return "";
     const call = { ...state.part, arguments: state.part.arguments + state.arguments };
-    return this.#show(state.choice, renderPart(call, `candidates[${state.choice}].parts[${key}]`, this.dropped));
+    return this.#show(state.choice, this.#render(call, `candidates[${state.choice}].parts`));
   }
 
   #show(choice: number, part: JsonObject | undefined, logprobs?: readonly TokenLogprob[]): string {
@@ -135,6 +134,20 @@ export class GenerateStreamRenderer implements StreamRenderer {
     const candidate: JsonObject = { content: { parts: [part], role: "model" }, index: choice };
     if (logprobs !== undefined) candidate.logprobsResult = renderLogprobs(logprobs);
     return sse({ candidates: [candidate], ...this.#head });
+  }
+
+  #render(part: Part, place: string): JsonObject | undefined {
+    const names: string[] = [];
+    const json = renderPart(part, place, names);
+    for (const name of names) this.#drop(name);
+    return json;
+  }
+
+  /** Once each: a stream may say the same of every delta. */
+  #describe(extra: Extra | undefined, path: string): void {
+    const names: string[] = [];
+    describeDropped(NAME, extra, path, names);
+    for (const name of names) this.#drop(name);
   }
 
   #drop(name: string): void {

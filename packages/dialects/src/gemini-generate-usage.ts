@@ -1,14 +1,12 @@
 import type { Json, JsonObject, Usage } from "./core.ts";
 import { keepFields } from "./gemini-generate-parts.ts";
-import { isObject } from "./shape.ts";
+import { isObject, names } from "./shape.ts";
 
 const count = (value: Json | undefined): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : undefined;
 
 /** The members of `usageMetadata` that Usage carries without remainder. */
-const KNOWN = new Set([
-  ...["promptTokenCount", "candidatesTokenCount", "totalTokenCount", "cachedContentTokenCount", "thoughtsTokenCount"],
-]);
+const KNOWN = names("promptTokenCount candidatesTokenCount totalTokenCount cachedContentTokenCount thoughtsTokenCount");
 
 /** Reads `usageMetadata`. Google counts thoughts beside the candidates and tool results beside the prompt; ours are totals. */
 export function parseGenerateUsage(usage: Json | undefined): Usage | undefined {

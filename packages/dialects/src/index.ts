@@ -2,6 +2,7 @@ export { anthropicMessages } from "./anthropic-messages.ts";
 export type * from "./core.ts";
 export type * from "./dialect.ts";
 export { dialects } from "./dialects.ts";
+export { parseGeminiEmbeddings, renderGeminiEmbeddings } from "./gemini-embeddings.ts";
 export { geminiGenerate } from "./gemini-generate.ts";
 export { hasAmbiguousKeys, type JsonChanges, spliceJson } from "./json-splice.ts";
 export { openAiChat } from "./openai-chat.ts";

@@ -221,108 +221,19 @@ describe.each(pairs)("an answer of %s for %s", (from, to) => {
 });
 
 /** Bodies with the right names in the wrong places: deeper into the parsers than any JSON gets. */
-const words = [
-  ...[
-    "model",
-    "messages",
-    "role",
-    "user",
-    "assistant",
-    "tool",
-    "system",
-    "content",
-    "type",
-    "text",
-    "tool_use",
-    "input",
-    "id",
-  ],
-  ...[
-    "tool_result",
-    "tool_use_id",
-    "name",
-    "thinking",
-    "signature",
-    "contents",
-    "parts",
-    "functionCall",
-    "args",
-    "function_call",
-  ],
-  ...[
-    "functionResponse",
-    "response",
-    "tools",
-    "input_schema",
-    "tool_calls",
-    "function",
-    "arguments",
-    "source",
-    "base64",
-    "data",
-  ],
-  ...[
-    "generationConfig",
-    "thinkingConfig",
-    "tool_choice",
-    "toolConfig",
-    "functionCallingConfig",
-    "mode",
-    "ANY",
-    "output_config",
-  ],
-  ...[
-    "candidates",
-    "usage",
-    "usageMetadata",
-    "choices",
-    "output",
-    "message",
-    "delta",
-    "index",
-    "content_block",
-    "stop_reason",
-  ],
-  ...[
-    "content_block_start",
-    "content_block_delta",
-    "content_block_stop",
-    "message_start",
-    "message_delta",
-    "message_stop",
-  ],
-  ...[
-    "input_json_delta",
-    "text_delta",
-    "partial_json",
-    "finishReason",
-    "STOP",
-    "error",
-    "partialArgs",
-    "jsonPath",
-    "$.a[0].b",
-  ],
-  ...[
-    "willContinue",
-    "promptFeedback",
-    "blockReason",
-    "inlineData",
-    "mimeType",
-    "document",
-    "image",
-    "media_type",
-    "url",
-    "item",
-  ],
-  ...[
-    "response.completed",
-    "response.output_item.added",
-    "response.output_text.delta",
-    "finish_reason",
-    "__proto__",
-    "constructor",
-  ],
-];
+const words = `
+  model messages role user assistant tool system content type text tool_use input id tool_result
+  tool_use_id name thinking signature contents parts functionCall args function_call functionResponse
+  response tools input_schema tool_calls function arguments source base64 data generationConfig
+  thinkingConfig tool_choice toolConfig functionCallingConfig mode ANY output_config candidates usage
+  usageMetadata choices output message delta index content_block stop_reason content_block_start
+  content_block_delta content_block_stop message_start message_delta message_stop input_json_delta
+  text_delta partial_json finishReason STOP error partialArgs jsonPath $.a[0].b willContinue
+  promptFeedback blockReason inlineData mimeType document image media_type url item response.completed
+  response.output_item.added response.output_text.delta finish_reason __proto__ constructor
+`
+  .trim()
+  .split(/\s+/);
 const word = fc.constantFrom(...words);
 const { wild } = fc.letrec<{ wild: Json; object: JsonObject }>((tie) => ({
   wild: fc.oneof(
@@ -382,7 +293,8 @@ describe.each(names)("%s, given anything", (name) => {
           readable(() => {
             const response = dialect.parseResponse({ ...body, [member]: items });
             for (const other of names) dialects[other].renderResponse(response, contextOf(anyRequest));
-          }, "provider_bad_response");
+            // An answer may hold the provider's own error in place of content.
+          });
       }),
       { numRuns: 200 },
     );
