@@ -20,8 +20,6 @@ export interface Kind {
   readonly connect: (implementation: Implementation) => Promise<Connected>;
   /** Leaving a for-await loop cancels the call; Connect's own clients need a signal for that. */
   readonly returnCancels: boolean;
-  /** The protocol carries trailers and headers of errors as ours does. */
-  readonly limitMs?: number;
 }
 
 export const call = { requestId: "0190b0b0-0000-7000-8000-000000000001", model: "m" };
