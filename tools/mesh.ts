@@ -49,22 +49,8 @@ async function main(): Promise<number> {
     WEIR_PEER_AUDIT: address("audit"),
     WEIR_PEER_EVALUATION: address("evaluation"),
   };
-  const running: ServiceProcess[] = [];
-  for (const name of SERVICES) {
-    const service = startService(name, { ...shared, WEIR_RPC_LISTEN: `127.0.0.1:${ports[name]}` });
-    stack.defer(() => service.stop());
-    running.push(service);
-    say(`weir: ${name} pid ${service.pid} rpc ${address(name)}`);
-  }
-  const ended = Promise.race(running.map(async (service) => ({ service, code: await service.exited })));
-  const { host, port } = config.http.listen;
-  const url = `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`;
-  const ready = Promise.all([...SERVICES.map((name) => listening(ports[name])), healthy(`${url}/readyz`)]);
-
-  const first = await Promise.race([ready, ended, signal]);
-  if (first === "signal") return 0;
-  if ("service" in first) return died(first.service, first.code);
   const meshToken = { [TOKEN_HEADER]: tokens.mesh };
+  // Before the services: a port in use is known at once, and who comes too early gets 503.
   stack.use(
     await openFrontDoor({
       listen: config.rpc.listen,
@@ -80,6 +66,21 @@ async function main(): Promise<number> {
         })[service],
     }),
   );
+  const running: ServiceProcess[] = [];
+  for (const name of SERVICES) {
+    const service = startService(name, { ...shared, WEIR_RPC_LISTEN: `127.0.0.1:${ports[name]}` });
+    stack.defer(() => service.stop());
+    running.push(service);
+    say(`weir: ${name} pid ${service.pid} rpc ${address(name)}`);
+  }
+  const ended = Promise.race(running.map(async (service) => ({ service, code: await service.exited })));
+  const { host, port } = config.http.listen;
+  const url = `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`;
+  const ready = Promise.all([...SERVICES.map((name) => listening(ports[name])), healthy(`${url}/readyz`)]);
+
+  const first = await Promise.race([ready, ended, signal]);
+  if (first === "signal") return 0;
+  if ("service" in first) return died(first.service, first.code);
   process.stderr.write(
     banner(config, {
       httpPort: port,
