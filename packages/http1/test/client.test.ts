@@ -355,7 +355,7 @@ describe("callers", () => {
     let received = 0;
     let ended = false;
     const exchange = client(port).request(
-      { method: "GET", path: "/", headers: "", ...patient, idleMs: 100 },
+      { method: "GET", path: "/", headers: "", ...patient, idleMs: 1000 },
       {
         head: () => exchange.pause(),
         data: (chunk) => {
@@ -369,7 +369,8 @@ describe("callers", () => {
         },
       },
     );
-    await sleep(400);
+    // Longer than the idle limit, which does not count meanwhile.
+    await sleep(1500);
     expect(received).toBeLessThan(200_000);
     expect(written).toBeLessThan(30_000_000);
     exchange.resume();
