@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const OUT = join(ROOT, process.argv[2] ?? "dist");
+const OUT = resolve(ROOT, process.argv[2] ?? "dist");
 const FOLDER_URL = /new URL\("([^"]+\/)", import\.meta\.url\)/g;
 /** `const ENTRY = import.meta.url.endsWith(".ts") ? "relay-worker.ts" : "relay-worker.js"` */
 const THREAD_FILE = /import\.meta\.url\.endsWith\("\.ts"\) \? "([^"]+)\.ts" : "\1\.js"/g;
@@ -58,21 +58,21 @@ async function bundle(entry: string, outdir: string, threads: Set<string>): Prom
 }
 
 rmSync(OUT, { recursive: true, force: true });
-for (const service of readdirSync(join(ROOT, "services"))) {
-  const main = join(ROOT, "services", service, "src/main.ts");
-  if (!existsSync(main)) continue;
-  const outdir = join(OUT, service);
+const programs = [
+  ...readdirSync(join(ROOT, "services")).map((name) => [name, join(ROOT, "services", name, "src/main.ts")] as const),
+  ["cli", join(ROOT, "packages/cli/src/main.ts")] as const,
+];
+for (const [name, main] of programs.filter(([, entry]) => existsSync(entry))) {
+  const outdir = join(OUT, name);
   const threads = new Set<string>();
   await bundle(main, outdir, threads);
   // A thread's own imports may name no further thread, but its folders are copied, too.
   for (const thread of threads) await bundle(thread, outdir, new Set());
   writeFileSync(
     join(outdir, "package.json"),
-    `${JSON.stringify({ name: `weir-${service}`, type: "module", private: true })}\n`,
+    `${JSON.stringify({ name: `weir-${name}`, type: "module", private: true })}\n`,
   );
-  const bytes = readdirSync(outdir).reduce(
-    (sum, name) => sum + (name.endsWith(".js") ? statSync(join(outdir, name)).size : 0),
-    0,
-  );
-  process.stdout.write(`${relative(ROOT, outdir)}: ${Math.round(bytes / 1024)} KiB of JavaScript\n`);
+  const scripts = readdirSync(outdir).filter((file) => file.endsWith(".js"));
+  const bytes = scripts.reduce((sum, file) => sum + statSync(join(outdir, file)).size, 0);
+  process.stdout.write(`${outdir}: ${Math.round(bytes / 1024)} KiB of JavaScript\n`);
 }
