@@ -20,12 +20,13 @@ interface Candidate {
   partial: { readonly index: number; readonly pieces: PartialArguments } | undefined;
   /** What later chunks add to the candidate: grounding, citations, … */
   fields: JsonObject;
-  finished: boolean;
+  finishReason: Json | undefined;
 }
 
 /**
  * Reads a streamed answer (alt=sse): chunks shaped as whole answers, parts of one kind going on from chunk to chunk. There is no terminal
- * event: the stream is whole once its candidates have a finishReason.
+ * event: the stream is whole if it ends when its candidates have a finishReason. Some servers say one in every chunk, so the finish is
+ * given out at the end only; an answer without content starts with an empty part, for it to be known as an answer.
  */
 export class GenerateStreamParser implements StreamParser {
   readonly #candidates = new Map<number, Candidate>();
@@ -33,12 +34,11 @@ export class GenerateStreamParser implements StreamParser {
   #started = false;
   #blocked = false;
   #usage = "";
+  #moreUsage: JsonObject | undefined;
+  #done = false;
 
   get done(): boolean {
-    if (this.#blocked) return true;
-    if (this.#candidates.size === 0) return false;
-    for (const candidate of this.#candidates.values()) if (!candidate.finished) return false;
-    return true;
+    return this.#done;
   }
 
   push(event: SseEvent): ChatEvent[] {
@@ -47,23 +47,40 @@ export class GenerateStreamParser implements StreamParser {
     const events: ChatEvent[] = [];
     this.#start(body, events);
     const candidates = output.optionalList(body.candidates, "candidates") ?? [];
-    const more = moreUsage(body.usageMetadata);
+    this.#moreUsage = moreUsage(body.usageMetadata) ?? this.#moreUsage;
     for (const [at, value] of candidates.entries()) {
       const candidate = output.object(value, `candidates[${at}]`);
-      this.#candidate(candidate, typeof candidate.index === "number" ? candidate.index : at, more, events);
+      this.#candidate(candidate, typeof candidate.index === "number" ? candidate.index : at, events);
     }
     if (candidates.length === 0 && blockReasonOf(body) !== undefined && this.#candidates.size === 0) {
+      if (!this.#blocked) emptyPart(0, 0, events);
       this.#blocked = true;
-      const extra = extraOf(NAME, undefined, { none: true });
-      events.push({ type: "finish", choice: 0, reason: "content-filter", extra });
     }
     this.#addUsage(body.usageMetadata, events);
     return events;
   }
 
   end(): ChatEvent[] {
-    if (!this.done) throw new WeirError("stream_interrupted", "the provider's stream ended too early");
-    return [];
+    const events: ChatEvent[] = [];
+    for (const [number, state] of this.#candidates) this.#finish(number, state, events);
+    if (this.#candidates.size === 0) {
+      if (!this.#blocked) throw interrupted();
+      const extra = extraOf(NAME, undefined, { none: true });
+      events.push({ type: "finish", choice: 0, reason: "content-filter", extra });
+    }
+    this.#done = true;
+    return events;
+  }
+
+  #finish(choice: number, state: Candidate, events: ChatEvent[]): void {
+    if (state.finishReason === undefined) throw interrupted();
+    this.#endPartial(choice, state, events);
+    close(choice, state, events);
+    const { reason, spelling } = parseFinish(state.finishReason, state.calls);
+    const usage = this.#moreUsage;
+    const fields = usage === undefined ? state.fields : { ...state.fields, usageMetadata: usage };
+    const extra = extraOf(NAME, Object.keys(fields).length === 0 ? undefined : fields, spelling);
+    events.push({ type: "finish", choice, reason, extra });
   }
 
   #start(body: JsonObject, events: ChatEvent[]): void {
@@ -88,14 +105,13 @@ export class GenerateStreamParser implements StreamParser {
     this.#usage = text;
   }
 
-  #candidate(candidate: JsonObject, number: number, usage: JsonObject | undefined, events: ChatEvent[]): void {
+  #candidate(candidate: JsonObject, number: number, events: ChatEvent[]): void {
     let state = this.#candidates.get(number);
     if (state === undefined) {
       const ids = new AnswerCallIds(this.#id, number);
-      state = { next: 0, open: undefined, ids, calls: false, partial: undefined, fields: {}, finished: false };
+      state = { next: 0, open: undefined, ids, calls: false, partial: undefined, fields: {}, finishReason: undefined };
       this.#candidates.set(number, state);
     }
-    if (state.finished) return;
     const path = `candidates[${number}]`;
     const content = camel(output.optionalObject(candidate.content, `${path}.content`) ?? {});
     let logprobs = parseLogprobs(candidate.logprobsResult);
@@ -105,13 +121,8 @@ export class GenerateStreamParser implements StreamParser {
     }
     Object.assign(state.fields, keepFields(candidate, CANDIDATE_KNOWN));
     if (!hasFinished(candidate)) return;
-    this.#endPartial(number, state, events);
-    close(number, state, events);
-    state.finished = true;
-    const { reason, spelling } = parseFinish(candidate.finishReason, state.calls);
-    const fields = usage === undefined ? state.fields : { ...state.fields, usageMetadata: usage };
-    const extra = extraOf(NAME, Object.keys(fields).length === 0 ? undefined : fields, spelling);
-    events.push({ type: "finish", choice: number, reason, extra });
+    state.finishReason = candidate.finishReason;
+    if (state.next === 0) emptyPart(number, state.next++, events);
   }
 
   #part(
@@ -193,6 +204,13 @@ function openPart(
     part.type === "text" ? { type: "text", text: "" } : { type: "thinking", text: "", extra: part.extra };
   events.push({ type: "part-start", choice, index, part: start });
   return index;
+}
+
+const interrupted = (): WeirError => new WeirError("stream_interrupted", "the provider's stream ended too early");
+
+function emptyPart(choice: number, index: number, events: ChatEvent[]): void {
+  events.push({ type: "part-start", choice, index, part: { type: "text", text: "" } });
+  events.push({ type: "part-end", choice, index });
 }
 
 function close(choice: number, state: Candidate, events: ChatEvent[]): void {

@@ -349,6 +349,25 @@ describe("a stream", () => {
     );
   });
 
+  it("loses nothing where every chunk says that it is the last", () => {
+    const chunks = [chunk(0, [], "STOP"), chunk(0, [{ text: "a" }], "STOP"), chunk(0, [{ text: "b" }], "MAX_TOKENS")];
+    expect(responseOf(parseBytes(dialect, sse(...chunks), 9)).choices).toMatchObject([
+      { parts: [{ text: "" }, { text: "ab" }], finishReason: "length" },
+    ]);
+    const watcher = dialect.streamWatcher({ hideUsage: false });
+    for (const one of chunks) {
+      watcher.push(sse(one));
+      expect(watcher.done).toBe(false);
+    }
+    const { terminal, error, finishReason } = watcher.end();
+    expect([Buffer.from(terminal).toString(), error, finishReason]).toEqual([
+      sse(...chunks).toString(),
+      undefined,
+      "length",
+    ]);
+    expect(watcher.done).toBe(true);
+  });
+
   it("keeps signatures where they belong", () => {
     const bytes = sse(
       chunk(0, [{ text: "hm", thought: true }]),
@@ -385,7 +404,7 @@ describe("a stream", () => {
       usageMetadata: { promptTokenCount: 4 },
     });
     expect(responseOf(parseBytes(dialect, bytes, 9)).choices).toMatchObject([
-      { parts: [], finishReason: "content-filter" },
+      { parts: [{ type: "text", text: "" }], finishReason: "content-filter" },
     ]);
     const watcher = dialect.streamWatcher({ hideUsage: false });
     watcher.push(bytes);

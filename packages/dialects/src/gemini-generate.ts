@@ -1,13 +1,12 @@
 import { parseGenerateError, renderGenerateError } from "./gemini-generate-errors.ts";
-import { GenerateInspector } from "./gemini-generate-inspector.ts";
 import { renderGenerateRequest } from "./gemini-generate-render.ts";
 import { parseGenerateRequest } from "./gemini-generate-request.ts";
 import { inspectGenerateResponse, parseGenerateResponse, renderGenerateResponse } from "./gemini-generate-response.ts";
 import { GenerateStreamParser } from "./gemini-generate-stream.ts";
 import { GenerateStreamRenderer } from "./gemini-generate-stream-render.ts";
+import { GenerateWatcher } from "./gemini-generate-watcher.ts";
 import type { Dialect } from "./dialect.ts";
 import { encodeSse } from "./sse.ts";
-import { SseWatcher } from "./watcher.ts";
 
 /** Google's generateContent and streamGenerateContent?alt=sse, of the Gemini API and of Vertex. */
 export const geminiGenerate: Dialect = {
@@ -19,7 +18,7 @@ export const geminiGenerate: Dialect = {
   inspectResponse: inspectGenerateResponse,
   streamParser: () => new GenerateStreamParser(),
   streamRenderer: (context) => new GenerateStreamRenderer(context),
-  streamWatcher: () => new SseWatcher(new GenerateInspector()),
+  streamWatcher: () => new GenerateWatcher(),
   parseError: parseGenerateError,
   renderError: renderGenerateError,
   renderStreamError: (error, requestId) =>
