@@ -10,7 +10,7 @@ import {
   StorageType,
   DiscardPolicy,
 } from "@nats-io/jetstream";
-import { headers, nanos, type NatsConnection } from "@nats-io/transport-node";
+import { nanos, type NatsConnection } from "@nats-io/transport-node";
 import {
   type Batch,
   type BatchHandler,
@@ -21,7 +21,7 @@ import {
 } from "./bus.ts";
 import { JetStreamSubscription } from "./jetstream-subscription.ts";
 import { NatsLink } from "./nats-link.ts";
-import { HEADER, type StreamSettings } from "./stream-settings.ts";
+import { headersOf, type StreamSettings } from "./stream-settings.ts";
 
 export interface JetStreamBusOptions {
   /** "nats://[user:password@|token@]host:port", several with commas; tls:// for TLS. */
@@ -83,15 +83,17 @@ class JetStreamBus implements Bus {
   async publish(batch: Batch): Promise<void> {
     const { subject, stream, publishTimeoutMs } = this.#settings;
     const publisher = this.#publisher();
-    const head = headers();
-    head.set(HEADER.producer, batch.producer);
-    head.set(HEADER.first, String(batch.first));
-    head.set(HEADER.last, String(batch.last));
     // The checksum, because the same range may be sent again with other frames in it: an intent that had its outcome by then is left out.
     const msgID = `${batch.producer}:${batch.first}-${batch.last}-${crc32(batch.data).toString(16)}`;
     try {
       await this.#link.unlessLost(this.#ensureStreams());
-      const options = { msgID, headers: head, timeout: publishTimeoutMs, expect: { streamName: stream }, retries: 0 };
+      const options = {
+        msgID,
+        headers: headersOf(batch),
+        timeout: publishTimeoutMs,
+        expect: { streamName: stream },
+        retries: 0,
+      };
       await this.#link.unlessLost(publisher.publish(subject, batch.data, options));
     } catch (error) {
       // It may have been deleted.

@@ -9,9 +9,9 @@ import {
   type JsMsg,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import type { Batch, BatchHandler, Subscription } from "./bus.ts";
+import type { BatchHandler, Subscription } from "./bus.ts";
 import type { NatsLink } from "./nats-link.ts";
-import { HEADER, type StreamSettings } from "./stream-settings.ts";
+import { batchOf, headersOf, type StreamSettings } from "./stream-settings.ts";
 
 export interface JetStreamSubscriptionOptions {
   readonly link: NatsLink;
@@ -127,7 +127,7 @@ export class JetStreamSubscription implements Subscription {
       const group = this.#nextGroup();
       this.#held = group;
       try {
-        await this.#options.handler(group.map(batchOf));
+        await this.#options.handler(group.map(({ headers, data }) => batchOf(headers, data)));
         this.lastError = undefined;
         for (const message of group) message.ack();
       } catch (error) {
@@ -152,8 +152,9 @@ export class JetStreamSubscription implements Subscription {
     const { deliveryCount } = message.info;
     if (deliveryCount >= maxDeliveries) {
       try {
-        const head = message.headers === undefined ? {} : { headers: message.headers };
-        const options = { ...head, msgID: `${consumer}:${message.seq}`, timeout: settings.publishTimeoutMs };
+        // Not the message's own headers: among them is the stream that it was meant for.
+        const headers = headersOf(batchOf(message.headers, message.data));
+        const options = { headers, msgID: `${consumer}:${message.seq}`, timeout: settings.publishTimeoutMs };
         const subject = `${settings.subject}.dead.${consumer}`;
         const dead = jetstream(link.connected()).publish(subject, message.data, options);
         await link.unlessLost(dead);
@@ -182,14 +183,4 @@ export class JetStreamSubscription implements Subscription {
       };
     });
   }
-}
-
-function batchOf(message: JsMsg): Batch {
-  const value = (name: string): string => message.headers?.get(name) ?? "";
-  return {
-    producer: value(HEADER.producer),
-    first: Number(value(HEADER.first)) || 0,
-    last: Number(value(HEADER.last)) || 0,
-    data: message.data,
-  };
 }

@@ -49,7 +49,8 @@ export class LiveSpool implements Spool {
   /** Open intents with the bytes that are reserved for their outcomes. */
   readonly #open = new Map<number, number>();
   readonly #claimed: Map<string, ClaimedEpoch>;
-  readonly #resolves = new Set<string>();
+  /** Intents of dead epochs whose outcome was handed in. */
+  readonly #resolved = new Map<string, Set<number>>();
   readonly #timers: NodeJS.Timeout[] = [];
   #reserved = 0;
   #lastOutcome = 0;
@@ -140,15 +141,25 @@ export class LiveSpool implements Spool {
     });
   }
 
-  async resolve(intent: { producer: string; number: number }, header: Uint8Array): Promise<number> {
-    const { producer, number } = intent;
+  async resolve({ producer, number }: { producer: string; number: number }, header: Uint8Array): Promise<void> {
     if (!this.#claimed.has(producer)) throw new RangeError(`${producer} is not being recovered here`);
-    if (!this.#resolves.has(producer)) {
+    const refused = this.#refusal(header);
+    if (refused !== undefined) throw refused;
+    let resolved = this.#resolved.get(producer);
+    if (resolved === undefined) {
       // Before the first of them, so that the relay lets no segment go that has one.
       writeResolves(this.#options.place, producer);
-      this.#resolves.add(producer);
+      resolved = new Set();
+      this.#resolved.set(producer, resolved);
     }
-    return await this.#keep(FRAME_KIND.outcome, number, header, NOTHING, Buffer.from(producer, "latin1"));
+    if (resolved.has(number)) {
+      // Its caller may have given it up while the disk failed. It is written when something behind it is.
+      await this.#keep(FRAME_KIND.mark, 0, this.#options.mark(), NOTHING, undefined);
+      return;
+    }
+    const written = this.#keep(FRAME_KIND.outcome, number, header, NOTHING, Buffer.from(producer, "latin1"));
+    resolved.add(number);
+    await written;
   }
 
   recoveredDone(producer: string): void {

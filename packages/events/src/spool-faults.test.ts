@@ -97,6 +97,24 @@ describe("a spool whose disk", () => {
     expect(records(onDisk(directory, spool.producer))).toEqual(["open", "j", "close"]);
   });
 
+  it("fails while a dead epoch is recovered leads to no second outcome when that is tried again", async () => {
+    const directory = scratch();
+    const dead = await open(directory);
+    await dead.intent(text("i"), NONE, 0);
+    await dead.close();
+    const files = new FaultyFiles();
+    const spool = await open(directory, { files, probeMs: 10, outcomeWaitMs: 0 });
+    const intent = { producer: dead.producer, number: 2 };
+    files.room = 0;
+    await expect(spool.resolve(intent, text("unknown"))).rejects.toMatchObject(REFUSED);
+    const again = spool.resolve(intent, text("unknown"));
+    files.room = Number.POSITIVE_INFINITY;
+    await again;
+    await spool.resolve(intent, text("unknown"));
+    await spool.close();
+    expect(records(onDisk(directory, spool.producer)).filter((header) => header === "unknown")).toHaveLength(1);
+  });
+
   it("still fails at the end is told to who closes it, and the next start recovers", async () => {
     const directory = scratch();
     const files = new FaultyFiles();

@@ -60,10 +60,10 @@ export interface Spool {
   /** Records anything else. Rejects as `intent` does. */
   note(kind: number, header: Uint8Array, payload?: Uint8Array): Promise<number>;
   /**
-   * Records the outcome of an intent of a dead epoch, kept as `outcome` is. From then on that epoch does not list it any more, whatever is killed when: it is done
-   * exactly once.
+   * Records the outcome of an intent of a dead epoch, kept as `outcome` is. From then on that epoch does not list it any more, whatever is killed
+   * when: it is done exactly once, however often it is asked for.
    */
-  resolve(intent: { readonly producer: string; readonly number: number }, header: Uint8Array): Promise<number>;
+  resolve(intent: { readonly producer: string; readonly number: number }, header: Uint8Array): Promise<void>;
   /** Epochs whose process died, or that were closed with something open; locked, so that no other process recovers them, too. */
   readonly recovered: readonly DeadEpoch[];
   /** All its open intents are resolved and its settlements are done: it may be forgotten once it is confirmed. */

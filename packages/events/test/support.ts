@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "@weir/kernel";
 import { onTestFinished } from "vitest";
 import { openSpool, type Spool, type SpoolOptions } from "../src/index.ts";
+import { spoolOptions } from "./support-options.ts";
 import { listEpochs } from "../src/epoch-directory.ts";
 import { framesOf } from "../src/recovery.ts";
 
+export { text } from "./support-options.ts";
 export const NONE = new Uint8Array(0);
-export const text = (value: string): Uint8Array => Buffer.from(value);
 export const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 export function scratch(): string {
@@ -16,18 +16,6 @@ export function scratch(): string {
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
-
-export const spoolOptions = (directory: string, more: Partial<SpoolOptions> = {}): SpoolOptions => ({
-  directory,
-  instance: "a",
-  maxBytes: 64 << 20,
-  strict: false,
-  clock: systemClock,
-  epochOpen: (previous) => text(previous === undefined ? "open" : `open ${previous.producer} ${previous.lastNumber}`),
-  mark: () => text("mark"),
-  epochClose: () => text("close"),
-  ...more,
-});
 
 export const open = (directory: string, more: Partial<SpoolOptions> = {}): Promise<Spool> =>
   openSpool(spoolOptions(directory, more));
