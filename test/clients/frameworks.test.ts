@@ -1,6 +1,6 @@
 /** The Vercel AI SDK and LangChain, unchanged but for base URL and key, against every provider kind. */
 import { createOpenAI } from "@ai-sdk/openai";
-import { type AIMessage, HumanMessage } from "@langchain/core/messages";
+import { HumanMessage } from "@langchain/core/messages";
 import { tool as langchainTool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { COMPOSITIONS } from "@weir/testkit";
@@ -76,7 +76,7 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     test("invoke and stream", async () => {
       const answer = await chat().invoke([new HumanMessage("Hello, weir")]);
       expect(answer.text).toContain("Hello, weir");
-      expect((answer as AIMessage).usage_metadata?.output_tokens).toBeGreaterThan(0);
+      expect(answer.usage_metadata).toMatchObject({ output_tokens: expect.any(Number) });
       let text = "";
       for await (const chunk of await chat().stream("one two three")) text += chunk.text;
       expect(text).toContain("one two three");

@@ -27,6 +27,8 @@ export interface RequestSize {
   readonly contextWindow: number | undefined;
   /** Of the model; undefined where unknown. */
   readonly maxOutput: number | undefined;
+  /** False: it has neither tools nor a wanted structure, for which providers add instructions of their own. */
+  readonly instructed?: boolean | undefined;
   /** False: nothing is certainly written to a cache for an hour (the body has no `"1h"`). */
   readonly longCache?: boolean | undefined;
 }
@@ -43,11 +45,14 @@ export interface TokenBound {
 
 export const noMedia: MediaCounts = { images: 0, audioBytes: 0, unbounded: 0 };
 
+/** Chat framing beyond what the request's own syntax outweighs ({"role":"user","content":""} has more bytes than framing has tokens). */
+export const FRAMING_TOKENS = 64;
+
 /**
- * What providers add to a request by themselves, at most: chat framing and the tool-use system prompt (Anthropic documents up to 804 tokens
- * for it, OpenAI fewer).
+ * What providers add by themselves for tools and structured output, at most: Anthropic documents up to 804 tokens for its tool-use system
+ * prompt, OpenAI fewer.
  */
-export const OVERHEAD_TOKENS = 1024;
+export const INSTRUCTION_TOKENS = 1024;
 
 /**
  * The dearest image that a provider documents: gpt-4o-mini counts 2,833 + 5,667 for each of at most eight tiles. Others stay below 17,000
@@ -66,7 +71,8 @@ export function tokensBoundOf(size: RequestSize): TokenBound | undefined {
   // A byte-level tokenizer makes no token of less than a byte, and JSON writes no text in fewer bytes than it has.
   const counted =
     size.inputBytes +
-    OVERHEAD_TOKENS +
+    FRAMING_TOKENS +
+    (size.instructed === false ? 0 : INSTRUCTION_TOKENS) +
     parts.images * IMAGE_TOKENS +
     Math.ceil(parts.audioBytes / AUDIO_BYTES_PER_TOKEN);
   if (parts.unbounded > 0 && contextWindow === undefined) return undefined;

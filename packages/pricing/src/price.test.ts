@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { boundOf, costBoundOf, noMedia, OVERHEAD_TOKENS, tokensBoundOf } from "./bound.ts";
+import { boundOf, costBoundOf, FRAMING_TOKENS, INSTRUCTION_TOKENS, noMedia, tokensBoundOf } from "./bound.ts";
 import { costOf, flatPrice, type Price, type Rates } from "./price.ts";
 
 const DOLLAR = 1_000_000_000n;
@@ -136,7 +136,7 @@ describe("the bound", () => {
 
   it("counts a token for every byte and what providers add", () => {
     const bound = tokensBoundOf({ ...nothing, inputBytes: 500, outputCap: 100, contextWindow: 8192 });
-    expect(bound).toMatchObject({ inputTokens: 500 + OVERHEAD_TOKENS, outputTokens: 100 });
+    expect(bound).toMatchObject({ inputTokens: 500 + FRAMING_TOKENS + INSTRUCTION_TOKENS, outputTokens: 100 });
   });
 
   it("is the whole window for what cannot be bounded, and none without a window", () => {

@@ -75,8 +75,13 @@ export interface Journal {
 
 /** The models that the router offers, as last heard. */
 export interface Models {
-  /** Undefined: the router does not list it, which does not mean that it cannot serve it. */
+  /** Undefined: the router does not list it, which does not mean that it cannot serve it: see `find`. */
   candidates(model: string): readonly Candidate[] | undefined;
+  /**
+   * Asks the router about a name it does not list ("openai/gpt-4o-2024-08-06"); its answer is kept for a while.
+   * @throws WeirError model_not_found where nothing serves it, router_unavailable
+   */
+  find(model: string): Promise<readonly Candidate[]>;
   list(): readonly { readonly id: string; readonly contextWindow: number; readonly maxOutputTokens: number }[];
   notReady(): string | undefined;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import type { router } from "@weir/contracts";
+import { fromConnectError } from "@weir/mesh";
 import type { Candidate } from "../domain/bound.ts";
 import type { Models } from "../ports.ts";
 
@@ -8,6 +9,9 @@ type RouterClient = Client<typeof router.RouterService>;
 
 const REFRESH_MS = 2_000;
 const RETRY_MS = 250;
+/** Names that are not listed, and were asked for: so many are kept, so that a caller who invents names cannot fill the memory. */
+const MAX_FOUND = 1_000;
+const FIND_TIMEOUT_MS = 5_000;
 
 interface Listed {
   readonly candidates: ReadonlyMap<string, readonly Candidate[]>;
@@ -38,11 +42,14 @@ function listedOf(response: router.ListModelsResponse): Listed {
 export class ListedModels implements Models, AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
+  readonly #client: RouterClient;
+  #found = new Map<string, readonly Candidate[]>();
   #listed: Listed | undefined;
   #version = "";
 
   constructor(client: RouterClient, onError: (error: unknown) => void) {
-    this.#running = this.#run(client, onError);
+    this.#client = client;
+    this.#running = this.#run(onError);
   }
 
   candidates(model: string): readonly Candidate[] | undefined {
@@ -57,13 +64,31 @@ export class ListedModels implements Models, AsyncDisposable {
     return this.#listed === undefined ? "the router has not listed its models yet" : undefined;
   }
 
-  async #run(client: RouterClient, onError: (error: unknown) => void): Promise<void> {
+  async find(model: string): Promise<readonly Candidate[]> {
+    const known = this.#found.get(model);
+    if (known !== undefined) return known;
+    let candidates: readonly Candidate[];
+    try {
+      const response = await this.#client.explainRoute({ model }, { timeoutMs: FIND_TIMEOUT_MS });
+      candidates = response.candidates.flatMap(({ candidate }) => candidate ?? []);
+    } catch (failure) {
+      throw fromConnectError(failure, "router_unavailable");
+    }
+    if (this.#found.size >= MAX_FOUND) this.#found = new Map();
+    this.#found.set(model, candidates);
+    return candidates;
+  }
+
+  async #run(onError: (error: unknown) => void): Promise<void> {
     const { signal } = this.#stop;
     let failing = false;
     while (!signal.aborted) {
       try {
-        const response = await client.listModels({}, { signal, timeoutMs: 5_000 });
-        if (response.version !== this.#version || this.#listed === undefined) this.#listed = listedOf(response);
+        const response = await this.#client.listModels({}, { signal, timeoutMs: 5_000 });
+        if (response.version !== this.#version || this.#listed === undefined) {
+          this.#listed = listedOf(response);
+          this.#found = new Map();
+        }
         this.#version = response.version;
         failing = false;
       } catch (error) {

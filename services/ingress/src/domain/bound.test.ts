@@ -22,6 +22,7 @@ const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
   textBytes: 1_000,
   media: { images: 0, audioBytes: 0 },
   unbounded: undefined,
+  instructed: false,
   generates: true,
   endUser: "",
   ...some,

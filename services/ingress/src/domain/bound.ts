@@ -82,6 +82,7 @@ export function boundOf(
 ): Bound {
   const size = {
     inputBytes: shape.textBytes,
+    instructed: shape.instructed,
     parts: {
       images: shape.media.images,
       audioBytes: shape.media.audioBytes,

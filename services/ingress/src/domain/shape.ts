@@ -17,6 +17,8 @@ export interface RequestShape {
   readonly media: MediaCounts;
   /** What in it cannot be bounded by its size ("previous_response_id", …): it costs the full context window. */
   readonly unbounded: string | undefined;
+  /** It has tools, or wants a structure: providers add instructions of their own. */
+  readonly instructed: boolean;
   /** False for embeddings, whose answer has no tokens. */
   readonly generates: boolean;
   /** The client's name for its end user. */
@@ -161,6 +163,12 @@ const STATEFUL = [
   "web_search_options",
 ];
 
+/** Members for which a provider adds instructions of its own. */
+const INSTRUCTING = ["tools", "functions", "response_format", "text", "output_format", "output_config"];
+
+const isAbsent = (value: unknown): boolean =>
+  value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+
 function endUserOf(dialect: FacadeDialect, body: JsonObject): string {
   if (dialect === "anthropic-messages") return text(object(body["metadata"])?.["user_id"]);
   return text(body["user"]) || text(body["safety_identifier"]);
@@ -203,6 +211,7 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     textBytes: Math.max(0, bodyBytes - tally.inlineBytes),
     media: { images: tally.images, audioBytes: tally.audioBytes },
     unbounded: tally.unbounded,
+    instructed: INSTRUCTING.some((name) => !isAbsent(body[name])) || !isAbsent(generation?.["responseSchema"]),
     generates: dialect !== "openai-embeddings",
     endUser: endUserOf(dialect, body),
   };

@@ -8,6 +8,7 @@ export interface TypedChat {
   readonly tools: readonly { readonly unknown?: unknown }[];
   readonly maxOutputTokens?: number | undefined;
   readonly n?: number | undefined;
+  readonly responseFormat?: unknown;
   readonly user: string;
 }
 
@@ -59,6 +60,7 @@ export function typedChatShape(chat: TypedChat, bytes: number, stream: boolean):
     textBytes: Math.max(0, bytes - inlineBytes),
     media: { images, audioBytes },
     unbounded,
+    instructed: chat.tools.length > 0 || chat.responseFormat !== undefined,
     generates: true,
     endUser: chat.user,
   };
@@ -77,6 +79,7 @@ export const typedEmbedShape = (embed: TypedEmbed, bytes: number): RequestShape 
   textBytes: bytes,
   media: { images: 0, audioBytes: 0 },
   unbounded: undefined,
+  instructed: false,
   generates: false,
   endUser: embed.user,
 });

@@ -4,7 +4,7 @@
  * time while policy is away).
  */
 import { type Clock, WeirError } from "@weir/kernel";
-import { boundOf, effectiveOutputCap, inputWithinCap } from "../domain/bound.ts";
+import { type Bound, boundOf, effectiveOutputCap, inputWithinCap } from "../domain/bound.ts";
 import type { Call } from "../domain/call.ts";
 import { authorize, type Grant } from "../domain/key.ts";
 import type { Intent } from "../domain/record.ts";
@@ -32,7 +32,7 @@ export function createOpen(ports: {
   const { keys, admissions, journal, models, clock } = ports;
 
   /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
-  async function ask(incoming: Incoming<unknown>, grant: Grant, bound: ReturnType<typeof boundOf>): Promise<Verdict> {
+  async function ask(incoming: Incoming<unknown>, grant: Grant, bound: Bound): Promise<Verdict> {
     const { key } = grant;
     if (!key.hasBudget && !key.hasLimit) return FREE;
     try {
@@ -77,14 +77,15 @@ export function createOpen(ports: {
     const nowMs = clock.nowMs();
     trail.stream = shape.stream;
 
-    const candidates = models.candidates(shape.model);
+    const listed = models.candidates(shape.model);
     // Only a name the router listed becomes a label of metrics: a stranger's invention must not.
-    if (candidates !== undefined) trail.model = shape.model;
-    let bound: ReturnType<typeof boundOf>;
+    if (listed !== undefined) trail.model = shape.model;
+    let bound: Bound;
     let outputCap: number;
     try {
       authorize(grant, shape.model);
       inputWithinCap(shape, grant);
+      const candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
       outputCap = effectiveOutputCap(shape, grant, candidates);
       bound = boundOf(shape, outputCap, candidates, grant);
     } catch (error) {

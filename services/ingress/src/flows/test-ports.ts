@@ -123,7 +123,12 @@ export function testPorts(failures: Failures = {}) {
       }
     },
   };
-  const models: Models = { candidates: () => undefined, list: () => [], notReady: () => undefined };
+  const models: Models = {
+    candidates: () => undefined,
+    find: () => Promise.resolve([]),
+    list: () => [],
+    notReady: () => undefined,
+  };
   const keys: KeyDirectory = { find: () => grantOf(key), freshness: () => "live", version: 1n };
   return { steps, outcomes, settlements, admissions, journal, upstream, models, keys, clock };
 }
@@ -141,6 +146,7 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
     textBytes: 10,
     media: { images: 0, audioBytes: 0 },
     unbounded: undefined,
+    instructed: false,
     generates: true,
     endUser: "",
   },

@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import type { HttpRequest } from "@weir/http1";
-import type { JsonObject } from "@weir/dialects";
+import { hasAmbiguousKeys, type JsonObject } from "@weir/dialects";
 import { uuidv7, WeirError } from "@weir/kernel";
 import type { Grant } from "../domain/key.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
@@ -72,7 +72,12 @@ function jsonOf(body: Buffer): JsonObject {
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     throw new WeirError("invalid_request", "The body must be a JSON object.");
   }
-  return parsed as JsonObject;
+  const object = parsed as JsonObject;
+  // Two members of one name, or a name written with escapes: what we read and what a provider reads could differ.
+  if (hasAmbiguousKeys(body, object)) {
+    throw new WeirError("invalid_request", "The body has a member twice, or a member's name written with escapes.");
+  }
+  return object;
 }
 
 /** @throws WeirError invalid_request */
