@@ -19,7 +19,12 @@ afterEach(async () => {
     child.kill("SIGKILL");
     await exited;
   }
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0)) {
+    // Postgres ends a moment after the process that was killed, and writes until then.
+    const pidFile = join(folder, "data/postgres/postmaster.pid");
+    for (const endMs = Date.now() + 10_000; existsSync(pidFile) && Date.now() < endMs; ) await sleep(20);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  }
 });
 
 interface Started {
