@@ -9,7 +9,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { audit } from "@weir/contracts";
-import { type BootedWeir, bootWeir, type Composition, startSimulator } from "@weir/testkit";
+import {
+  type BootedWeir,
+  bootWeir,
+  type Composition,
+  startNats,
+  startPostgres,
+  startRedis,
+  startSimulator,
+} from "@weir/testkit";
 
 export interface KillsResult {
   readonly requests: number;
@@ -64,12 +72,16 @@ export async function ingressKills(options: {
   const draw = random(options.seed);
   const dataDir = mkdtempSync(join(tmpdir(), "weir-kills-"));
   await using simulator = await startSimulator({ rules: [{ behaviour: { trickleMs: 1 } }] });
+  await using stores = new AsyncDisposableStack();
+  const env: Record<string, string> = { TEST_PROVIDER_KEY: "sk-simulated" };
+  if (options.composition === "mesh") {
+    // A mesh that is started without stores starts its own, and they end with it.
+    env["WEIR_DATABASE_URL"] = stores.use(await startPostgres()).url;
+    env["WEIR_REDIS_URL"] = stores.use(await startRedis()).url;
+    env["WEIR_NATS_URL"] = stores.use(await startNats()).url;
+  }
   const boot = (): Promise<BootedWeir> =>
-    bootWeir(options.composition, {
-      dataDir,
-      config: configOf(simulator.origin),
-      env: { TEST_PROVIDER_KEY: "sk-simulated" },
-    });
+    bootWeir(options.composition, { dataDir, config: configOf(simulator.origin), env });
   let weir = await boot();
   let back: Promise<void> = Promise.resolve();
   /** Of each request that was seen to its end: the id that Weir gave it. */
