@@ -64,7 +64,7 @@ function inlineOrRemote(tally: Tally, value: unknown, what: string): void {
 
 /** Looks at one content part of any dialect. Unknown shapes are left to the text count, which has all their bytes. */
 function visitPart(part: JsonObject, tally: Tally): void {
-  switch (part["type"]) {
+  switch (text(part["type"])) {
     case "image_url":
     case "input_image": {
       tally.images += 1;
