@@ -9,7 +9,7 @@ import { banner } from "@weir/standalone";
 import { freePort } from "@weir/testkit";
 import { startBacking } from "./mesh/backing.ts";
 import { openFrontDoor } from "./mesh/front-door.ts";
-import { healthy, listening, type ServiceProcess, startService } from "./mesh/process.ts";
+import { healthy, type ServiceProcess, startService } from "./mesh/process.ts";
 
 /** In the order of their start; they end in the reverse order. */
 const SERVICES = ["audit", "evaluation", "policy", "router", "ingress"] as const;
@@ -76,7 +76,7 @@ async function main(): Promise<number> {
   const ended = Promise.race(running.map(async (service) => ({ service, code: await service.exited })));
   const { host, port } = config.http.listen;
   const url = `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`;
-  const ready = Promise.all([...SERVICES.map((name) => listening(ports[name])), healthy(`${url}/readyz`)]);
+  const ready = Promise.all([...SERVICES.map((name) => healthy(`${address(name)}/readyz`)), healthy(`${url}/readyz`)]);
 
   const first = await Promise.race([ready, ended, signal]);
   if (first === "signal") return 0;

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { supervised } from "@weir/testkit";
@@ -33,21 +32,6 @@ async function stop(child: ChildProcess): Promise<void> {
   const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
   await exited;
   clearTimeout(late);
-}
-
-/** Resolves when something listens on the port. */
-export async function listening(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, "127.0.0.1");
-    try {
-      await once(socket, "connect");
-      return;
-    } catch {
-      await sleep(25, undefined, { ref: false });
-    } finally {
-      socket.destroy();
-    }
-  }
 }
 
 /** Resolves when GET `url` answers 200. */

@@ -1,5 +1,6 @@
 export { type Codec, compileCodec } from "./codec.ts";
 export { fromConnectError, toConnectError } from "./error-codec.ts";
+export { type Health, healthPages } from "./health.ts";
 export type { Hooks, ServedCall } from "./hooks.ts";
 export { inProcessPeers } from "./in-process.ts";
 export { networkPeers, type NetworkPeersOptions } from "./network.ts";

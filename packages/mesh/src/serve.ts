@@ -5,6 +5,7 @@ import { type Secret, WeirError } from "@weir/kernel";
 import { toConnectError } from "./error-codec.ts";
 import { createFallback } from "./fallback.ts";
 import { type FastMethod, fastMethod, isFast, serveFast } from "./fast-path.ts";
+import { type Health, healthPages } from "./health.ts";
 import type { Hooks } from "./hooks.ts";
 import { servedMethods } from "./served.ts";
 import type { Route } from "./service.ts";
@@ -20,6 +21,8 @@ export interface ServeOptions {
   /** Services whose requests are checked against the rules in their contract (protovalidate): those that strangers may call. */
   readonly validate?: readonly DescService[] | undefined;
   readonly hooks?: Hooks | undefined;
+  /** Answers GET /healthz, /readyz and /metrics over HTTP/1.1, without a token. */
+  readonly health?: Health | undefined;
   /** Of one message. Default 32 MiB. */
   readonly maxMessageBytes?: number | undefined;
   /** Of a connection between calls; longer than every client's. Default 75 s. */
@@ -57,11 +60,14 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
     maxMessageBytes,
     authorize: (service, header) => authorizeHeader(service)?.(header.get(TOKEN_HEADER)),
   });
+  const pages = options.health === undefined ? undefined : healthPages(options.health);
   const server = await serveHttp(
     (request, reply) => {
       const method = table.get(request.path);
-      if (method === undefined) throw new TypeError("a request that should have been diverted");
-      serveFast(method, request, reply);
+      if (method !== undefined) return serveFast(method, request, reply);
+      const page = pages?.get(request.path);
+      if (page === undefined) throw new TypeError("a request that should have been diverted");
+      page(request, reply);
     },
     {
       listen: options.listen,
@@ -78,7 +84,9 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
       divert: (head) => {
         if (head === undefined) return fallback.takeHttp2;
         const method = table.get(head.path);
-        return method !== undefined && isFast(method, head) ? undefined : fallback.takeHttp1;
+        if (method === undefined)
+          return head.method === "GET" && pages?.has(head.path) ? undefined : fallback.takeHttp1;
+        return isFast(method, head) ? undefined : fallback.takeHttp1;
       },
     },
   );

@@ -21,6 +21,7 @@ const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
   validate: [audit.AuditService],
+  health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();
 telemetry.log.info({ port: server.port }, "audit serves");

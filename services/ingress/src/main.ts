@@ -17,6 +17,7 @@ const server = await serveRoutes(service.routes, {
   token: config.meshToken,
   exempt: [ingress.GatewayService],
   validate: [ingress.GatewayService],
+  health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();
 telemetry.log.info({ http: service.httpPort, rpc: server.port }, "ingress serves");

@@ -4,7 +4,7 @@ import { audit, policy, router } from "@weir/contracts";
 import { openSpool } from "@weir/events";
 import { serveHttp } from "@weir/http1";
 import { type Clock, systemClock } from "@weir/kernel";
-import type { Peers, Service } from "@weir/mesh";
+import { healthPages, type Peers, type Service } from "@weir/mesh";
 import { createGauge, type Telemetry } from "@weir/telemetry";
 import { BatchedPolicy } from "./adapters/batched-policy.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
@@ -20,7 +20,6 @@ import { createIdentify } from "./flows/identify.ts";
 import { createOpen } from "./flows/open.ts";
 import { createStream } from "./flows/stream.ts";
 import { badRequest, createFront } from "./http/front.ts";
-import { healthz, metrics, readyz } from "./http/health.ts";
 import { modelCall } from "./http/model-call.ts";
 import { listModels } from "./http/models.ts";
 import { newRequestId } from "./http/read-request.ts";
@@ -116,9 +115,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const facade = facadeRoutes({
     model: (route, dialect) => modelCall(route, dialect, flows),
     models: listModels({ identify, models, nowMs: () => clock.nowMs() }),
-    healthz,
-    readyz: readyz(reasons),
-    metrics: metrics(telemetry, said("metrics could not be read")),
+    pages: healthPages({ notReady: reasons, metrics: telemetry, onError: said("metrics could not be read") }),
   });
   const gauge = (name: string, help: string, read: () => number): void =>
     createGauge(telemetry.metrics, name, help, read);

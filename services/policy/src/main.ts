@@ -19,6 +19,7 @@ const server = await serveRoutes(service.routes, {
   token: config.meshToken,
   exempt: [policy.PolicyAdminService],
   validate: [policy.PolicyAdminService],
+  health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();
 if (service.bootstrapSecret !== undefined) process.stdout.write(`key (shown once): ${service.bootstrapSecret}\n`);

@@ -15,6 +15,7 @@ const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
   validate: [router.RouterService],
+  health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();
 telemetry.log.info({ port: server.port }, "router serves");

@@ -89,6 +89,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
       exempt: AUTHENTICATING,
       validate: AUTHENTICATING,
       hooks,
+      health: { notReady: () => front.notReady(), metrics: allMetrics },
     }),
   );
   starting.defer(() => rpc.close(config.http.drainMs));

@@ -17,9 +17,8 @@ export interface FacadeRoute {
 export interface FacadeHandlers {
   readonly model: (route: string, dialect: FacadeDialect) => HttpHandler;
   readonly models: HttpHandler;
-  readonly healthz: HttpHandler;
-  readonly readyz: HttpHandler;
-  readonly metrics: HttpHandler;
+  /** Health and metrics, by path. */
+  readonly pages: ReadonlyMap<string, HttpHandler>;
 }
 
 const MODEL_ROUTES: readonly (readonly [path: string, dialect: FacadeDialect])[] = [
@@ -49,8 +48,6 @@ export function facadeRoutes(handlers: FacadeHandlers): FacadeRoute[] {
       handle: handlers.model(`POST ${path}`, dialect),
     })),
     get("/v1/models", true, handlers.models, true),
-    get("/healthz", false, handlers.healthz),
-    get("/readyz", false, handlers.readyz),
-    get("/metrics", false, handlers.metrics),
+    ...[...handlers.pages].map(([path, handle]) => get(path, false, handle)),
   ];
 }
