@@ -18,7 +18,12 @@ const WELL_KNOWN = [
 ] as const;
 
 /** From the well-formed file to what the services take: secrets fetched, names checked against each other, defaults that need a look around. */
-export function complete(file: ConfigFile, env: Environment, directory: string, report: Report): WeirConfig {
+export function complete(
+  file: ConfigFile,
+  env: Environment,
+  { directory, providerSecrets }: { readonly directory: string; readonly providerSecrets: boolean },
+  report: Report,
+): WeirConfig {
   const text = (path: Path, reference: string): string => {
     try {
       return resolveReference(reference, env);
@@ -30,7 +35,7 @@ export function complete(file: ConfigFile, env: Environment, directory: string, 
   const secret = (path: Path, reference: string | undefined): Secret | undefined =>
     reference === undefined ? undefined : new Secret(text(path, reference));
 
-  const providers = completeProviders(file, env, text, secret);
+  const providers = completeProviders(file, env, providerSecrets ? { text, secret } : undefined);
   checkNames(file, providers, report);
   const { http, rpc, spool, log } = file;
   return {
@@ -76,19 +81,24 @@ const instanceOf = (host: string): string =>
 function completeProviders(
   file: ConfigFile,
   env: Environment,
-  text: (path: Path, reference: string) => string,
-  secret: (path: Path, reference: string | undefined) => Secret | undefined,
+  /** Undefined: for a service that calls no provider and must not hold their keys. */
+  read:
+    | {
+        text: (path: Path, reference: string) => string;
+        secret: (path: Path, reference: string | undefined) => Secret | undefined;
+      }
+    | undefined,
 ): Map<string, ProviderConfig> {
   const providers = mapped(file.providers, (name, from): ProviderConfig => {
     const path = ["providers", name];
-    const headers = Object.entries(from.headers).map(([header, value]) => [
+    const headers = Object.entries(read === undefined ? {} : from.headers).map(([header, value]) => [
       header,
-      text([...path, "headers", header], value),
+      read?.text([...path, "headers", header], value),
     ]);
     return {
       name,
       kind: from.kind,
-      apiKey: secret([...path, "api_key"], from.api_key),
+      apiKey: read?.secret([...path, "api_key"], from.api_key),
       baseUrl: from.base_url?.replace(/\/+$/, ""),
       region: from.region,
       headers: Object.fromEntries(headers) as Record<string, string>,
@@ -99,8 +109,14 @@ function completeProviders(
   const configured = [...providers.values()];
   for (const { name, kind, variable } of WELL_KNOWN) {
     const key = env[variable] ?? "";
-    if (key === "" || providers.has(name) || configured.some((provider) => provider.kind === kind)) continue;
-    providers.set(name, plainProvider(name, kind, new Secret(key)));
+    // Who must not have the key cannot know whether the provider is there; models may name it.
+    if (
+      (read !== undefined && key === "") ||
+      providers.has(name) ||
+      configured.some((provider) => provider.kind === kind)
+    )
+      continue;
+    providers.set(name, plainProvider(name, kind, read && new Secret(key)));
   }
   if (!providers.has("echo")) providers.set("echo", plainProvider("echo", "echo", undefined));
   return providers;

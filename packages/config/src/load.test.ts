@@ -215,3 +215,25 @@ test("the file that is named must be there; the usual one need not", () => {
 test("settings whose lines are commented out count as absent", () => {
   expect(check("providers:\n  # nothing\nlog:\n  level:\n").log.level).toBe("info");
 });
+
+test("a service that calls no provider needs no provider's key, and gets none", () => {
+  const file = `
+providers:
+  claude: { kind: anthropic, api_key: "env:ABSENT", headers: { x-team: "file:/absent" } }
+models:
+  fast: { targets: [{ provider: openai, model: gpt-4o-mini }, { provider: claude, model: claude-haiku-4-5 }] }
+  typo: { targets: [{ provider: cloud, model: claude-haiku-4-5 }] }
+`;
+  const without = (text: string, env: Record<string, string>): WeirConfig =>
+    checkConfig(text, "weir.yaml", env, "/srv", false);
+  const right = file.replace("provider: cloud", "provider: claude");
+  for (const env of [{}, { ABSENT: "sk-1", OPENAI_API_KEY: "sk-2" }]) {
+    const { providers } = without(right, env);
+    expect([...providers.keys()].sort()).toEqual(["claude", "echo", "gemini", "openai"]);
+    expect([...providers.values()].map(({ apiKey, headers }) => [apiKey, headers])).toEqual(
+      Array.from({ length: 4 }, () => [undefined, {}]),
+    );
+  }
+  expect(() => without(file, {})).toThrow(/there is no provider "cloud"/);
+  expect(() => check(right)).toThrow(ConfigError);
+});

@@ -15,6 +15,11 @@ type Report = (path: Path, message: string) => void;
 export interface LoadOptions {
   /** What relative paths are relative to. Default: the working directory. */
   readonly directory?: string;
+  /**
+   * False for services that call no provider: what `api_key` and `headers` of providers refer to is not fetched and need not be there, nor
+   * are OPENAI_API_KEY and its like. Default true.
+   */
+  readonly providerSecrets?: boolean;
 }
 
 /**
@@ -25,7 +30,7 @@ export function loadConfig(env: Environment, options: LoadOptions = {}): WeirCon
   const directory = resolve(options.directory ?? ".");
   const named = env["WEIR_CONFIG"] ?? "";
   const path = resolve(directory, named === "" ? "weir.yaml" : named);
-  return checkConfig(readText(path, named !== ""), basename(path), env, directory);
+  return checkConfig(readText(path, named !== ""), basename(path), env, directory, options.providerSecrets);
 }
 
 /** The same for a text at hand. @param text undefined: there is no file */
@@ -34,6 +39,7 @@ export function checkConfig(
   fileName: string,
   env: Environment,
   directory: string,
+  providerSecrets = true,
 ): WeirConfig {
   const document = text === undefined ? emptyDocument : readDocument(text, fileName);
   if ("problems" in document) throw new ConfigError(document.problems);
@@ -52,7 +58,7 @@ export function checkConfig(
     for (const issue of parsed.error.issues) reportIssue(issue, report);
     throw new ConfigError(problems);
   }
-  const config = complete(parsed.data, env, directory, report);
+  const config = complete(parsed.data, env, { directory, providerSecrets }, report);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

@@ -5,7 +5,7 @@ import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createAudit } from "./service.ts";
 
-const config = loadConfig(process.env);
+const config = loadConfig(process.env, { providerSecrets: false });
 await using telemetry = createTelemetry({ service: "weir-audit", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("audit needs a database: set WEIR_DATABASE_URL");
 if (config.natsUrl === undefined) throw new Error("audit needs NATS to receive records: set WEIR_NATS_URL");

@@ -5,7 +5,7 @@ import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createEvaluation } from "./service.ts";
 
-const config = loadConfig(process.env);
+const config = loadConfig(process.env, { providerSecrets: false });
 await using telemetry = createTelemetry({ service: "weir-evaluation", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("evaluation needs a database: set WEIR_DATABASE_URL");
 if (config.natsUrl === undefined) throw new Error("evaluation needs NATS to receive records: set WEIR_NATS_URL");

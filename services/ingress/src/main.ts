@@ -6,7 +6,7 @@ import { peerAddresses } from "./config.ts";
 import { startRelayThread } from "./relay-thread.ts";
 import { createIngress } from "./service.ts";
 
-const config = loadConfig(process.env);
+const config = loadConfig(process.env, { providerSecrets: false });
 await using telemetry = createTelemetry({ service: "weir-ingress", level: config.log.level, env: process.env });
 await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken });
 // Before the service, so that it ends after it and ships its last records.

@@ -11,7 +11,7 @@ import { spoolDirectory } from "./spool-directory.ts";
 /** What is not shipped by then is on disk, and shipped by the next start. */
 const LAST_CHANCE_MS = 3_000;
 
-const config = loadConfig(process.env);
+const config = loadConfig(process.env, { providerSecrets: false });
 if (config.natsUrl === undefined) throw new Error("ingress needs NATS to ship its records: set WEIR_NATS_URL");
 
 const peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken });

@@ -4,7 +4,7 @@ import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createPolicy } from "./service.ts";
 
-const config = loadConfig(process.env);
+const config = loadConfig(process.env, { providerSecrets: false });
 await using telemetry = createTelemetry({ service: "weir-policy", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("policy needs a database: set WEIR_DATABASE_URL");
 
