@@ -9,9 +9,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { freePort } from "@weir/testkit";
 import type { LoadOptions, LoadResult } from "./load.ts";
-import { cpuOf, rssOf, start } from "./processes.ts";
+import { cpuOf, type CpuTime, rssOf, start } from "./processes.ts";
 import { render } from "./report.ts";
 import { direct, mesh, nginx, portkey, standalone, type Target } from "./targets.ts";
+import { hasWrk, wrk } from "./wrk.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
@@ -72,14 +73,18 @@ async function runLoad(options: LoadOptions): Promise<LoadResult> {
   return JSON.parse(output) as LoadResult;
 }
 
-function cpuSum(pids: readonly number[]): { main: number; workers: number } {
-  let [main, workers] = [0, 0];
-  for (const pid of pids) {
-    const { mainUs, workersUs } = cpuOf(pid);
-    main += mainUs;
-    workers += workersUs;
+type CpuTimes = ReadonlyMap<number, CpuTime>;
+
+const cpuTimes = (pids: readonly number[]): CpuTimes => new Map(pids.map((pid) => [pid, cpuOf(pid)]));
+
+/** What was used between two looks. A process that ended meanwhile counts for nothing, one that came for all that it used. */
+function used(before: CpuTimes, after: CpuTimes): CpuTime {
+  let [mainUs, workersUs] = [0, 0];
+  for (const [pid, now] of after) {
+    mainUs += Math.max(0, now.mainUs - (before.get(pid)?.mainUs ?? 0));
+    workersUs += Math.max(0, now.workersUs - (before.get(pid)?.workersUs ?? 0));
   }
-  return { main, workers };
+  return { mainUs, workersUs };
 }
 
 async function measure(target: Target, mode: Mode, round: number, seconds: number): Promise<Measurement> {
@@ -93,19 +98,25 @@ async function measure(target: Target, mode: Mode, round: number, seconds: numbe
     endsWith: mode.stream ? "data: [DONE]\n\n\r\n0\r\n\r\n" : "}",
     ...(mode.rate === undefined ? {} : { rate: mode.rate }),
   };
-  const helpers = target.helpers();
-  const before = { proxy: cpuSum(target.pids), helpers: cpuSum(helpers), backlog: (await target.backlog?.()) ?? 0 };
-  const result = await runLoad(options);
-  const after = { proxy: cpuSum(target.pids), helpers: cpuSum(helpers), backlog: (await target.backlog?.()) ?? 0 };
+  const look = async () => ({
+    proxy: cpuTimes(target.pids),
+    helpers: cpuTimes(target.helpers()),
+    backlog: (await target.backlog?.()) ?? 0,
+  });
+  const before = await look();
+  const result = await (mode.name === "saturated" && hasWrk ? wrk(options, OTHER_CORE) : runLoad(options));
+  const after = await look();
   const each = (us: number): number => us / Math.max(1, result.requests);
+  const proxy = used(before.proxy, after.proxy);
+  const helpers = used(before.helpers, after.helpers);
   return {
     ...result,
     target: target.name,
     mode: mode.name,
     round,
-    cpuUs: each(after.proxy.main - before.proxy.main),
-    workersUs: each(after.proxy.workers - before.proxy.workers),
-    helpersUs: each(after.helpers.main + after.helpers.workers - before.helpers.main - before.helpers.workers),
+    cpuUs: each(proxy.mainUs),
+    workersUs: each(proxy.workersUs),
+    helpersUs: each(helpers.mainUs + helpers.workersUs),
     rssBytes: target.pids.reduce((sum, pid) => sum + rssOf(pid), 0),
     backlogPerSecond: (after.backlog - before.backlog) / result.seconds,
   };
@@ -154,6 +165,7 @@ for (let round = 1; round <= rounds; round += 1) {
   }
 }
 const valid = measurements.filter((measurement) => measurement.failures.length === 0);
+console.log(`saturated by ${hasWrk ? "wrk" : "load.ts (wrk is not installed)"}`);
 console.log(
   render(
     valid,
@@ -163,7 +175,7 @@ console.log(
 const results = join(FOLDER, "results");
 mkdirSync(results, { recursive: true });
 const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
+const machine = { load: hasWrk ? "wrk" : "load.ts", cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
 writeFileSync(file, JSON.stringify({ machine, seconds, rounds, measurements }, undefined, 2));
 console.log(`raw figures: ${file}`);
 const voided = measurements.length - valid.length;

@@ -8,24 +8,31 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Linux counts CPU time in ticks of 10 ms. */
 const TICK_US = 10_000;
 
-export interface Cpu {
-  /** User and system time of the process's own threads. */
-  readonly us: number;
-}
-
 const ticksOf = (stat: string): number => {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return Number(fields[11]) + Number(fields[12]);
 };
 
-/** CPU time of one process; of its worker threads apart, by their name. */
-export function cpuOf(pid: number): { readonly mainUs: number; readonly workersUs: number } {
+export interface CpuTime {
+  readonly mainUs: number;
+  /** Of its worker threads. */
+  readonly workersUs: number;
+}
+
+const NO_CPU: CpuTime = { mainUs: 0, workersUs: 0 };
+
+/** CPU time of one process so far; none for one that has ended. */
+export function cpuOf(pid: number): CpuTime {
   let main = 0;
   let workers = 0;
-  for (const tid of readdirSync(`/proc/${pid}/task`)) {
-    const ticks = ticksOf(readFileSync(`/proc/${pid}/task/${tid}/stat`, "utf8"));
-    if (isWorker(pid, tid)) workers += ticks;
-    else main += ticks;
+  try {
+    for (const tid of readdirSync(`/proc/${pid}/task`)) {
+      const ticks = ticksOf(readFileSync(`/proc/${pid}/task/${tid}/stat`, "utf8"));
+      if (isWorker(pid, tid)) workers += ticks;
+      else main += ticks;
+    }
+  } catch {
+    return NO_CPU;
   }
   return { mainUs: main * TICK_US, workersUs: workers * TICK_US };
 }
@@ -36,16 +43,14 @@ function isWorker(pid: number, tid: string): boolean {
 }
 
 export function descendantsOf(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((tid) =>
-    readFileSync(`/proc/${pid}/task/${tid}/children`, "utf8").split(" ").filter(Boolean).map(Number),
-  );
-  return children.flatMap((child) => {
-    try {
-      return [child, ...descendantsOf(child)];
-    } catch {
-      return []; // it ended meanwhile
-    }
-  });
+  try {
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((tid) =>
+      readFileSync(`/proc/${pid}/task/${tid}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+    );
+    return children.flatMap((child) => [child, ...descendantsOf(child)]);
+  } catch {
+    return []; // it ended meanwhile
+  }
 }
 
 export const rssOf = (pid: number): number =>
@@ -62,7 +67,7 @@ export function pinWorkers(pid: number, core: number): void {
 
 export interface Started extends AsyncDisposable {
   readonly pid: number;
-  output(): string;
+  readonly output: () => string;
 }
 
 export async function start(

@@ -32,6 +32,7 @@ export function render(measurements: readonly Measurement[], targets: readonly s
         );
       const nginxRate = of("nginx", (m) => m.perSecond);
       const portkeyRate = of("portkey", (m) => m.perSecond);
+      const nginxCpu = of("nginx", (m) => m.cpuUs);
       const directP50 = of("direct", (m) => m.p50Ms);
       const directP99 = of("direct", (m) => m.p99Ms);
       const ratio = (value: number, base: number): string =>
@@ -44,6 +45,7 @@ export function render(measurements: readonly Measurement[], targets: readonly s
           "÷ nginx": ratio(rate, nginxRate),
           "÷ portkey": ratio(rate, portkeyRate),
           "CPU µs": of(target, (m) => m.cpuUs).toFixed(1),
+          "CPU ÷ nginx": ratio(of(target, (m) => m.cpuUs), nginxCpu),
           "workers µs": of(target, (m) => m.workersUs).toFixed(1),
           "helpers µs": of(target, (m) => m.helpersUs).toFixed(1),
           "added p50 ms": (of(target, (m) => m.p50Ms) - directP50).toFixed(2),

@@ -25,7 +25,7 @@ export async function startBackground(data: BackgroundData, hooks: BackgroundHoo
   const waiting = new Map<number, (metrics: readonly object[]) => void>();
 
   async function launch(): Promise<Worker> {
-    const worker = new Worker(new URL(ENTRY, import.meta.url), { workerData: data });
+    const worker = new Worker(new URL(ENTRY, import.meta.url), { name: "weir-background", workerData: data });
     await new Promise<void>((resolve, reject) => {
       worker.on("message", (message: FromBackground) => {
         if (message.type === "line") hooks.line(message.line);
