@@ -1,2 +1,3 @@
+export { facadeRoutes } from "./http/routes.ts";
 export { createIngress, type IngressOptions, type IngressService } from "./service.ts";
 export { spoolDirectory } from "./spool-directory.ts";

@@ -42,6 +42,8 @@ export interface IngressService extends Service {
 }
 
 const VERSION = "0.0.0";
+/** A head comes in a packet or two: who takes longer holds a connection for nothing. */
+const HEAD_TIMEOUT_MS = 10_000;
 
 /** Listens as soon as it can refuse: until policy and router have been heard of, callers get 503 and /readyz says why. */
 export async function createIngress(options: IngressOptions): Promise<IngressService> {
@@ -50,6 +52,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const said = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   const atMs = (): bigint => BigInt(clock.nowMs());
 
+  // Undone in reverse, also where a later step fails: a port that is taken must leave nothing that runs.
+  await using starting = new AsyncDisposableStack();
   const spool = await openSpool({
     directory: spoolDirectory(config.dataDir),
     instance: config.instance,
@@ -70,18 +74,22 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     mark: () => toBinary(audit.MarkSchema, create(audit.MarkSchema, { atMs: atMs() })),
     epochClose: () => toBinary(audit.EpochCloseSchema, create(audit.EpochCloseSchema, { atMs: atMs() })),
   });
+  starting.defer(() => spool.close());
   const policyClient = peers.client(policy.PolicyService);
   const routerClient = peers.client(router.RouterService);
-  const keys = new WatchedKeys(policyClient, clock, said("policy is away"));
-  const models = new ListedModels(routerClient, said("the router is away"));
-  const admissions = new BatchedPolicy(policyClient, spool.producer, {
-    onError: said("policy did not answer"),
-    onSettledThrough: (outcomeNumber) => spool.settled(outcomeNumber),
-  });
+  const keys = starting.use(new WatchedKeys(policyClient, clock, said("policy is away")));
+  const models = starting.use(new ListedModels(routerClient, said("the router is away")));
+  const admissions = starting.use(
+    new BatchedPolicy(policyClient, spool.producer, {
+      onError: said("policy did not answer"),
+      onSettledThrough: (outcomeNumber) => spool.settled(outcomeNumber),
+    }),
+  );
   const hmacKeys = new HmacKeys(rootSecret(config.dataDir));
-  const journal = new SpoolJournal(spool, hmacKeys, said("a refusal was not recorded"));
+  const journal = starting.use(new SpoolJournal(spool, hmacKeys, said("a refusal was not recorded")));
   const upstream = routerUpstream(routerClient, spool.producer);
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
+  starting.defer(() => recovery.stop());
 
   const identify = createIdentify(keys, clock);
   const open = createOpen({ keys, admissions, journal, models, clock });
@@ -130,6 +138,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       listen: http.listen,
       maxHeadBytes: http.maxHeaderBytes,
       maxBodyBytes: http.maxBodyBytes,
+      headTimeoutMs: Math.min(HEAD_TIMEOUT_MS, http.requestTimeoutMs),
       bodyTimeoutMs: http.requestTimeoutMs,
       stalledMs: http.stalledClientMs,
       maxConnections: http.maxConnections,
@@ -138,6 +147,11 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     },
   );
 
+  starting.defer(async () => {
+    draining = true;
+    await server.close(http.drainMs);
+  });
+  const running = starting.move();
   return {
     name: "ingress",
     routes: gatewayRoutes(flows),
@@ -147,15 +161,6 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       recovery.start();
     },
     notReady: () => reasons()[0],
-    async [Symbol.asyncDispose]() {
-      draining = true;
-      await server.close(http.drainMs);
-      await recovery.stop();
-      journal[Symbol.dispose]();
-      await admissions[Symbol.asyncDispose]();
-      await spool.close();
-      await keys[Symbol.asyncDispose]();
-      await models[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
