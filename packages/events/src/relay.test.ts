@@ -97,6 +97,74 @@ describe("the relay", () => {
     expect(relay.lastError).toBeUndefined();
   });
 
+  it("knows the outcome of a carried intent that came after the carrying", async () => {
+    const directory = scratch();
+    const log = new TestLog();
+    await using bus = memoryBus();
+    await bus.subscribe("audit", (batches) => log.store(batches));
+    const relay = start(directory, bus, log, { openAfterMs: 5 });
+    const spool = await open(directory, { segmentBytes: 60 });
+    const place = listEpochs(directory)[0];
+    const answered = await spool.intent(text("answered"), NONE, 0);
+    await spool.intent(text("open"), NONE, 0);
+    for (let at = 0; at < 5; at += 1) await spool.note(4, text("something that fills a segment"));
+    await until(() => place !== undefined && decodeFrames(readCarry(place)).frames.length === 2, "both are carried");
+    await relay[Symbol.asyncDispose]();
+    await spool.outcome(answered, text("o"), NONE);
+    await spool.close();
+    const next = await open(directory);
+    expect(next.recovered[0]?.open.map(({ header }) => textOf(header))).toEqual(["open"]);
+    // A relay that begins now knows it, too, and says so when it deletes the outcome's segment.
+    await using _second = start(directory, bus, log, { openAfterMs: 5 });
+    await until(() => place !== undefined && segmentsOf(place).length === 0, "all is deleted");
+    expect(
+      place === undefined ? [] : decodeFrames(readCarry(place)).frames.map(({ header }) => textOf(header)),
+    ).toEqual(["open"]);
+    await next.close();
+  });
+
+  it("keeps the folder of an epoch that ended well until the next one has named it", async () => {
+    const directory = scratch();
+    const log = new TestLog();
+    await using bus = memoryBus();
+    await bus.subscribe("audit", (batches) => log.store(batches));
+    await using _relay = start(directory, bus, log);
+    const first = await open(directory);
+    await first.close();
+    const folder = listEpochs(directory)[0]?.path ?? "";
+    await until(() => segmentsOf(listEpochs(directory)[0]).length === 0, "its segments are deleted");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(existsSync(folder)).toBe(true);
+    const second = await open(directory);
+    await until(() => !existsSync(folder), "it is removed");
+    await until(() => log.contiguous(second.producer) === 1, "the second one is shipped");
+    expect(log.headers(second.producer)).toEqual([`open ${first.producer} 2`]);
+    await second.close();
+  });
+
+  it("gives up no batch that the bus rejects, and sends the oldest first", async () => {
+    const directory = scratch();
+    const spool = await open(directory);
+    for (let at = 0; at < 30; at += 1) await spool.note(4, text("r"));
+    let rejections = 12;
+    const taken: number[] = [];
+    const bus: Bus = {
+      async publish({ first }) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        if (rejections-- > 0) throw new BusUnavailableError("away");
+        taken.push(first);
+      },
+      subscribe: () => Promise.reject(new Error("not here")),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const watermarks = (): Promise<never> => Promise.reject(new Error("away, too"));
+    await using relay = startRelay({ directory, bus, ...FAST, watermarks, firstWatermarkMs: 0, batchFrames: 1 });
+    await until(() => relay.lastError instanceof BusUnavailableError, "it says so");
+    await until(() => taken.length >= 31, "all are taken");
+    expect(taken.slice(0, 31)).toEqual(Array.from({ length: 31 }, (_, at) => at + 1));
+    await spool.close();
+  });
+
   it("keeps segments until their outcomes are settled", async () => {
     const directory = scratch();
     const log = new TestLog();

@@ -62,7 +62,7 @@ export class SegmentWriter {
     this.#options.files.sync(segment.fd, done);
   }
 
-  /** Takes back the last `bytes`: half of a frame. Where the disk does not even do that, the segment is left as it is. */
+  /** Takes back the last `bytes`: half of a frame. Where the disk does not even do that they stay, and readers pass over them. */
   takeBack(bytes: number): void {
     const segment = this.#segment;
     if (segment === undefined || bytes === 0) return;
@@ -70,8 +70,7 @@ export class SegmentWriter {
       this.#options.files.truncate(segment.fd, segment.bytes - bytes);
       segment.bytes -= bytes;
     } catch {
-      // Readers know a frame that was cut off in a segment's end by the number that the next segment begins with.
-      this.leave();
+      // Of the same cause as the failed write, which is told. Nothing is missing there: the next frame has the number that follows.
     }
   }
 

@@ -1,9 +1,11 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FaultyFiles } from "../test/faulty-files.ts";
 import { NONE, onDisk, open, scratch, text, until } from "../test/support.ts";
 import { listEpochs, listSegments } from "./epoch-directory.ts";
+import { FRAME_KIND } from "./frame.ts";
+import { decodeFrames } from "./frames.ts";
 import { framesOf } from "./recovery.ts";
 
 const REFUSED = { reason: "audit_unavailable", retryAfterMs: 1_000 };
@@ -12,6 +14,17 @@ const upTo = (last: number): number[] => Array.from({ length: last }, (_, at) =>
 /** Without the probe's marks, which come when they come. */
 const records = (lines: string[]): string[] =>
   lines.filter((line) => !line.includes(" 5 mark")).map((line) => line.split(" ").at(-1) ?? "");
+
+/** Whether any segment has bytes that are no frame. */
+const damageIn = (directory: string): boolean =>
+  listEpochs(directory).some(({ path }) =>
+    listSegments(path).some(({ name }) =>
+      decodeFrames(readFileSync(join(path, name))).frames.some(({ kind }) => kind === FRAME_KIND.quarantined),
+    ),
+  );
+
+const bytesIn = (path: string): number =>
+  listSegments(path).reduce((sum, { name }) => sum + statSync(join(path, name)).size, 0);
 
 describe("a spool whose disk", () => {
   it("takes a few bytes at a time is none the worse for it", async () => {
@@ -53,6 +66,7 @@ describe("a spool whose disk", () => {
       expect(records(lines)).toEqual(["open", "i1", "o1", "i5", "o5", "close"]);
       expect(numbersOf(lines)).toEqual(upTo(lines.length));
       expect(await outcome).toBe(3);
+      expect(damageIn(directory)).toBe(failTruncate);
     });
   }
 
@@ -196,6 +210,7 @@ describe("the size bound", () => {
     expect(open1.length).toBeGreaterThan(100);
     for (const number of open1) await spool.outcome(number, new Uint8Array(1_000), new Uint8Array(5_000));
     expect(spool.bytes).toBeLessThanOrEqual(maxBytes);
+    expect(bytesIn(listEpochs(directory)[0]?.path ?? "")).toBe(spool.bytes);
     expect(spool.depth).toBe(0);
     const place = listEpochs(directory)[0];
     const outcomes = place === undefined ? [] : [...framesOf(place)].filter(({ kind }) => kind === 3);
