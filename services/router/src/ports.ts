@@ -98,16 +98,21 @@ export interface UpstreamStats {
   lastError: Reason | undefined;
 }
 
+/** Whose attempt is held. */
+export interface HeldAttempt {
+  readonly owner: string;
+  readonly keyId: string;
+  readonly requestId: string;
+  readonly attempt: number;
+}
+
 export interface Holds {
   /** @returns why the attempt must not be made; undefined: it is held */
-  extend(hold: {
-    readonly owner: string;
-    readonly keyId: string;
-    readonly requestId: string;
-    readonly attempt: number;
-    readonly costNanos: bigint;
-    readonly tokens: TokenBound;
-  }): Promise<WeirError | undefined>;
+  extend(
+    hold: HeldAttempt & { readonly costNanos: bigint; readonly tokens: TokenBound },
+  ): Promise<WeirError | undefined>;
+  /** Gives back the hold of an attempt that is not made after all. Never rejects. */
+  release(hold: HeldAttempt): Promise<void>;
 }
 
 export interface TokenCounter {

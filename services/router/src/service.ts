@@ -50,7 +50,10 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
   let table = await build(config);
   // Made when first needed: the policy service may come up later.
   let policyClient: Client<typeof policy.PolicyService> | undefined;
-  const holds = policyHolds(() => (policyClient ??= peers.client(policy.PolicyService)));
+  const holds = policyHolds(
+    () => (policyClient ??= peers.client(policy.PolicyService)),
+    (error) => telemetry.log.warn({ err: error }, "the hold of an attempt that was not made is still held"),
+  );
   const routing: Routing = {
     flow: {
       dialects,

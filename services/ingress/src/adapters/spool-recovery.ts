@@ -9,6 +9,7 @@ import type { Client } from "@connectrpc/connect";
 import { audit, policy, router } from "@weir/contracts";
 import type { DeadEpoch, OpenIntent, Spool } from "@weir/events";
 import type { Clock } from "@weir/kernel";
+import { lostSettlements } from "../domain/settlement.ts";
 
 const RETRY_MS = 1_000;
 const TIMEOUT_MS = 30_000;
@@ -93,7 +94,15 @@ function settlementsIn(outcome: audit.Outcome): SettlementInit[] {
   if (intent === undefined || !intent.held) return [];
   const { requestId, keyId } = intent;
   const attempts = result?.attempts ?? [];
-  if (attempts.length === 0) return [{ requestId, keyId, attempt: 1, outcome: { case: "atBound", value: {} } }];
+  // Without an account nobody remembers which attempts were made: what is still held is charged at its bound.
+  if (attempts.length === 0) {
+    return lostSettlements(requestId, keyId).map(({ attempt }) => ({
+      requestId,
+      keyId,
+      attempt,
+      outcome: { case: "atBound", value: {} },
+    }));
+  }
   return attempts.map((attempt) => ({ requestId, keyId, attempt: attempt.attempt, outcome: chargeOf(attempt) }));
 }
 

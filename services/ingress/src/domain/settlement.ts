@@ -19,6 +19,22 @@ export interface Settlement {
   readonly charge: Charge;
 }
 
+/** As many attempts as the router makes at most (see router.proto). */
+const POSSIBLE_ATTEMPTS = 4;
+
+/**
+ * For a call whose account was lost: the router died, or the client left before it answered. Any of its attempts may have been billed;
+ * those that were never held are passed over.
+ */
+export function lostSettlements(requestId: string, keyId: string): Settlement[] {
+  return Array.from({ length: POSSIBLE_ATTEMPTS }, (_, index) => ({
+    requestId,
+    attempt: index + 1,
+    keyId,
+    charge: { kind: "at-bound" as const },
+  }));
+}
+
 const tokensOf = (usage: Usage | undefined): bigint =>
   usage === undefined ? 0n : BigInt(usage.inputTokens) + BigInt(usage.outputTokens);
 

@@ -2,7 +2,7 @@
 import type { Clock, Reason } from "@weir/kernel";
 import type { CallResult } from "../domain/call.ts";
 import type { Outcome } from "../domain/record.ts";
-import { type Settlement, settlementsOf } from "../domain/settlement.ts";
+import { lostSettlements, type Settlement, settlementsOf } from "../domain/settlement.ts";
 import type { Admissions, Journal } from "../ports.ts";
 import type { Opened } from "./open.ts";
 import type { Trail } from "./trail.ts";
@@ -49,15 +49,16 @@ export function createClose(ports: {
     let settlements: Settlement[] = [];
     if (intent.held || key.hasLimit) {
       settlements = settlementsOf(intent.requestId, key.id, result.attempts);
-      // The router died, or nothing was attempted: attempt 1 is held all the same.
-      if (settlements.length === 0) settlements.push(unattempted(intent.requestId, key.id, ending));
+      if (settlements.length === 0) settlements = unattempted(intent.requestId, key.id, ending);
     }
     admissions.settle(settlements, outcomeNumber);
   };
 }
 
-function unattempted(requestId: string, keyId: string, ending: Ending): Settlement {
-  const mayHaveBeenBilled =
-    ending.error === "router_unavailable" || ending.error === "internal" || ending.kind === "cancelled";
-  return { requestId, attempt: 1, keyId, charge: { kind: mayHaveBeenBilled ? "at-bound" : "void" } };
+/** No attempt is known. */
+function unattempted(requestId: string, keyId: string, ending: Ending): Settlement[] {
+  const lost =
+    ending.error === "router_unavailable" || ending.error === "internal" || ending.error === "deadline_exceeded";
+  if (lost || ending.kind === "cancelled") return lostSettlements(requestId, keyId);
+  return [{ requestId, attempt: 1, keyId, charge: { kind: "void" } }];
 }

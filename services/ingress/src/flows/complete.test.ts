@@ -71,7 +71,7 @@ test("the router dies: recorded as failed, and charged at the bound, since it ma
   const { answer, steps, settlements } = run({ call: new WeirError("router_unavailable", "gone") });
   await expect(answer).rejects.toMatchObject({ reason: "router_unavailable" });
   expect(steps).toEqual(["admit", "intent", "call", "outcome failed", "settle"]);
-  expect(settlements).toMatchObject([{ charge: { kind: "at-bound" } }]);
+  expect(settlements).toMatchObject([1, 2, 3, 4].map((attempt) => ({ attempt, charge: { kind: "at-bound" } })));
 });
 
 test("a router that refused before any attempt leaves nothing to charge", async () => {

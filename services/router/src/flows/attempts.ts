@@ -5,7 +5,7 @@ import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
 import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
-import type { Attempted, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import type { Attempted, HeldAttempt, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
 import type { Dialects } from "./prepare.ts";
 
 /** What every flow works with. */
@@ -50,7 +50,7 @@ export interface Tried<T> {
 const NOTHING = nanos(0n);
 
 /** A request for which everything fails is not passed around for ever. */
-const MAX_ATTEMPTS = 4;
+const MAX_ATTEMPTS = 4; // as router.proto says, for ingresses that lose an account
 
 /**
  * Calls one target after the other until one serves. The first attempt is held already; each further one is held before it is made, and
@@ -92,7 +92,12 @@ export async function tryInTurn<T>(
       if (refusal !== undefined) break;
       previous.state.health = afforded;
     }
-    if (context.signal.aborted) break;
+    if (context.signal.aborted) {
+      // The account of a call that is cancelled reaches nobody: what was just held is given back from here.
+      if (previous !== undefined && call.holdOwner !== "")
+        await dependencies.holds.release(held(call, failures.length + 1));
+      break;
+    }
     probed = available === "probe";
     if (probed) target.state.health = probing(target.state.health);
     const attempt = failures.length + 1;
@@ -106,7 +111,10 @@ export async function tryInTurn<T>(
       // The request itself is at fault (it cannot be said in this dialect): nothing was sent.
       release(target);
       target.state.health = unprobed(target.state.health);
-      throw error;
+      if (attempt === 1 || !(error instanceof Failure)) throw error;
+      // Earlier attempts must be settled, and this one's hold be given back.
+      failures.push(attemptOf(target, attempt, { error, status: 0, billing: "nothing", answer: undefined }, 0));
+      return { running: undefined, failures, error, last: undefined };
     }
     if (outcome.ok)
       return {
@@ -184,6 +192,13 @@ function leftAlone(target: RoutedTarget, waitMs: number, reason: WeirError["reas
   return new Failure(reason, message, { retryAfterMs: Math.ceil(waitMs) });
 }
 
+const held = ({ holdOwner: owner, holdKeyId: keyId, requestId }: Call, attempt: number): HeldAttempt => ({
+  owner,
+  keyId,
+  requestId,
+  attempt,
+});
+
 /** @returns why the attempt must not be made */
 async function hold(
   { holds }: FlowDependencies,
@@ -202,8 +217,7 @@ async function hold(
   if (target.price === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
     return new Failure("price_unknown", `What ${target.provider}/${target.model} can cost is not known.`);
   const tokens = { inputTokens, outputTokens: answers() * perAnswer };
-  const { holdOwner: owner, holdKeyId: keyId, requestId } = call;
-  return await holds.extend({ owner, keyId, requestId, attempt, tokens, costNanos: costBoundOf(tokens, target.price) });
+  return await holds.extend({ ...held(call, attempt), tokens, costNanos: costBoundOf(tokens, target.price) });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -101,7 +101,7 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
   outputCap: number;
 
   /**
-   * Attempt 1 is held under this owner; further attempts must be held first. Empty: nothing is held.
+   * Attempt 1 is held under this owner; further attempts, 4 in all at most, must be held first. Empty: nothing is held.
    *
    * @generated from field: string hold_owner = 10;
    */
