@@ -14,7 +14,7 @@ import { WeirError } from "@weir/kernel";
 import type { Call, CallResult, EmbedInput, RawAnswer } from "../domain/call.ts";
 import { parseGeminiEmbeddings, renderGeminiEmbeddings, usageOfInput } from "../domain/embeddings.ts";
 import { type EmbedWire, isEmbedWire } from "../domain/wire.ts";
-import type { RoutedTarget } from "../ports.ts";
+import type { RoutedTarget, TokenCounter } from "../ports.ts";
 import {
   type CallContext,
   finishServed,
@@ -76,11 +76,14 @@ export async function embed(
   const durationMs = clock.monotonicMs() - running.startedMs;
   finishServed(dependencies, running.target, durationMs, durationMs);
   const { output } = running.value;
-  const usage = running.value.usage ?? usageOfInput(await tokens.count(running.target, textIn(input)), true);
+  const usage = running.value.usage ?? (await counted(tokens, running.target, input));
   const outcome = { usage, finishReason: undefined, status: 200, error: undefined, durationMs };
   const result = servedResult(running, tried.failures, outcome, { dropped: [], headers: [], spentMs, firstTokenMs: 0 });
   return { result, output };
 }
+
+const counted = async (tokens: TokenCounter, target: RoutedTarget, input: EmbedInput): Promise<Usage> =>
+  usageOfInput(await tokens.count(target, textIn(input)), true);
 
 const textIn = (input: EmbedInput): string =>
   input.kind === "raw" ? textOf(input.body) : input.request.inputs.map(String).join("\n");
@@ -115,7 +118,9 @@ async function attempt(
       return { ok: true, value: { usage: parseEmbeddingsUsage(json["usage"]), output: { kind: "raw", answer: raw } } };
     }
     const response = responseOf(wire, target.model, json, asked);
-    return { ok: true, value: { usage: response.usage, output: outputOf(input, response, asked) } };
+    // Counted here where the provider does not tell it, so that the client is told what it pays for.
+    const usage = response.usage ?? (await counted(dependencies.tokens, target, input));
+    return { ok: true, value: { usage, output: outputOf(input, { ...response, usage }, asked) } };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, status) };
   }
