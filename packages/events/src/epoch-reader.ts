@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type EpochPlace, isThere, listSegments, readSealed, segmentName } from "./epoch-directory.ts";
 import { FRAME_KIND, kindAt, MAX_FRAME_BYTES, numberAt } from "./frame.ts";
 import { findFrame } from "./frames.ts";
+import { isSystemError } from "./system-error.ts";
 
 /** A segment as far as it was read. */
 export interface ReadSegment {
@@ -138,7 +139,13 @@ export class EpochReader {
   }
 
   #readChunk(segment: ReadSegment): number {
-    this.#fd ??= openSync(join(this.place.path, segment.name), "r");
+    try {
+      this.#fd ??= openSync(join(this.place.path, segment.name), "r");
+    } catch (error) {
+      // Somebody has deleted it: its numbers are missing when the next segment is read, and are told then.
+      if (isSystemError(error, "ENOENT")) return 0;
+      throw error;
+    }
     return readSync(this.#fd, chunk, 0, CHUNK, this.#position);
   }
 

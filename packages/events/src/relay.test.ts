@@ -355,6 +355,30 @@ describe("the relay", () => {
     expect(relay.lastError).toBeUndefined();
   });
 
+  it("goes on behind a segment that somebody deletes under it", async () => {
+    const directory = scratch();
+    const log = new TestLog();
+    let away = true;
+    const bus: Bus = {
+      async publish(batch) {
+        if (away) throw new BusUnavailableError("away");
+        await log.store([batch]);
+      },
+      subscribe: () => Promise.reject(new Error("not here")),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const spool = await open(directory, { segmentBytes: 100 });
+    for (let at = 0; at < 20; at += 1) await spool.note(4, text(`note number ${at}`));
+    await using _relay = start(directory, bus, log, { window: 1, batchFrames: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const place = listEpochs(directory)[0];
+    rmSync(join(place?.path ?? "", segmentsOf(place)[3] ?? ""));
+    away = false;
+    await until(() => log.contiguous(spool.producer) === 21, "all is accounted for");
+    expect(log.quarantined(spool.producer).map(({ header }) => header.length)).toEqual([0]);
+    await spool.close();
+  });
+
   it("waits for a directory that is not there yet, and ends at once while it waits for bus or log", async () => {
     const directory = join(scratch(), "later");
     const bus: Bus = {
