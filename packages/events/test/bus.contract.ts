@@ -65,7 +65,7 @@ export function busContract(name: string, make: () => Promise<Bus>): void {
         got.push(...batches.map(({ first }) => first));
       });
       await Promise.all([1, 2, 3].map((number) => bus.publish(batch(number))));
-      await until(() => got.length === 3, "all are taken");
+      await until(() => got.length === 3 && other.length >= 3, "all are taken");
       expect(new Set(got)).toEqual(new Set([1, 2, 3]));
       expect(sizes.slice(1)).toEqual([1, 1, 1]);
       expect(other).toEqual([1, 2, 3]);

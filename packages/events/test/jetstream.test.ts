@@ -55,17 +55,17 @@ async function emptyBus(): Promise<Bus> {
   await (await jetstreamManager(connection)).streams.purge(options.stream);
   await connection.close();
   const bus = jetStreamBus({ url: server.url, ...options });
-  let began = false;
+  let first: Promise<void> | undefined;
   return {
     // The first batch waits for the connection; from then on nothing is between the contract and the bus.
     async publish(one) {
-      if (began) return await bus.publish(one);
-      await publishSoon(bus, one);
-      began = true;
+      if (first === undefined) return await (first = publishSoon(bus, one));
+      await first;
+      return await bus.publish(one);
     },
     subscribe: (consumer, handler, how) => bus.subscribe(consumer, handler, how),
     [Symbol.asyncDispose]() {
-      began = true;
+      first ??= Promise.resolve();
       return bus[Symbol.asyncDispose]();
     },
   };
