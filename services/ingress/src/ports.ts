@@ -86,7 +86,7 @@ export interface Models {
   notReady(): string | undefined;
 }
 
-/** The router. `Input`, `Output` and `Event` are the contract's typed messages. Rejects with WeirError. */
+/** The router. `Input`, `Output` and `Event` are the contract's typed messages. Rejects with UpstreamError. */
 export interface Upstream<Input, Output, Event> {
   complete(call: Call<Input>, options: CallOptions): Promise<Answer<Output>>;
   embed(call: Call<Input>, options: CallOptions): Promise<Answer<Output>>;

@@ -1,10 +1,21 @@
-import type { Client } from "@connectrpc/connect";
+import { type Client, ConnectError } from "@connectrpc/connect";
 import type { common, router } from "@weir/contracts";
 import type { Usage } from "@weir/dialects";
-import { WeirError } from "@weir/kernel";
+import { HttpClientError } from "@weir/http1";
+import { type Reason, WeirError } from "@weir/kernel";
 import { fromConnectError } from "@weir/mesh";
 import { costOf } from "@weir/pricing";
-import type { Answer, Attempt, Call, CallResult, Output, Served, StreamMessage, StreamRates } from "../domain/call.ts";
+import {
+  type Answer,
+  type Attempt,
+  type Call,
+  type CallResult,
+  type Output,
+  type Served,
+  type StreamMessage,
+  type StreamRates,
+  UpstreamError,
+} from "../domain/call.ts";
 import type { CallOptions, Upstream } from "../ports.ts";
 import type { TypedInput, TypedOutput } from "../wire.ts";
 import { finishReasonOf, reasonOf, wireDialect } from "./wire-names.ts";
@@ -84,16 +95,21 @@ function ratesOf(start: router.StreamStart): StreamRates | undefined {
     : { inputTokens: start.inputTokensEstimate, costOf: (usage) => costOf(usage, price) };
 }
 
-function wireCall(call: Call<TypedInput>, owner: string) {
+// Plain objects with their type's name are messages: create() would cost more than the whole call in process.
+function wireCall(call: Call<TypedInput>, owner: string): router.Call {
   const { input } = call;
   return {
+    $typeName: "weir.router.v1.Call",
     requestId: call.requestId,
     model: call.model,
     input:
       "typed" in input
         ? input.typed
-        : { case: "raw" as const, value: { dialect: wireDialect(input.dialect), body: input.body } },
-    headers: call.headers.map(([name, value]) => ({ name, value })),
+        : {
+            case: "raw" as const,
+            value: { $typeName: "weir.router.v1.RawBody", dialect: wireDialect(input.dialect), body: input.body },
+          },
+    headers: call.headers.map(([name, value]) => ({ $typeName: "weir.common.v1.Header", name, value })),
     allowedProviders: [...call.allowedProviders],
     allowedRegions: [...call.allowedRegions],
     outputCap: call.outputCap,
@@ -106,11 +122,28 @@ function wireCall(call: Call<TypedInput>, owner: string) {
 const optionsOf = ({ signal, timeoutMs, traceparent }: CallOptions) =>
   traceparent === undefined ? { signal, timeoutMs } : { signal, timeoutMs, headers: { traceparent } };
 
-/** An outage of the router is told as such; what the router itself says is passed on. */
-function failureOf(failure: unknown): WeirError {
-  const error = fromConnectError(failure);
-  if (error.reason !== "internal") return error;
-  return new WeirError("router_unavailable", "The router did not answer.", { retryAfterMs: 1_000, cause: failure });
+/** The router says so before it calls anybody. */
+const UNTRIED: ReadonlySet<Reason> = new Set([
+  "model_not_found",
+  "model_not_allowed",
+  "invalid_request",
+  "unsupported",
+]);
+
+/**
+ * An outage of the router is told as such; what the router itself says is passed on. A connection that breaks says nothing about what the router
+ * had done by then: only where the request never left has nothing been called.
+ */
+function failureOf(failure: unknown): UpstreamError {
+  const error = fromConnectError(failure, "router_unavailable");
+  const { cause } = failure instanceof ConnectError ? failure : { cause: undefined };
+  const unsent = cause instanceof HttpClientError && !cause.sent;
+  // `invalid_key` is about the mesh's token here, not about the caller's key.
+  const outage = error.reason === "internal" || error.reason === "invalid_key";
+  const told = outage
+    ? new WeirError("router_unavailable", "The router did not answer.", { retryAfterMs: 1_000, cause: failure })
+    : error;
+  return new UpstreamError(told, !unsent && error.reason !== "invalid_key" && !UNTRIED.has(error.reason));
 }
 
 /** @param owner the holder of this process's holds: further attempts are held under it */
@@ -121,7 +154,10 @@ export function routerUpstream(
   return {
     async complete(call, options): Promise<Answer<TypedOutput>> {
       try {
-        const response = await client.complete({ call: wireCall(call, owner) }, optionsOf(options));
+        const response = await client.complete(
+          { $typeName: "weir.router.v1.CompleteRequest", call: wireCall(call, owner) },
+          optionsOf(options),
+        );
         return { result: resultOf(response.result), output: outputOf<TypedOutput>(response.output) };
       } catch (failure) {
         throw failureOf(failure);
@@ -129,7 +165,10 @@ export function routerUpstream(
     },
     async embed(call, options): Promise<Answer<TypedOutput>> {
       try {
-        const response = await client.embed({ call: wireCall(call, owner) }, optionsOf(options));
+        const response = await client.embed(
+          { $typeName: "weir.router.v1.EmbedRequest", call: wireCall(call, owner) },
+          optionsOf(options),
+        );
         return { result: resultOf(response.result), output: outputOf<TypedOutput>(response.output) };
       } catch (failure) {
         throw failureOf(failure);
@@ -137,7 +176,10 @@ export function routerUpstream(
     },
     async *stream(call, options): AsyncGenerator<StreamMessage<common.ChatEvent>> {
       try {
-        for await (const response of client.streamComplete({ call: wireCall(call, owner) }, optionsOf(options))) {
+        for await (const response of client.streamComplete(
+          { $typeName: "weir.router.v1.StreamCompleteRequest", call: wireCall(call, owner) },
+          optionsOf(options),
+        )) {
           const { message, outputBytes } = response;
           switch (message.case) {
             case "start": {

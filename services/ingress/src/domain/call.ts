@@ -1,5 +1,5 @@
 import type { DialectName, FinishReason, Usage } from "@weir/dialects";
-import type { Reason, WeirError } from "@weir/kernel";
+import { type Reason, WeirError } from "@weir/kernel";
 
 /** Who served a call. */
 export interface Served {
@@ -66,6 +66,31 @@ export interface Call<Input> {
   readonly held: boolean;
   readonly inputBound: number;
 }
+
+/** The router gave no result. What the caller gets instead is in `error`. */
+export class UpstreamError extends Error {
+  override readonly name = "UpstreamError";
+  readonly error: WeirError;
+  /** Whether a provider may have been called, and may bill for it. */
+  readonly tried: boolean;
+
+  constructor(error: WeirError, tried: boolean) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.tried = tried;
+  }
+}
+
+/** What a failure below is to the caller: never its text, unless it was written for callers. */
+export function callerError(failure: unknown): WeirError {
+  if (failure instanceof UpstreamError) return failure.error;
+  return failure instanceof WeirError
+    ? failure
+    : new WeirError("internal", "Weir failed to answer.", { cause: failure });
+}
+
+/** Of what nobody can say that nothing was called, something may have been. */
+export const mayHaveTried = (failure: unknown): boolean => !(failure instanceof UpstreamError) || failure.tried;
 
 /** Rates to charge a stream with whose end nobody saw. */
 export interface StreamRates {

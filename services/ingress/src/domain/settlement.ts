@@ -41,8 +41,19 @@ const tokensOf = (usage: Usage | undefined): bigint =>
 /**
  * One settlement per attempt. An attempt that was sent and not answered may have been billed: it is charged at its bound, so that
  * no budget is ever exceeded on the provider's own ledger.
+ * @param mayHaveTried where there are no attempts: whether that is because nobody told of them
  */
-export function settlementsOf(requestId: string, keyId: string, attempts: readonly Attempt[]): Settlement[] {
+export function settlementsOf(
+  requestId: string,
+  keyId: string,
+  attempts: readonly Attempt[],
+  mayHaveTried: boolean,
+): Settlement[] {
+  if (attempts.length === 0) {
+    return mayHaveTried
+      ? lostSettlements(requestId, keyId)
+      : [{ requestId, attempt: 1, keyId, charge: { kind: "void" } }];
+  }
   return attempts.map((attempt) => ({ requestId, attempt: attempt.attempt, keyId, charge: chargeOf(attempt) }));
 }
 

@@ -2,7 +2,7 @@
 import type { Clock, Reason } from "@weir/kernel";
 import type { CallResult } from "../domain/call.ts";
 import type { Outcome } from "../domain/record.ts";
-import { lostSettlements, type Settlement, settlementsOf } from "../domain/settlement.ts";
+import { type Settlement, settlementsOf } from "../domain/settlement.ts";
 import type { Admissions, Journal } from "../ports.ts";
 import type { Opened } from "./open.ts";
 import type { Trail } from "./trail.ts";
@@ -13,6 +13,8 @@ export interface Ending {
   readonly error: Reason | undefined;
   readonly result: CallResult;
   readonly outputHmac: Uint8Array;
+  /** Without a single attempt in the result: whether there may have been some all the same. */
+  readonly mayHaveTried: boolean;
 }
 
 /**
@@ -35,30 +37,28 @@ export function createClose(ports: {
     trail.status = ending.status;
     trail.reason = ending.error;
     trail.overheadUs = Math.max(0, Math.round((clock.monotonicMs() - trail.startedMs) * 1000) - result.providerUs);
-    const outcomeNumber = await journal.outcome(opened.intentNumber, {
-      intent,
-      atMs: clock.nowMs(),
-      kind: ending.kind,
-      status: ending.status,
-      error: ending.error,
-      result,
-      outputHmac: ending.outputHmac,
-      overheadUs: trail.overheadUs,
-    });
     const { key } = opened.grant;
-    let settlements: Settlement[] = [];
-    if (intent.held || key.hasLimit) {
-      settlements = settlementsOf(intent.requestId, key.id, result.attempts);
-      if (settlements.length === 0) settlements = unattempted(intent.requestId, key.id, ending);
+    const settlements =
+      intent.held || key.hasLimit
+        ? settlementsOf(intent.requestId, key.id, result.attempts, ending.mayHaveTried)
+        : NOTHING;
+    let outcomeNumber = 0;
+    try {
+      outcomeNumber = await journal.outcome(opened.intentNumber, {
+        intent,
+        atMs: clock.nowMs(),
+        kind: ending.kind,
+        status: ending.status,
+        error: ending.error,
+        result,
+        outputHmac: ending.outputHmac,
+        overheadUs: trail.overheadUs,
+      });
+    } finally {
+      // Where it could not be recorded, too: the provider bills all the same, and a hold that nobody ends would never end.
+      admissions.settle(settlements, outcomeNumber);
     }
-    admissions.settle(settlements, outcomeNumber);
   };
 }
 
-/** No attempt is known. */
-function unattempted(requestId: string, keyId: string, ending: Ending): Settlement[] {
-  const lost =
-    ending.error === "router_unavailable" || ending.error === "internal" || ending.error === "deadline_exceeded";
-  if (lost || ending.kind === "cancelled") return lostSettlements(requestId, keyId);
-  return [{ requestId, attempt: 1, keyId, charge: { kind: "void" } }];
-}
+const NOTHING: readonly Settlement[] = [];

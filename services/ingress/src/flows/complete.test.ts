@@ -1,5 +1,6 @@
 import { WeirError } from "@weir/kernel";
 import { expect, test } from "vitest";
+import { UpstreamError } from "../domain/call.ts";
 import { createClose } from "./close.ts";
 import { createComplete } from "./complete.ts";
 import { createOpen } from "./open.ts";
@@ -46,9 +47,18 @@ test("what cannot be recorded is not called, and its hold is given back", async 
   expect(settlements).toMatchObject([{ charge: { kind: "void" } }]);
 });
 
-test("an answer whose outcome cannot be recorded is not shown", async () => {
-  const { answer } = run({ outcome: new WeirError("audit_unavailable", "failing") });
+test("an answer whose outcome cannot be recorded is not shown; its charge stands, and its hold ends", async () => {
+  const { answer, settlements } = run({ outcome: new WeirError("audit_unavailable", "failing") });
   await expect(answer).rejects.toMatchObject({ reason: "audit_unavailable" });
+  expect(settlements).toMatchObject([{ attempt: 1, charge: { kind: "charge", amounts: { costNanos: 7n } } }]);
+});
+
+test("whatever broke while the router worked is charged at the bound, whatever it is called", async () => {
+  for (const reason of ["overloaded", "deadline_exceeded", "stream_interrupted"] as const) {
+    const { answer, settlements } = run({ call: new WeirError(reason, "gone") });
+    await expect(answer).rejects.toMatchObject({ reason });
+    expect(settlements[0], reason).toMatchObject({ charge: { kind: "at-bound" } });
+  }
 });
 
 test("policy away: a key with a hard budget is refused, another goes on without a hold", async () => {
@@ -75,7 +85,8 @@ test("the router dies: recorded as failed, and charged at the bound, since it ma
 });
 
 test("a router that refused before any attempt leaves nothing to charge", async () => {
-  const { answer, settlements } = run({ call: new WeirError("model_not_found", "no such model") });
+  const refused = new UpstreamError(new WeirError("model_not_found", "no such model"), false);
+  const { answer, settlements } = run({ call: refused });
   await expect(answer).rejects.toMatchObject({ reason: "model_not_found" });
   expect(settlements).toMatchObject([{ charge: { kind: "void" } }]);
 });
@@ -86,9 +97,23 @@ test("a bug below is an internal error that tells nothing", async () => {
   expect(outcomes).toMatchObject([{ kind: "failed", error: "internal" }]);
 });
 
-test("a client that left is recorded as cancelled", async () => {
+test("a client that left is recorded as cancelled; before the call nothing is called, and nothing charged", async () => {
   const gone = AbortSignal.abort();
-  const { answer, outcomes } = run({ call: new WeirError("client_closed", "x") }, incoming(), gone);
+  const { answer, steps, outcomes, settlements } = run({}, incoming(), gone);
+  await expect(answer).rejects.toMatchObject({ reason: "client_closed" });
+  expect(steps).not.toContain("call");
+  expect(outcomes).toMatchObject([{ kind: "cancelled", status: 499 }]);
+  expect(settlements).toMatchObject([{ charge: { kind: "void" } }]);
+});
+
+test("a client that leaves during the call may have to pay for it", async () => {
+  const leaving = new AbortController();
+  const { answer, outcomes, settlements } = run(
+    { call: new WeirError("client_closed", "x"), onCall: () => leaving.abort() },
+    incoming(),
+    leaving.signal,
+  );
   await expect(answer).rejects.toMatchObject({ reason: "client_closed" });
   expect(outcomes).toMatchObject([{ kind: "cancelled", status: 499 }]);
+  expect(settlements[0]).toMatchObject({ charge: { kind: "at-bound" } });
 });

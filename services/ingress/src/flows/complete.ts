@@ -1,5 +1,5 @@
 import { type Clock, WeirError } from "@weir/kernel";
-import type { Answer, CallResult, Output } from "../domain/call.ts";
+import { type Answer, type CallResult, callerError, mayHaveTried, type Output, UpstreamError } from "../domain/call.ts";
 import type { Journal, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import type { Open } from "./open.ts";
@@ -17,6 +17,8 @@ export type Complete<Input, Typed> = (
 
 const NO_BYTES = new Uint8Array(0);
 
+export const clientClosed = (): WeirError => new WeirError("client_closed", "The client went away.");
+
 export const noResult = (error: WeirError, providerUs = 0): CallResult => ({
   served: undefined,
   usage: undefined,
@@ -30,10 +32,6 @@ export const noResult = (error: WeirError, providerUs = 0): CallResult => ({
   costNanos: 0n,
   priceVersion: "",
 });
-
-/** What a failure below is to the caller: never its text, unless it was written for callers. */
-export const callerError = (error: unknown): WeirError =>
-  error instanceof WeirError ? error : new WeirError("internal", "Weir failed to answer.", { cause: error });
 
 export function createComplete<Input, Typed>(
   ports: {
@@ -52,9 +50,11 @@ export function createComplete<Input, Typed>(
     const calledMs = clock.monotonicMs();
     let answer: Answer<Typed>;
     try {
+      // Who left while we were admitting is not called for.
+      if (signal.aborted) throw new UpstreamError(clientClosed(), false);
       answer = await upstream[method](opened.call, { signal, timeoutMs, traceparent: incoming.traceparent });
     } catch (failure) {
-      const error = signal.aborted ? new WeirError("client_closed", "The client went away.") : callerError(failure);
+      const error = signal.aborted ? clientClosed() : callerError(failure);
       const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
       await close(opened, trail, {
         kind: signal.aborted ? "cancelled" : "failed",
@@ -62,6 +62,7 @@ export function createComplete<Input, Typed>(
         error: error.reason,
         result: noResult(error, waitedUs),
         outputHmac: NO_BYTES,
+        mayHaveTried: mayHaveTried(failure),
       });
       throw error;
     }
@@ -74,6 +75,7 @@ export function createComplete<Input, Typed>(
       error: result.error?.reason,
       result,
       outputHmac: keepsHash ? journal.hmac(opened.grant.key.workspaceId, output.body) : NO_BYTES,
+      mayHaveTried: false,
     });
     if (output.kind === "none") throw result.error ?? new WeirError("internal", "The router gave no answer.");
     return output;

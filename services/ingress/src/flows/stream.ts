@@ -4,10 +4,20 @@
  */
 import { type Clock, WeirError } from "@weir/kernel";
 import { estimatedResult } from "../domain/cancelled.ts";
-import type { Attempt, CallResult, Output, Served, StreamMessage, StreamRates } from "../domain/call.ts";
+import {
+  type Attempt,
+  type CallResult,
+  callerError,
+  mayHaveTried,
+  type Output,
+  type Served,
+  type StreamMessage,
+  type StreamRates,
+  UpstreamError,
+} from "../domain/call.ts";
 import type { Journal, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
-import { callerError, noResult } from "./complete.ts";
+import { clientClosed, noResult } from "./complete.ts";
 import type { Open } from "./open.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
@@ -55,7 +65,10 @@ export function createStream<Input, Event>(
     let outputBytes = 0;
     let end: Extract<StreamMessage<Event>, { kind: "end" }> | undefined;
     let failure: WeirError | undefined;
+    let tried = true;
     try {
+      // Who left while we were admitting is not called for.
+      if (signal.aborted) throw new UpstreamError(clientClosed(), false);
       const options = { signal, timeoutMs, traceparent: incoming.traceparent };
       for await (const message of upstream.stream(opened.call, options)) {
         if (signal.aborted) break;
@@ -84,10 +97,11 @@ export function createStream<Input, Event>(
       }
     } catch (error) {
       failure = callerError(error);
+      tried = mayHaveTried(error);
     }
     const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
     const cancelled = signal.aborted && end === undefined;
-    if (cancelled) failure = new WeirError("client_closed", "The client went away.");
+    if (cancelled) failure = clientClosed();
     else if (end === undefined) failure ??= new WeirError("stream_interrupted", "The router ended the stream early.");
     const result: CallResult =
       end?.result ??
@@ -103,6 +117,7 @@ export function createStream<Input, Event>(
       error: error?.reason,
       result,
       outputHmac: hash?.digest() ?? NO_BYTES,
+      mayHaveTried: end === undefined && tried,
     });
     if (started) {
       sink.finish(end?.terminal ?? NO_BYTES, error);

@@ -70,6 +70,8 @@ export interface Failures {
   intent?: WeirError;
   outcome?: WeirError;
   call?: unknown;
+  /** While the call runs. */
+  onCall?: () => void;
   stream?: readonly (StreamMessage<string> | Error)[];
 }
 
@@ -108,6 +110,7 @@ export function testPorts(failures: Failures = {}) {
   const upstream: Upstream<never, string, string> = {
     complete() {
       steps.push("call");
+      failures.onCall?.();
       if (failures.call !== undefined) return Promise.reject(failures.call);
       return Promise.resolve({
         result: result(),
