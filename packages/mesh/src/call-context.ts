@@ -1,5 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
 
 /** Where a call's headers come from: nothing is made of them until somebody asks. */
 export interface HeaderSource {
@@ -7,6 +7,9 @@ export interface HeaderSource {
   get(lower: string): string | null;
   all(): Headers;
 }
+
+/** One for all: without a reason an AbortController makes a DOMException, which takes longer than the rest of a call in process. */
+const OVER = new ConnectError("the call is over", Code.Canceled);
 
 /** The HandlerContext of a call that came over our own transport, or in process. Everything that costs is made when it is asked for. */
 export class CallContext implements HandlerContext {
@@ -84,7 +87,7 @@ export class CallContext implements HandlerContext {
     this.#deadlineMs === 0 ? undefined : this.#deadlineMs - performance.now();
 
   /** Fires the signal: the call failed, was cancelled, ran out of time, or, without a reason, is over. */
-  abort(reason?: unknown): void {
+  abort(reason: unknown = OVER): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#reason = reason;

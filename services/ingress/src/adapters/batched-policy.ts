@@ -51,16 +51,41 @@ function verdictOf(verdict: policy.Verdict | undefined): Verdict {
   };
 }
 
-function outcomeOf(
-  charge: Charge,
-): { case: "charge"; value: { costNanos: bigint; tokens: bigint } } | { case: "void" | "atBound"; value: object } {
+// Plain objects with their type's name are messages: create() would cost more than the whole call in process.
+function admissionMessage({ requestId, keyId, model, bound, endUser, clientIp, tags }: Admission): policy.Admission {
+  const { costNanos, inputTokens, outputTokens } = bound;
+  return {
+    $typeName: "weir.policy.v1.Admission",
+    requestId,
+    keyId,
+    model,
+    bound: { $typeName: "weir.policy.v1.Amounts", costNanos, tokens: BigInt(inputTokens + outputTokens) },
+    inputTokens,
+    outputTokens,
+    endUser,
+    clientIp,
+    tags,
+  };
+}
+
+const settlementMessage = ({ requestId, attempt, keyId, charge }: Settlement): policy.Settlement => ({
+  $typeName: "weir.policy.v1.Settlement",
+  requestId,
+  attempt,
+  keyId,
+  outcome: outcomeOf(charge),
+});
+
+function outcomeOf(charge: Charge): policy.Settlement["outcome"] {
   switch (charge.kind) {
-    case "charge":
-      return { case: "charge", value: charge.amounts };
+    case "charge": {
+      const { costNanos, tokens } = charge.amounts;
+      return { case: "charge", value: { $typeName: "weir.policy.v1.Amounts", costNanos, tokens } };
+    }
     case "void":
-      return { case: "void", value: {} };
+      return { case: "void", value: { $typeName: "weir.policy.v1.Void" } };
     case "at-bound":
-      return { case: "atBound", value: {} };
+      return { case: "atBound", value: { $typeName: "weir.policy.v1.AtBound" } };
   }
 }
 
@@ -132,21 +157,9 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     try {
       const response = await this.#client.admitBatch(
         {
+          $typeName: "weir.policy.v1.AdmitBatchRequest",
           owner: this.#owner,
-          admissions: waiting.map(({ admission }) => ({
-            requestId: admission.requestId,
-            keyId: admission.keyId,
-            model: admission.model,
-            bound: {
-              costNanos: admission.bound.costNanos,
-              tokens: BigInt(admission.bound.inputTokens + admission.bound.outputTokens),
-            },
-            inputTokens: admission.bound.inputTokens,
-            outputTokens: admission.bound.outputTokens,
-            endUser: admission.endUser,
-            clientIp: admission.clientIp,
-            tags: admission.tags,
-          })),
+          admissions: waiting.map(({ admission }) => admissionMessage(admission)),
         },
         { timeoutMs: ADMIT_TIMEOUT_MS },
       );
@@ -204,15 +217,9 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     const batch = this.#unsettled.slice(0, MAX_BATCH);
     await this.#client.settleBatch(
       {
+        $typeName: "weir.policy.v1.SettleBatchRequest",
         owner: this.#owner,
-        settlements: batch.flatMap(({ settlements }) =>
-          settlements.map(({ requestId, attempt, keyId, charge }) => ({
-            requestId,
-            attempt,
-            keyId,
-            outcome: outcomeOf(charge),
-          })),
-        ),
+        settlements: batch.flatMap(({ settlements }) => settlements.map(settlementMessage)),
       },
       { timeoutMs: SETTLE_TIMEOUT_MS },
     );

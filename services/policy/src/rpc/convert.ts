@@ -43,16 +43,16 @@ export const admission = (message: policy.Admission): Admission => ({
   tokens: message.inputTokens + message.outputTokens,
 });
 
-const HELD = create(policy.VerdictSchema, { verdict: { case: "admitted", value: { held: true } } });
-const FREE = create(policy.VerdictSchema, { verdict: { case: "admitted", value: { held: false } } });
+// Plain objects with their type's name are messages: for the one per request create() would cost more than its admission.
+const ADMITTED = {
+  held: { case: "admitted", value: { $typeName: "weir.policy.v1.Admitted", held: true } },
+  free: { case: "admitted", value: { $typeName: "weir.policy.v1.Admitted", held: false } },
+} as const satisfies Record<string, policy.Verdict["verdict"]>;
 
-/** Most verdicts are one of two, which are shared. */
 export function verdictToWire(verdict: AdmissionVerdict): policy.Verdict {
-  if (verdict.kind === "admitted" && verdict.limits.length === 0) return verdict.held ? HELD : FREE;
-  return create(policy.VerdictSchema, {
-    verdict: decisionToWire(verdict),
-    limits: verdict.limits.map(limitStateToWire),
-  });
+  const limits = verdict.limits.map(limitStateToWire);
+  if (verdict.kind === "refused") return create(policy.VerdictSchema, { verdict: decisionToWire(verdict), limits });
+  return { $typeName: "weir.policy.v1.Verdict", verdict: verdict.held ? ADMITTED.held : ADMITTED.free, limits };
 }
 
 export function extendToWire(verdict: AdmissionVerdict): policy.ExtendResponse {
@@ -70,7 +70,8 @@ function errorToWire(error: WeirError) {
   return { reason: common.ErrorReason[name], message: error.message, retryAfterMs, param: error.param ?? "" };
 }
 
-const limitStateToWire = (state: LimitState) => ({
+const limitStateToWire = (state: LimitState): policy.LimitState => ({
+  $typeName: "weir.policy.v1.LimitState",
   unit: state.unit,
   limit: BigInt(state.limit),
   remaining: BigInt(state.remaining),

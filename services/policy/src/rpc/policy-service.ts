@@ -29,13 +29,13 @@ export function policyService(dependencies: PolicyDependencies): ServiceImpl<typ
       const owner = convert.checkedOwner(request.owner);
       checkSize(request.admissions.length, "admissions");
       const verdicts = await admit(dependencies.admit, owner, request.admissions.map(convert.admission));
-      return create(policy.AdmitBatchResponseSchema, { verdicts: verdicts.map(convert.verdictToWire) });
+      return { $typeName: "weir.policy.v1.AdmitBatchResponse", verdicts: verdicts.map(convert.verdictToWire) };
     },
 
     async settleBatch(request) {
       checkSize(request.settlements.length, "settlements");
       const results = await settle(dependencies.settle, request.settlements.map(convert.settlement));
-      return create(policy.SettleBatchResponseSchema, { results: results.map(convert.resultToWire) });
+      return { $typeName: "weir.policy.v1.SettleBatchResponse", results: results.map(convert.resultToWire) };
     },
 
     async extend(request) {
