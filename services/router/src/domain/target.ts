@@ -16,6 +16,10 @@ export interface Target {
   readonly state: TargetState;
 }
 
+/** The most tokens one answer can have; Infinity where nobody knows. @param outputCap 0: none */
+export const answerLimit = (outputCap: number, { maxOutput, contextWindow }: Target): number =>
+  Math.min(outputCap || Infinity, maxOutput ?? Infinity, contextWindow ?? Infinity);
+
 export interface TargetState {
   health: Health;
   inFlight: number;

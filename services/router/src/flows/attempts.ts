@@ -4,6 +4,7 @@ import { costBoundOf } from "@weir/pricing";
 import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
+import { answerLimit } from "../domain/target.ts";
 import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
 import type { Attempted, HeldAttempt, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
 import type { Dialects } from "./prepare.ts";
@@ -209,11 +210,7 @@ async function hold(
 ): Promise<WeirError | undefined> {
   if (call.holdOwner === "") return undefined;
   const inputTokens = call.inputBound > 0 ? call.inputBound : target.contextWindow;
-  const perAnswer = Math.min(
-    call.outputCap || Infinity,
-    target.maxOutput ?? Infinity,
-    target.contextWindow ?? Infinity,
-  );
+  const perAnswer = answerLimit(call.outputCap, target);
   if (target.price === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
     return new Failure("price_unknown", `What ${target.provider}/${target.model} can cost is not known.`);
   const tokens = { inputTokens, outputTokens: answers() * perAnswer };

@@ -69,7 +69,7 @@ export async function complete(
   const { value, target } = running;
   const durationMs = dependencies.clock.monotonicMs() - running.startedMs;
   finishServed(dependencies, target, durationMs, durationMs);
-  const usage = value.usage ?? (await estimateUsage(dependencies.tokens, target, preparation.inputText, value.said));
+  const usage = value.usage ?? (await estimate(dependencies, preparation, target, value.said));
   const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
   const outcome = { usage, finishReason: value.finishReason, status: value.status, error: undefined, durationMs };
   return {
@@ -82,6 +82,13 @@ export async function complete(
     output: value.output,
   };
 }
+
+const estimate = (
+  { tokens }: FlowDependencies,
+  preparation: Preparation,
+  target: RoutedTarget,
+  said: string | number,
+): Promise<Usage> => estimateUsage(tokens, target, preparation.inputText, said, preparation.outputLimit(target));
 
 /** A request that cannot be said in the target's dialect, or in its own: the client's fault, no attempt. */
 export function notSayable(error: unknown): Tried<never> {

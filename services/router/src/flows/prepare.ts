@@ -2,6 +2,7 @@ import { type Dialect, type DialectName, type Json, type JsonObject, spliceJson 
 import type { ChatRequest } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import type { ChatInput, RawChat } from "../domain/call.ts";
+import { answerLimit } from "../domain/target.ts";
 import { type ChatWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget } from "../ports.ts";
 import { textOfRequest } from "./usage.ts";
@@ -54,6 +55,11 @@ export class Preparation {
     const name = input.dialect === "gemini-generate" ? "generationConfig.candidateCount" : "n";
     const asked = mentions(input.body, name) ? memberOf(this.#parsed(input), name) : undefined;
     return typeof asked === "number" ? Math.max(1, Math.ceil(asked)) : 1;
+  }
+
+  /** The most output tokens that all answers together can have: what an estimate must not exceed, as the hold does not. */
+  outputLimit(target: RoutedTarget): number {
+    return this.answers * answerLimit(this.#cap, target);
   }
 
   /** The text that a model reads, for counting; the whole body where it is not one that we understand though its provider does. */

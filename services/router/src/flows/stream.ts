@@ -107,6 +107,9 @@ async function* flow(
   const { clock, tokens } = dependencies;
   const { target, value } = running;
   const { pump, side, prepared, headers } = value;
+  const outputLimit = preparation.outputLimit(target);
+  // A token has at least one byte; a charge by it must stay within the hold, which was taken for the cap.
+  const outputBound = (): number => Math.min(side.outputBytes, outputLimit);
   let finished = false;
   try {
     const { provider, model, region } = target;
@@ -117,12 +120,12 @@ async function* flow(
       price: target.price,
       inputTokensEstimate: Math.ceil(prepared.body.length / 4),
       failures,
-      outputBytes: side.outputBytes,
+      outputBytes: outputBound(),
       headers,
     };
     for (;;) {
       const shownNow = side.take();
-      if (shownNow.length > 0) yield { kind: "shown", shown: shownNow, outputBytes: side.outputBytes };
+      if (shownNow.length > 0) yield { kind: "shown", shown: shownNow, outputBytes: outputBound() };
       if (side.done || side.failure !== undefined) break;
       const chunks = await pump.next();
       if (chunks === undefined) break;
@@ -132,8 +135,9 @@ async function* flow(
     if (failure?.kind === "cancelled") throw new WeirError("client_closed", "The client went away.");
     const broken = failure === undefined || side.done ? undefined : interrupted(failure.kind);
     const end = side.end(broken === undefined ? undefined : shown(broken, target.upstream.betrays));
-    if (end.rest.length > 0) yield { kind: "shown", shown: end.rest, outputBytes: side.outputBytes };
-    const usage = end.usage ?? (await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters));
+    if (end.rest.length > 0) yield { kind: "shown", shown: end.rest, outputBytes: outputBound() };
+    const usage =
+      end.usage ?? (await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters, outputLimit));
     const durationMs = clock.monotonicMs() - running.startedMs;
     finished = true;
     if (end.error === undefined) finishServed(dependencies, target, value.firstTokenMs, durationMs);
@@ -148,7 +152,7 @@ async function* flow(
       spentMs,
       firstTokenMs: value.firstTokenMs,
     });
-    yield { kind: "end", result, terminal, failure: undefined, outputBytes: side.outputBytes };
+    yield { kind: "end", result, terminal, failure: undefined, outputBytes: outputBound() };
   } finally {
     if (!finished) {
       // The client is gone: nothing can be said about the target.

@@ -3,15 +3,20 @@ import { type Nanos, nanos } from "@weir/kernel";
 import { costOf } from "@weir/pricing";
 import type { RoutedTarget, TokenCounter } from "../ports.ts";
 
-/** Counts what a provider did not: the request's text, and the answer's where it is at hand, else a quarter of its characters. */
+/**
+ * Counts what a provider did not: the request's text, and the answer's where it is at hand, else a quarter of its characters.
+ * @param outputLimit the most output tokens there can be
+ */
 export async function estimateUsage(
   tokens: TokenCounter,
   target: RoutedTarget,
   input: string,
   output: string | number,
+  outputLimit: number,
 ): Promise<Usage> {
   const inputTokens = await tokens.count(target, input);
-  const outputTokens = typeof output === "number" ? Math.ceil(output / 4) : await tokens.count(target, output);
+  const counted = typeof output === "number" ? Math.ceil(output / 4) : await tokens.count(target, output);
+  const outputTokens = Math.min(counted, outputLimit);
   return { inputTokens, outputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0, estimated: true };
 }
 

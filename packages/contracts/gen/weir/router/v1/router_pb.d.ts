@@ -257,7 +257,8 @@ export declare type StreamCompleteResponse = Message<"weir.router.v1.StreamCompl
   } | { case: undefined; value?: undefined };
 
   /**
-   * Bytes of text, thinking and tool arguments that the provider sent so far, those of this message included. A token is at least one byte.
+   * The most output tokens that the provider can have sent so far, this message included: bytes of text, thinking and tool arguments, as a
+   * token is at least one of them, and never more than the request's cap allows.
    *
    * @generated from field: uint32 output_bytes = 5;
    */
