@@ -1,19 +1,26 @@
 /** The thread that ships this ingress's spool to NATS and forgets what the audit service confirms. Ends when it is told to. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort } from "node:worker_threads";
 import { loadConfig } from "@weir/config";
 import { audit } from "@weir/contracts";
 import { jetStreamBus, startRelay } from "@weir/events";
 import { networkPeers } from "@weir/mesh";
+import { createTelemetry } from "@weir/telemetry";
 import { peerAddresses } from "./config.ts";
 import { spoolDirectory } from "./spool-directory.ts";
 
 /** What is not shipped by then is on disk, and shipped by the next start. */
 const LAST_CHANCE_MS = 3_000;
+const LOOK_EVERY_MS = 1_000;
 
 const config = loadConfig(process.env, { providerSecrets: false });
 if (config.natsUrl === undefined) throw new Error("ingress needs NATS to ship its records: set WEIR_NATS_URL");
 
+const telemetry = createTelemetry({
+  service: "weir-ingress",
+  level: config.log.level,
+  env: {},
+  processMetrics: false,
+});
 const peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken });
 const log = peers.client(audit.AuditService);
 const bus = jetStreamBus({ url: config.natsUrl.reveal() });
@@ -26,11 +33,24 @@ const relay = startRelay({
   },
 });
 
+// Once per outage, and once when it is over: records wait on disk meanwhile.
+let failing = false;
+const look = setInterval(() => {
+  const error = relay.lastError;
+  if ((error !== undefined) === failing) return;
+  failing = error !== undefined;
+  const waiting = { lagBytes: relay.lagBytes, unconfirmed: relay.unconfirmed };
+  if (failing) telemetry.log.warn({ err: error, ...waiting }, "records are not shipped; they wait in the spool");
+  else telemetry.log.info(waiting, "records are shipped again");
+}, LOOK_EVERY_MS);
+
 async function stop(): Promise<void> {
-  for (const end = Date.now() + LAST_CHANCE_MS; relay.lagBytes > 0 && Date.now() < end; await sleep(20)) relay.nudge();
+  await relay.flush(LAST_CHANCE_MS);
+  clearInterval(look);
   await relay[Symbol.asyncDispose]();
   await bus[Symbol.asyncDispose]();
   await peers[Symbol.asyncDispose]();
+  await telemetry[Symbol.asyncDispose]();
   parentPort?.close();
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { createAudit } from "@weir/audit";
 import { audit } from "@weir/contracts";
@@ -68,7 +67,6 @@ await new Promise<void>((resolve) => {
   });
 });
 // What is not shipped by then is on disk, and shipped by the next start.
-for (const endMs = Date.now() + LAST_CHANCE_MS; relay.lagBytes > 0 && Date.now() < endMs; await sleep(20))
-  relay.nudge();
+await relay.flush(LAST_CHANCE_MS);
 await running.disposeAsync();
 port.close();
