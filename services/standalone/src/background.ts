@@ -28,7 +28,9 @@ const telemetry = running.use(
     destination: { write: (line) => say({ type: "line", line }) },
   }),
 );
-const bus = running.use(natsUrl === undefined ? memoryBus() : jetStreamBus({ url: natsUrl }));
+const bus = running.use(
+  natsUrl === undefined ? memoryBus({ consumers: ["audit", "evaluation"] }) : jetStreamBus({ url: natsUrl }),
+);
 const log = running.use(await createAudit({ config, telemetry, database, bus }));
 const evaluation = running.use(await createEvaluation({ config, telemetry, database, bus }));
 await Promise.all([log.start(), evaluation.start()]);
