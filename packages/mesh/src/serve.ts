@@ -14,7 +14,7 @@ import { createCheck } from "./validation.ts";
 
 export interface ServeOptions {
   readonly listen: HttpAddress;
-  /** What callers must show in `x-weir-mesh-token`; without it everybody may call. */
+  /** What callers must show in `x-weir-mesh-token`; without it everybody on this machine may call, and nobody else. */
   readonly token?: Secret | undefined;
   /** Services that need no mesh token: they authenticate their callers by themselves. */
   readonly exempt?: readonly DescService[] | undefined;
@@ -40,8 +40,10 @@ export interface RunningServer extends AsyncDisposable {
  * Serves the routes on one port to clients of Connect, gRPC and gRPC-web, over HTTP/1.1 and HTTP/2 in clear text. Connect in binary over
  * HTTP/1.1, which our own clients speak, takes a short path (about a tenth of the cost); everything else goes to connect-node.
  * Token, validation, hooks and error codes are the same on both.
+ * @throws Error where strangers could reach services that only the mesh's token protects, and there is none
  */
 export async function serveRoutes(routes: readonly Route[], options: ServeOptions): Promise<RunningServer> {
+  checkReach(routes, options);
   const maxMessageBytes = options.maxMessageBytes ?? 33_554_432;
   const authorizeHeader = authorizer(options);
   const check = options.validate === undefined ? undefined : createCheck();
@@ -95,6 +97,16 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
   };
   return { port: server.port, close, [Symbol.asyncDispose]: () => close(0) };
 }
+
+/** Who forgets the token must not find out by a bill: the router would call providers for everybody who can connect. */
+function checkReach(routes: readonly Route[], { listen, token, exempt }: ServeOptions): void {
+  if (token !== undefined || "path" in listen || isLoopback(listen.host)) return;
+  const open = routes.find(({ service }) => exempt?.includes(service) !== true);
+  if (open === undefined) return;
+  throw new Error(`${open.service.typeName} would be open to all who reach ${listen.host}: set WEIR_MESH_TOKEN`);
+}
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(?:\.\d+){3}$/.test(host);
 
 type Authorize = (shown: string | null | undefined) => ConnectError | undefined;
 

@@ -72,6 +72,17 @@ describe("the mesh token", () => {
   });
 });
 
+describe("without a mesh token", () => {
+  it("nothing is served beyond this machine but what authenticates its callers by itself", async () => {
+    const beyond = { host: "0.0.0.0", port: 0 };
+    await expect(serve({}, { listen: beyond })).rejects.toThrow("WEIR_MESH_TOKEN");
+    await using exempt = await serve({}, { listen: beyond, exempt: [router.RouterService] });
+    await using guarded = await serve({}, { listen: beyond, token: new Secret("token-of-the-mesh") });
+    await using near = await serve({}, { listen: { host: "localhost", port: 0 } });
+    for (const { port } of [exempt, guarded, near]) expect(port).toBeGreaterThan(0);
+  });
+});
+
 describe("the rules of the contract", () => {
   it("are enforced on both paths where that is asked for", async () => {
     const implementation: Implementation = { complete: () => ({}), streamComplete: frames(1, 0) };
