@@ -3,10 +3,11 @@ import type { Reason } from "@weir/kernel";
 import { HttpSyntaxError } from "./errors.ts";
 import type { ParsedRequest } from "./head.ts";
 import { Output } from "./output.ts";
-import { Reply, type ReplyChannel, statusLine } from "./reply.ts";
+import { Reply, type ReplyChannel, wholeAnswer } from "./reply.ts";
 import { type ReaderOwner, RequestReader } from "./request-reader.ts";
 import type { ServerShare } from "./server-share.ts";
 import { StallWatch } from "./stall-watch.ts";
+import type { RenderedError } from "./types.ts";
 
 type Phase =
   /** Between requests. */
@@ -130,6 +131,11 @@ export class Connection implements ReplyChannel, ReaderOwner {
   accept(request: ParsedRequest): boolean {
     if (this.handOver(this.share.divert?.(request))) return false;
     this.untouched = false;
+    const refusal = this.share.checkHead?.(request);
+    if (refusal !== undefined) {
+      this.endWith(refusal.status, refusal);
+      return false;
+    }
     this.phase = "body";
     this.share.begun();
     this.deadlineMs = this.share.deadlineIn(this.share.bodyTimeoutMs);
@@ -209,10 +215,7 @@ export class Connection implements ReplyChannel, ReaderOwner {
   }
 
   private wake(): void {
-    const { waiters } = this;
-    if (waiters.length === 0) return;
-    this.waiters = [];
-    for (const resolve of waiters) resolve();
+    for (const resolve of this.waiters.splice(0)) resolve();
   }
 
   commonLines(close: boolean): string {
@@ -242,13 +245,12 @@ export class Connection implements ReplyChannel, ReaderOwner {
 
   private refuse(status: number, reason: Reason, message: string): void {
     if (this.phase === "body") this.share.done();
-    const { headers, body } = this.share.onBadRequest(status, reason, message);
-    const payload = typeof body === "string" ? Buffer.from(body) : body;
-    this.closing = true;
-    this.output.add(
-      `${statusLine(status)}${headers}${this.commonLines(true)}content-length: ${payload.length}\r\n\r\n`,
-    );
-    this.output.add(payload);
+    this.endWith(status, this.share.onBadRequest(status, reason, message));
+  }
+
+  /** The last answer of the connection. */
+  private endWith(status: number, { headers, body }: RenderedError): void {
+    for (const piece of wholeAnswer(status, headers + this.commonLines(true), body)) this.output.add(piece);
     this.output.flush();
     this.linger();
   }

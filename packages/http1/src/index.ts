@@ -4,6 +4,7 @@ export { Gather } from "./gather.ts";
 export { headerLine } from "./head.ts";
 export { serveHttp } from "./server.ts";
 export type {
+  CheckHead,
   ClientRequest,
   Divert,
   Exchange,

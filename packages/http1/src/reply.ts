@@ -40,12 +40,18 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
-export const statusLine = (status: number): string => `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? ""}\r\n`;
+const statusLine = (status: number): string => `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? ""}\r\n`;
 
 /** From here on `write` asks to wait. */
 const HIGH_WATER_BYTES = 131_072;
 
 const bytesOf = (chunk: Uint8Array | string): Uint8Array => (typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+
+/** An answer in one piece, of lines that are complete but for the framing. */
+export function wholeAnswer(status: number, lines: string, body: Uint8Array | string): [string, Uint8Array] {
+  const payload = bytesOf(body);
+  return [`${statusLine(status)}${lines}content-length: ${payload.length}\r\n\r\n`, payload];
+}
 
 export class Reply implements HttpReply {
   closed = false;

@@ -1,6 +1,6 @@
 import type { Reason } from "@weir/kernel";
 import type { Connection } from "./connection.ts";
-import type { Divert, HttpHandler, RenderedError } from "./types.ts";
+import type { CheckHead, Divert, HttpHandler, RenderedError } from "./types.ts";
 
 /** What all connections of a server share. */
 export interface ServerShare {
@@ -12,6 +12,7 @@ export interface ServerShare {
   readonly idleTimeoutMs: number;
   readonly stalledMs: number;
   readonly divert: Divert | undefined;
+  readonly checkHead: CheckHead | undefined;
   readonly onBadRequest: (status: number, reason: Reason, message: string) => RenderedError;
   readonly onHandlerError: ((error: unknown) => void) | undefined;
   /** When `fromNowMs` will have passed, on the server's coarse clock. */

@@ -27,6 +27,7 @@ class StrictServer implements HttpServer, ServerShare {
   readonly idleTimeoutMs: number;
   readonly stalledMs: number;
   readonly divert: ServerShare["divert"];
+  readonly checkHead: ServerShare["checkHead"];
   readonly onBadRequest: ServerShare["onBadRequest"];
   readonly onHandlerError: ServerShare["onHandlerError"];
   draining = false;
@@ -51,6 +52,7 @@ class StrictServer implements HttpServer, ServerShare {
     this.idleTimeoutMs = options.idleTimeoutMs ?? 75_000;
     this.stalledMs = options.stalledMs ?? 30_000;
     this.divert = options.divert;
+    this.checkHead = options.checkHead;
     this.onBadRequest = options.onBadRequest;
     this.onHandlerError = options.onHandlerError;
     const shortestMs = Math.min(this.headTimeoutMs, this.bodyTimeoutMs, this.idleTimeoutMs, this.stalledMs);

@@ -17,6 +17,9 @@ export interface RequestHead {
   readonly remoteAddress: string;
   /** The value of a field by its name in lower case; several of one name are joined by ", " (RFC 9110 §5.3). */
   header(lower: string): string | undefined;
+  /** Bytes of the body, as announced; -1: none were (there is none, or it is chunked). */
+  readonly contentLength: number;
+  readonly chunked: boolean;
   /** The fields as they came, in order: `Name: value`. */
   readonly headerLines: readonly string[];
 }
@@ -56,6 +59,12 @@ export interface RenderedError {
 }
 
 /**
+ * Looks at a request before its body is read. Returns the answer, after which the connection closes, or undefined to go on: so that who
+ * may not ask cannot make the server hold a body. MUST NOT throw.
+ */
+export type CheckHead = (head: RequestHead) => (RenderedError & { readonly status: number }) | undefined;
+
+/**
  * Looks at what arrives before it is read: undefined head = an HTTP/2 preface. Returns who takes the connection over, with all its bytes
  * from this message on, or undefined to keep it.
  */
@@ -82,6 +91,7 @@ export interface HttpServerOptions {
   /** A handler threw: its bug. The client got a 500, or a cut stream. Without it the error is thrown as uncaught. */
   readonly onHandlerError?: (error: unknown) => void;
   readonly divert?: Divert;
+  readonly checkHead?: CheckHead;
 }
 
 export interface HttpServer extends AsyncDisposable {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createHttpClient, type HttpReply, serveHttp } from "../src/index.ts";
+import { createHttpClient, type HttpHandler, type HttpReply, serveHttp } from "../src/index.ts";
 import { ask, clientFor, echo, exchange, plainRefusal, Raw, sleep, start } from "./raw.ts";
 
 const GET = "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -105,6 +105,31 @@ describe("bodies", () => {
     expect(await exchange(server.port, chunked)).toMatch(/^HTTP\/1\.1 413 /);
     const fits = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n1234567890";
     expect(await exchange(server.port, fits)).toContain("[10]");
+  });
+
+  it("refuses whom the head tells not to be wanted, and neither reads nor asks for their bodies", async () => {
+    let handled = 0;
+    const counting: HttpHandler = (request, reply) => {
+      handled += 1;
+      echo(request, reply);
+    };
+    await using server = await start(counting, {
+      checkHead: (head) =>
+        head.header("x-key") === "right" || (!head.chunked && head.contentLength < 6)
+          ? undefined
+          : { status: 401, headers: "content-type: text/plain\r\n", body: `no ${head.path}` },
+    });
+    const large = "Content-Length: 20000000\r\n";
+    for (const fields of [large, `${large}Expect: 100-continue\r\n`, "Transfer-Encoding: chunked\r\n"]) {
+      const heard = await exchange(server.port, `POST /a HTTP/1.1\r\nHost: x\r\n${fields}\r\n`);
+      expect(heard, fields).toMatch(/^HTTP\/1\.1 401 .*connection: close.*no \/a$/s);
+    }
+    // Also behind a good one, and with a body that is on its way already.
+    const good = "POST /b HTTP/1.1\r\nHost: x\r\nX-Key: right\r\nContent-Length: 7\r\n\r\n1234567";
+    const bad = `POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nGET / H`;
+    expect(await exchange(server.port, good + bad)).toMatch(/\[7\] 1234567HTTP\/1\.1 401 .*no \/c$/s);
+    expect(handled).toBe(1);
+    expect(server.inFlight).toBe(0);
   });
 
   it("asks for a body that waits to be asked for", async () => {
