@@ -278,6 +278,18 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       expect(fits.statuses).toEqual([400]);
     });
 
+    test("a stranger's large body is not waited for", async () => {
+      for (const path of [chat, "/v1/messages", "/nowhere"]) {
+        for (const length of [`content-length: ${MAX_BODY}`, "transfer-encoding: chunked"]) {
+          const stranger = `POST ${path} HTTP/1.1\r\nhost: ${host()}\r\nauthorization: Bearer wk_none\r\n${length}\r\n\r\n`;
+          // Not a byte of it is sent, and the answer is there all the same.
+          const refused = await talk(whole.weir.httpUrl, [stranger]);
+          expect(refused, path).toMatchObject({ statuses: [401], closed: true });
+          expect(refused.text).toMatch(/x-weir-request-id: /);
+        }
+      }
+    });
+
     test("a head too large is refused, also one that never ends", async () => {
       const long = await talk(whole.weir.httpUrl, [head(`x: ${"x".repeat(MAX_HEAD)}\r\n`)]);
       expect(long).toMatchObject({ statuses: [431], closed: true });
@@ -304,6 +316,8 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
 
   describe("bytes that are no request", () => {
     const lines = (...all: string[]): string => `${all.join("\r\n")}\r\n\r\n`;
+    // Strangers' chunks are not even looked at.
+    const KEY = "authorization: Bearer KEY";
     const smuggled = "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
     test.each([
       [
@@ -337,15 +351,18 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       ["two hosts", lines("GET /healthz HTTP/1.1", "host: a", "host: b") + smuggled],
       [
         "a chunk's size that overflows",
-        lines(`POST ${chat} HTTP/1.1`, "host: a", "transfer-encoding: chunked") + "ffffffffffffffff1\r\n",
+        lines(`POST ${chat} HTTP/1.1`, "host: a", KEY, "transfer-encoding: chunked") + "ffffffffffffffff1\r\n",
       ],
       [
         "a chunk longer than it says",
-        lines(`POST ${chat} HTTP/1.1`, "host: a", "transfer-encoding: chunked") + `1\r\nxyz\r\n0\r\n\r\n${smuggled}`,
+        lines(`POST ${chat} HTTP/1.1`, "host: a", KEY, "transfer-encoding: chunked") +
+          `1\r\nxyz\r\n0\r\n\r\n${smuggled}`,
       ],
       ["noise", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"],
     ])("%s: refused, and nothing behind it is answered", async (_name, bytes) => {
-      const { statuses, closed, text } = await talk(whole.weir.httpUrl, [bytes]);
+      const { statuses, closed, text } = await talk(whole.weir.httpUrl, [
+        bytes.replace("Bearer KEY", `Bearer ${whole.weir.key}`),
+      ]);
       expect(statuses).toEqual([400]);
       expect(closed).toBe(true);
       expect(text).not.toContain("weir_requests_total");

@@ -10,11 +10,8 @@ const CONFIG = `  gpt-4o-mini: { targets: [{ provider: openai, model: gpt-4o-min
 `;
 
 /** Odd, and valid: spacing, key order, escapes, numbers that JavaScript would round, fields nobody knows yet. */
-const ODD =
-  String.raw`"x_new" : {"z":1,  "a":[ 1.0 ,2e3,-0, 12345678901234567890,0.1000000000000000055511151231257827] , "\u0041"` +
-  String.raw`:0}`;
 const odd = (name: string): string =>
-  String.raw`{ "z_first":null,${"\n\t"}"model" :"${name}", "n_big":9007199254740993,"esc":"\u00e9 é \ud83c\udf0a 🌊 \/ \"\\ \u2028","empty":{ },"list":[ ]`;
+  String.raw`{ "z_first":null,${"\n\t"}"model" :"${name}", "n_big":9007199254740993,"esc":"\u00e9 é \ud83c\udf0a 🌊 \/ \"\\ \u2028","empty":{ },"list":[ ], "nums":[ 1.0 ,2e3,-0, 12345678901234567890,0.1000000000000000055511151231257827]`;
 
 interface Passed {
   readonly face: string;

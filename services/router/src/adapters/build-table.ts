@@ -2,7 +2,6 @@ import { headerLine } from "@weir/http1";
 import { emptyPriceBook, loadPriceBook, type ModelFacts, type PriceBook } from "@weir/pricing";
 import type { ProviderConfig } from "@weir/config";
 import type { RouterConfig } from "../config.ts";
-import { namesAccount } from "../domain/failure.ts";
 import { healthy } from "../domain/health.ts";
 import { type AliasConfig, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
 import type { Wire } from "../domain/wire.ts";
@@ -122,7 +121,7 @@ async function makerOf(
   const stats = { succeeded: 0n, failed: 0n, inFlight: 0, lastFailureMs: 0, lastError: undefined };
   const forwards = matcherOf(kind.forwards);
   const secret = config.apiKey?.reveal() ?? "";
-  const betrays = (text: string): boolean => (secret.length > 0 && text.includes(secret)) || namesAccount(text);
+  const betrays = (text: string): boolean => secret.length > 0 && text.includes(secret);
   return {
     config,
     kind,

@@ -57,21 +57,27 @@ const OURS: Partial<Record<Reason, string>> = {
   provider_quota: "Weir's quota with the provider is used up.",
 };
 
-/** Organizations, projects and accounts as providers write them, and what looks like a key. */
+/**
+ * Organizations, projects and accounts as providers write them, and what looks like a key: made by machines, so that there is a digit or
+ * a capital in it ("user_preferences" is a name that people give).
+ */
 const ACCOUNT =
-  /\b(?:org|proj|acct|user|wrkspc|sk|pk|gsk|xai|key)[-_][A-Za-z0-9_-]{8,}|\bprojects\/\d{6,}|\bAIza[\w-]{20,}/;
+  /\b(?:org|proj|acct|user|wrkspc|sk|pk|gsk|xai|key)[-_](?=[a-z_-]*[A-Z0-9])[A-Za-z0-9_-]{8,}|\bprojects\/\d{6,}|\bAIza[\w-]{20,}/g;
 
-export const namesAccount = (text: string): boolean => ACCOUNT.test(text);
+/** A provider's words without the names of Weir's accounts with it; the rest says what is wrong. JSON stays JSON. */
+export const withoutAccounts = (text: string): string => text.replace(ACCOUNT, "[hidden]");
 
-/** The error as its client may see it. */
+/** The error as its client may see it. @param betrays whether a text holds the credential itself */
 export function shown(error: WeirError, betrays: (text: string) => boolean): WeirError {
   const own = OURS[error.reason];
-  if (own === undefined && !betrays(error.message)) return error;
+  const said = withoutAccounts(error.message);
+  if (own === undefined && said === error.message && !betrays(said)) return error;
   const options: WeirErrorOptions = {
     retryAfterMs: error.retryAfterMs,
     upstreamStatus: error.upstreamStatus,
     param: error.param,
     cause: error,
   };
-  return new WeirError(error.reason, own ?? "The provider refused the request or failed.", options);
+  const bare = betrays(error.message) ? "The provider refused the request or failed." : said;
+  return new WeirError(error.reason, own ?? bare, options);
 }

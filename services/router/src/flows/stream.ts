@@ -20,7 +20,7 @@ import { Preparation, type Prepared } from "./prepare.ts";
 import { Pump } from "./pump.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { PassThrough, type Shown, type StreamSide, Translated } from "./stream-side.ts";
-import { estimateUsage } from "./usage.ts";
+import { estimateUsage, raisedTo } from "./usage.ts";
 
 export type StreamMessage =
   | {
@@ -136,8 +136,12 @@ async function* flow(
     const broken = failure === undefined || side.done ? undefined : interrupted(failure.kind);
     const end = side.end(broken === undefined ? undefined : shown(broken, target.upstream.betrays));
     if (end.rest.length > 0) yield { kind: "shown", shown: end.rest, outputBytes: outputBound() };
-    const usage =
-      end.usage ?? (await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters, outputLimit));
+    // What was told of a stream that broke off may be older than what was sent: Anthropic's begins with one output token.
+    let { usage } = end;
+    if (usage === undefined || end.error !== undefined) {
+      const counted = await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters, outputLimit);
+      usage = usage === undefined ? counted : raisedTo(usage, counted);
+    }
     const durationMs = clock.monotonicMs() - running.startedMs;
     finished = true;
     if (end.error === undefined) finishServed(dependencies, target, value.firstTokenMs, durationMs);

@@ -20,6 +20,10 @@ export async function estimateUsage(
   return { inputTokens, outputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0, estimated: true };
 }
 
+/** What was told, with at least the output that was counted. */
+export const raisedTo = (told: Usage, counted: Usage): Usage =>
+  counted.outputTokens <= told.outputTokens ? told : { ...told, outputTokens: counted.outputTokens, estimated: true };
+
 /** Zero where the price is unknown: then the result names no price version. */
 export const costIn = (target: RoutedTarget, usage: Usage | undefined): Nanos =>
   target.price === undefined || usage === undefined ? nanos(0n) : costOf(usage, target.price);
