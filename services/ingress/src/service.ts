@@ -24,6 +24,7 @@ import { modelCall } from "./http/model-call.ts";
 import { listModels } from "./http/models.ts";
 import { newRequestId } from "./http/read-request.ts";
 import { type FacadeRoute, facadeRoutes } from "./http/routes.ts";
+import { strangerCheck } from "./http/strangers.ts";
 import { gatewayRoutes } from "./rpc/routes.ts";
 import { spoolDirectory } from "./spool-directory.ts";
 import type { TypedEvent, TypedInput, TypedOutput } from "./wire.ts";
@@ -143,6 +144,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       stalledMs: http.stalledClientMs,
       maxConnections: http.maxConnections,
       onBadRequest: badRequest,
+      checkHead: strangerCheck(facade, flows),
       onHandlerError: (error) => log.error({ err: error }, "defect"),
     },
   );

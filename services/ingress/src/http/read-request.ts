@@ -1,5 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import type { HttpRequest } from "@weir/http1";
+import type { HttpRequest, RequestHead } from "@weir/http1";
 import { hasAmbiguousKeys, type JsonObject } from "@weir/dialects";
 import { uuidv7, WeirError } from "@weir/kernel";
 import type { Grant } from "../domain/key.ts";
@@ -25,7 +25,7 @@ export function newRequestId(nowMs: number): string {
 }
 
 /** The key, from wherever the official SDKs put it. */
-export function secretOf(request: HttpRequest): string | undefined {
+export function secretOf(request: RequestHead): string | undefined {
   const authorization = request.header("authorization");
   if (authorization !== undefined) {
     const [, secret] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
@@ -35,7 +35,7 @@ export function secretOf(request: HttpRequest): string | undefined {
 }
 
 /** The client's own id for its request: an attribute, cut to what fits a header and a record. */
-export const clientRequestIdOf = (request: HttpRequest): string =>
+export const clientRequestIdOf = (request: RequestHead): string =>
   (request.header("x-request-id") ?? "").replace(/[^\x21-\x7e]/g, "").slice(0, 128);
 
 function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
