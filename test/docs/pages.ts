@@ -33,4 +33,4 @@ export const codeBlocks = (text: string): CodeBlock[] =>
 
 /** The cells of every table row whose first cell is one name in backticks. */
 export const tableRows = (text: string): string[][] =>
-  [...text.matchAll(/^\| (`[^|]*) \|$/gm)].map(([, row = ""]) => row.split(" | ").map((cell) => cell.trim()));
+  [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row = ""]) => row.split(" | ").map((cell) => cell.trim()));

@@ -55,8 +55,10 @@ test("there is a program for each SDK", () => {
   expect(programs.map(({ code }) => /from "([^"]+)"/.exec(code)?.[1])).toEqual(["openai", "@anthropic-ai/sdk"]);
 });
 
-const operate = blocks.find(({ mark }) => mark === "operate")?.code ?? "";
-test.each(operate.trim().split("\n"))("%s", { timeout: 30_000 }, async (command) => {
+const operate = [...blocks, ...codeBlocks(read("docs/operations.md"))]
+  .filter(({ mark }) => mark === "operate")
+  .flatMap(({ code }) => code.trim().split("\n"));
+test.each(operate)("%s", { timeout: 30_000 }, async (command) => {
   const [, words = ""] = /^pnpm weir (.+)$/.exec(command) ?? [];
   expect(words).not.toBe("");
   expect(await run(process.execPath, ["packages/cli/src/main.ts", ...words.split(" ")])).not.toBe("");

@@ -17,6 +17,18 @@ test("docs/configuration.md names every setting", () => {
   expect(settings.filter((setting) => !page.includes(`\`${setting}\``))).toEqual([]);
 });
 
+test("docs/configuration.md names no other setting", () => {
+  const known = new Set(
+    [...settingPaths(fileSchema, named)].map((path) =>
+      path.join(".").replace(/^(providers|models|workspaces)\.n\./, ""),
+    ),
+  );
+  const cells = [...page.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell = ""]) => cell);
+  const stated = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
+  expect(stated.length).toBeGreaterThan(40);
+  expect(stated.filter((name) => !known.has(name))).toEqual([]);
+});
+
 test("docs/configuration.md states the defaults that are in force", () => {
   const documented = [...page.matchAll(/^\| `([a-z_.]+)`(?: ◆)? \| `([^`]+)` \|/gm)];
   const defaults: unknown = z.parse(fileSchema, {
