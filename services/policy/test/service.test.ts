@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { policy } from "@weir/contracts";
 import { Secret } from "@weir/kernel";
 import { type BackingPostgres, type BackingService, startPostgres, startRedis } from "@weir/testkit";
@@ -379,7 +380,12 @@ describe("while Postgres is away", () => {
     await expect.poll(() => one.service.notReady(), { timeout: 5000 }).toMatch(/away/);
     await expect.poll(() => performance.now() - watcher.lastBeatMs, { timeout: 5000 }).toBeGreaterThan(1000);
     expect(await reasonOf(one.admin.listKeys({}, one.asAdmin))).toBe("policy_unavailable");
+    // What this replica remembers may be old: nobody who comes now is told that it is the truth.
+    await using late = new WatchClient(one);
+    await sleep(600);
+    expect(late.messages).toEqual([]);
     await own.restart();
+    await expect.poll(() => late.complete, { timeout: 15_000 }).toBe(true);
     await expect.poll(async () => (await admitOne(one, { keyId: hard })).admitted, { timeout: 15_000 }).toBe(true);
     await expect.poll(() => one.service.notReady(), { timeout: 15_000 }).toBe(undefined);
     const again = await one.admin.createKey({ name: "again" }, one.asAdmin);

@@ -10,6 +10,8 @@ type PolicyClient = Client<typeof policy.PolicyService>;
 
 /** Between two tries to reach policy. */
 const RETRY_MS = 250;
+/** Policy beats every 250 ms. An instance that says nothing for so long hangs, or has lost its store: another may know more. */
+const SILENT_MS = 3_000;
 
 const SCOPES: Partial<Record<policy.Scope, Scope>> = {
   [policy.Scope.INFERENCE]: "inference",
@@ -106,7 +108,12 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   async #watch(client: PolicyClient): Promise<void> {
     let next: View | undefined;
     let known = 0n;
-    for await (const message of client.watch({ sinceVersion: 0n }, { signal: this.#stop.signal })) {
+    const silent = new AbortController();
+    const timer = setTimeout(() => silent.abort(), SILENT_MS).unref();
+    const signal = AbortSignal.any([this.#stop.signal, silent.signal]);
+    using _timer = { [Symbol.dispose]: () => clearTimeout(timer) };
+    for await (const message of client.watch({ sinceVersion: 0n }, { signal })) {
+      timer.refresh();
       const { event } = message;
       switch (event.case) {
         case "snapshot":

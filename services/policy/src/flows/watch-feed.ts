@@ -21,8 +21,9 @@ export type WatchEvent =
 
 /**
  * Everything, or what changed since a version; then changes as they come, and a beat every 250 ms. A beat says: nothing that
- * was committed more than about a second ago is missing. So there is none while the store is away. There is no queue: a slow watcher
- * gets the state of the moment when it reads on, or everything anew if it fell too far behind.
+ * was committed more than about a second ago is missing. So there is none while the store is away, and no snapshot either: a replica that has
+ * been cut off from the store would bring keys back to life that were revoked meanwhile. There is no queue: a slow watcher gets the state
+ * of the moment when it reads on, or everything anew if it fell too far behind.
  */
 export async function* watch(
   directory: Directory,
@@ -37,25 +38,30 @@ export async function* watch(
   let needsAll = since === 0;
   let nextBeatMs = clock.monotonicMs();
   while (!signal.aborted) {
+    // Undefined: not loaded yet, as the store was away at the start.
+    const current = directory.version;
     const changes = directory.changesSince(version);
-    // A version of undefined: not loaded yet, as the store was away at the start.
-    if (directory.version !== undefined && (needsAll || changes === undefined)) {
-      needsAll = false;
-      version = directory.version;
-      yield* snapshot(version, directory.allKeys());
-    } else if (changes !== undefined) {
-      for (const change of changes) {
-        version = change.version;
-        const key = directory.key(change.keyId);
-        yield key === undefined ? { kind: "removed", version, keyId: change.keyId } : { kind: "key", version, key };
+    const isBehind = needsAll || changes === undefined;
+    const knows = current !== undefined && (!isBehind || sync.fresh());
+    if (knows) {
+      if (isBehind) {
+        needsAll = false;
+        version = current;
+        yield* snapshot(version, directory.allKeys());
+      } else {
+        for (const change of changes) {
+          version = change.version;
+          const key = directory.key(change.keyId);
+          yield key === undefined ? { kind: "removed", version, keyId: change.keyId } : { kind: "key", version, key };
+        }
       }
+      // Something changed while the watcher took its time.
+      if (directory.version !== version) continue;
     }
-    // Something changed while the watcher took its time.
-    if (directory.version !== undefined && directory.version !== version) continue;
     const nowMs = clock.monotonicMs();
     if (nowMs >= nextBeatMs) {
       nextBeatMs = nowMs + BEAT_MS;
-      if (directory.version !== undefined && sync.fresh()) yield { kind: "beat", version };
+      if (knows && sync.fresh()) yield { kind: "beat", version };
     }
     await changeOrTime(directory, nextBeatMs - clock.monotonicMs(), signal);
   }
