@@ -85,7 +85,7 @@ export interface Upstream {
   readonly transport: Transport;
   /** Whether a client's header goes to it. */
   readonly forwards: (lowerCaseName: string) => boolean;
-  /** Whether a text holds this provider's credential, or names its account. */
+  /** Whether a text holds this provider's credential. */
   readonly betrays: (text: string) => boolean;
   readonly stats: UpstreamStats;
 }

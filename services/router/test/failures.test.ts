@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { common, router } from "@weir/contracts";
 import { type Simulator, startSimulator } from "@weir/testkit";
-import { boot, type Booted, type BootOptions, configOf, jsonOf, model, provider, rawCall } from "./harness.ts";
+import { boot, type Booted, type BootOptions, collect, configOf, jsonOf, model, provider, rawCall } from "./harness.ts";
 
 const { ErrorReason } = common;
 let simulator: Simulator;
@@ -32,6 +32,47 @@ async function bootPair(options: Partial<BootOptions> = {}): Promise<Booted> {
 const ask = (name = "pair", more: object = {}) =>
   rawCall("openai-chat", { model: name, messages: [{ role: "user", content: "hello" }] }, more);
 const models = (): string[] => simulator.ledger.map((entry) => entry.model);
+
+describe("an error inside of a 200", () => {
+  const inside = (error: object): string => JSON.stringify({ error, user_id: null });
+
+  it("is followed by the next candidate", async () => {
+    const weir = await bootPair();
+    const raw = inside({ message: "Provider returned error", code: 502, metadata: { provider_name: "x" } });
+    simulator.script({ model: "gpt-4o", behaviour: { raw } });
+    const { result } = await weir.client.complete(ask());
+    expect(models()).toEqual(["gpt-4o", "gpt-4o-mini"]);
+    expect(result?.attempts[0]).toMatchObject({ error: ErrorReason.PROVIDER_ERROR, billing: router.Billing.UNKNOWN });
+  });
+
+  it("is told in the provider's own words, with the status that it should have had", async () => {
+    const weir = await bootPair();
+    const raw = inside({ message: "Input was flagged", code: 403, metadata: { reasons: ["violence"] } });
+    simulator.script({ behaviour: { raw } });
+    const { output, result } = await weir.client.complete(ask());
+    expect(output.value).toMatchObject({ status: 403 });
+    expect(jsonOf(output)).toEqual(JSON.parse(raw));
+    expect(result?.error?.reason).toBe(ErrorReason.PROVIDER_REJECTED);
+  });
+
+  it("that is a stream's first event is told in the provider's own words, too", async () => {
+    const weir = await bootPair();
+    const error = { message: "no call", code: "tool_use_failed", failed_generation: "{", status_code: 400 };
+    const raw = `event: error\ndata: ${JSON.stringify({ error })}\n\n`;
+    simulator.script({ behaviour: { raw, contentType: "text/event-stream" } });
+    const { failure } = (await collect(weir.client.streamComplete(ask()))).end;
+    expect(failure).toMatchObject({ status: 400 });
+    expect(JSON.parse(Buffer.from(failure?.body ?? []).toString())).toEqual({ error });
+  });
+});
+
+it("an error in a list, as Google writes some, is read", async () => {
+  const weir = await bootPair();
+  simulator.script({ behaviour: { status: 400, raw: '[{"error":{"message":"bad picture","code":400}}]' } });
+  const { output } = await weir.client.complete(ask());
+  expect(output.value).toMatchObject({ status: 400 });
+  expect(jsonOf(output)).toMatchObject({ error: { message: "bad picture" } });
+});
 
 describe("a provider that fails", () => {
   it.each([

@@ -58,6 +58,13 @@ describe("what a client may see", () => {
     expect(shown(new WeirError("provider_error", "boom sk-secret"), betrays).message).not.toContain("sk-");
   });
 
+  it("is the provider's words without the names of Weir's accounts", () => {
+    const said = 'Rate limit in organization org-AbCdEf123456 (see "user_preferences")';
+    expect(shown(new WeirError("provider_rate_limited", said), betrays).message).toBe(
+      'Rate limit in organization [hidden] (see "user_preferences")',
+    );
+  });
+
   it("is otherwise the provider's own word", () => {
     const error = new WeirError("provider_rejected", "max_tokens is too large", { param: "max_tokens" });
     expect(shown(error, betrays)).toBe(error);

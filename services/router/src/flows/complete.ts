@@ -1,4 +1,4 @@
-import type { ChatResponse, FinishReason, Usage } from "@weir/dialects";
+import type { ChatResponse, FinishReason, JsonObject, Usage } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import type { Call, CallResult, ChatInput, HeaderPair, RawAnswer } from "../domain/call.ts";
 import { answeredFailure, type AttemptFailure } from "../domain/failure.ts";
@@ -11,7 +11,15 @@ import {
   type Tried,
   tryInTurn,
 } from "./attempts.ts";
-import { fetchWhole, isFailure, providerHeaders, readRefusal, requestTo, type WholeAnswer } from "./exchange.ts";
+import {
+  fetchWhole,
+  isFailure,
+  providerHeaders,
+  readRefusal,
+  refusedInside,
+  requestTo,
+  type WholeAnswer,
+} from "./exchange.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { parseObject, type Prepared, Preparation } from "./prepare.ts";
 import { estimateUsage, textOfParts } from "./usage.ts";
@@ -115,7 +123,14 @@ async function attemptWhole(
     return { ok: false, failure: readRefusal(target, answer, parse, prepared.same) };
   }
   try {
-    return { ok: true, value: read(dependencies, call, input, preparation, prepared, answer) };
+    const json = parseObject(answer.body);
+    // OpenRouter's and others' 200 may hold an error, a response may have failed.
+    const { failure } = dialect.inspectResponse(json);
+    if (failure !== undefined) {
+      const said = prepared.same ? answer.body : undefined;
+      return { ok: false, failure: refusedInside(target, failure, answer.status, said) };
+    }
+    return { ok: true, value: read(dependencies, call, input, preparation, prepared, answer, json) };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, answer.status) };
   }
@@ -136,9 +151,9 @@ function read(
   preparation: Preparation,
   prepared: Prepared,
   { status, headers: received, body: bytes }: WholeAnswer,
+  json: JsonObject,
 ): Answered {
   const dialect = dialects[prepared.wire];
-  const json = parseObject(bytes);
   const headers = providerHeaders(received);
   if (prepared.same) {
     const { usage, finishReason, outputCharacters } = dialect.inspectResponse(json);

@@ -1,7 +1,7 @@
 import type { Dialect, HeaderLookup, JsonObject, ProviderFailure } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
-import type { HeaderPair } from "../domain/call.ts";
-import { answeredFailure, type AttemptFailure, shown, transportFailure } from "../domain/failure.ts";
+import type { HeaderPair, RawAnswer } from "../domain/call.ts";
+import { answeredFailure, type AttemptFailure, shown, transportFailure, withoutAccounts } from "../domain/failure.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { AnswerHeaders, AnswerSink, Exchange, ProviderRequest, RoutedTarget, TransportFailure } from "../ports.ts";
 import type { CallContext } from "./attempts.ts";
@@ -122,16 +122,42 @@ export function readRefusal(
   const { status, headers, body } = answer;
   const text = textOf(body.subarray(0, MAX_ERROR_BYTES));
   const { error, code } = classify(status, text, (name) => headers.get(name), parse);
-  const { betrays } = target.upstream;
-  const isOurs = error.reason === "provider_auth" || error.reason === "provider_quota";
-  const passes = verbatim && !isOurs && status >= 400 && body.length <= MAX_ERROR_BYTES && !betrays(text);
   const contentType = headers.get("content-type") ?? "application/json";
-  return answeredFailure(
-    shown(error, betrays),
-    status,
-    passes && isObjectText(text) ? { status, contentType, body } : undefined,
-    code,
-  );
+  const own = verbatim && status >= 400 ? ownWords(target, error, status, contentType, body) : undefined;
+  return answeredFailure(shown(error, target.upstream.betrays), status, own, code);
+}
+
+/**
+ * An error that a 200 held in place of an answer: its client gets the status that it should have had.
+ * @param body the error body, where the client speaks the same dialect
+ */
+export function refusedInside(
+  target: RoutedTarget,
+  { error, code }: ProviderFailure,
+  status: number,
+  body: Uint8Array | undefined,
+): AttemptFailure {
+  const own =
+    body === undefined || jsonOf(textOf(body))?.["error"] === undefined
+      ? undefined
+      : ownWords(target, error, error.upstreamStatus ?? error.status, "application/json", body);
+  return answeredFailure(shown(error, target.upstream.betrays), status, own, code);
+}
+
+/** What the provider said, where it may be told: it is not about Weir's account, and then without that account's names. */
+function ownWords(
+  { upstream }: RoutedTarget,
+  error: WeirError,
+  status: number,
+  contentType: string,
+  body: Uint8Array,
+): RawAnswer | undefined {
+  if (error.reason === "provider_auth" || error.reason === "provider_quota" || body.length > MAX_ERROR_BYTES)
+    return undefined;
+  const text = textOf(body);
+  if (upstream.betrays(text) || !isObjectText(text)) return undefined;
+  const told = withoutAccounts(text);
+  return { status, contentType, body: told === text ? body : Buffer.from(told) };
 }
 
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -147,11 +173,14 @@ function classify(status: number, text: string, headers: HeaderLookup, parse: Di
   return parse(status, jsonOf(text), headers);
 }
 
-/** @returns undefined for what is no JSON object */
+/** @returns undefined for what is no JSON object. Google puts the error of a stream, and of its compatible API, into a list. */
 export function jsonOf(text: string): JsonObject | undefined {
-  if (!isObjectText(text)) return undefined;
+  const isList = text.trimStart().startsWith("[");
+  if (!isList && !isObjectText(text)) return undefined;
   try {
-    return JSON.parse(text) as JsonObject;
+    const value = JSON.parse(text) as JsonObject | readonly JsonObject[];
+    const [first] = Array.isArray(value) ? (value as readonly JsonObject[]) : [value as JsonObject];
+    return typeof first === "object" && first !== null && !Array.isArray(first) ? first : undefined;
   } catch {
     // Not JSON: providers' proxies answer with HTML, cut bodies and the like.
     return undefined;

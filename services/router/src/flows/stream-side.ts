@@ -39,6 +39,8 @@ export interface StreamSide {
   readonly done: boolean;
   /** An error in the stream itself. */
   readonly failure: WeirError | undefined;
+  /** The provider's own words for it, where its client speaks the same dialect. */
+  failureBody(): Uint8Array | undefined;
   /** Bytes of text, thinking and arguments so far. */
   readonly outputBytes: number;
   /** @param broken why the bytes ended, if not by themselves */
@@ -87,6 +89,13 @@ export class PassThrough implements StreamSide {
 
   get failure(): WeirError | undefined {
     return this.#unreadable ?? this.#watcher.failure?.error;
+  }
+
+  failureBody(): Uint8Array | undefined {
+    if (this.#watcher.failure === undefined) return undefined;
+    const sse = new SseParser();
+    const [event] = [...sse.push(this.#watcher.end().terminal), ...sse.end()];
+    return event === undefined ? undefined : Buffer.from(event.data);
   }
 
   get outputBytes(): number {
@@ -160,6 +169,10 @@ export class Translated implements StreamSide {
 
   get failure(): WeirError | undefined {
     return this.#failure;
+  }
+
+  failureBody(): undefined {
+    return undefined;
   }
 
   get outputBytes(): number {

@@ -15,7 +15,7 @@ import {
   tryInTurn,
 } from "./attempts.ts";
 import { notSayable } from "./complete.ts";
-import { providerHeaders, readRefusal, requestTo } from "./exchange.ts";
+import { providerHeaders, readRefusal, refusedInside, requestTo } from "./exchange.ts";
 import { Preparation, type Prepared } from "./prepare.ts";
 import { Pump } from "./pump.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
@@ -225,7 +225,7 @@ async function open(
   }
   if (side.failure !== undefined && !side.started) {
     pump.exchange.cancel();
-    return { ok: false, failure: answeredFailure(shown(side.failure, target.upstream.betrays), status) };
+    return { ok: false, failure: refusedInside(target, { error: side.failure }, status, side.failureBody()) };
   }
   if (!side.started && !side.done) return brokenOff(pump, status);
   return {
