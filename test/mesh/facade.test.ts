@@ -189,7 +189,6 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         provider: "gemini",
         custom_llm_provider: "gemini",
         fallbacks: ["m-gemini"],
-        models: ["m-gemini"],
         route: "fallback",
         organization: "org-evil",
         headers: { authorization: "Bearer sk-evil" },
@@ -225,6 +224,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         expect(JSON.stringify(seen?.headers)).not.toContain(whole.weir.key);
         expect(JSON.stringify(seen?.headers)).not.toContain("evil");
         expect(visits).toBe(0);
+        // Some providers choose from it by themselves: it would pass by the key's rules.
+        const several = await ask(whole.weir, path, { ...body("m-compatible", "hello"), models: ["m-gemini"] });
+        expect(several.status).toBe(400);
+        expect(await several.text()).toContain("models");
+        expect(whole.simulator.ledger).toHaveLength(1);
       } finally {
         evil.close();
       }

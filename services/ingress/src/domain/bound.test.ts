@@ -22,6 +22,7 @@ const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
   textBytes: 1_000,
   media: { images: 0, audioBytes: 0 },
   unbounded: undefined,
+  premium: undefined,
   instructed: false,
   generates: true,
   endUser: "",
@@ -45,6 +46,14 @@ test("the dearest permitted candidate counts", () => {
   const both = boundOf(shape(), 100, [cheap, dear], grant());
   const one = boundOf(shape(), 100, [cheap, dear], grant({ allowedProviders: ["a"] }));
   expect(both.costNanos).toBe(one.costNanos * 9n);
+});
+
+test("what is dearer than the list price is refused where a budget has to bound it", () => {
+  const premium = shape({ premium: "service_tier" });
+  expect(() => boundOf(premium, 100, [candidate()], grant())).toThrow(
+    expect.objectContaining({ reason: "price_unknown", param: "service_tier" }),
+  );
+  expect(boundOf(premium, 100, [candidate()], grant({}, false)).costNanos).toBeGreaterThan(0n);
 });
 
 test("a price that is not known refuses a budget's request and never counts as zero", () => {

@@ -80,6 +80,9 @@ export function boundOf(
   candidates: readonly Candidate[] | undefined,
   grant: Grant,
 ): Bound {
+  if (shape.premium !== undefined && grant.key.hasBudget) {
+    throw new WeirError("price_unknown", `No price is known for this "${shape.premium}".`, { param: shape.premium });
+  }
   const size = {
     inputBytes: shape.textBytes,
     instructed: shape.instructed,

@@ -107,3 +107,23 @@ test("inline media are taken out of the text and counted apart, also inside tool
   expect(shape("openai-chat", chat).media.images).toBe(1);
   expect(shape("openai-chat", chat).textBytes).toBeLessThan(500);
 });
+
+test("what costs more than the list price is named, and what does not is let pass", () => {
+  const premium = (dialect: FacadeDialect, some: JsonObject) => shape(dialect, { model: "m", ...some }).premium;
+  expect(premium("openai-chat", { service_tier: "priority" })).toBe("service_tier");
+  expect(premium("openai-responses", { service_tier: "priority" })).toBe("service_tier");
+  expect(premium("anthropic-messages", { speed: "fast" })).toBe("speed");
+  expect(premium("anthropic-messages", { inference_geo: "us" })).toBe("inference_geo");
+  expect(premium("openai-chat", { plugins: [{ id: "web" }] })).toBe("plugins");
+  for (const tier of ["auto", "default", "flex", null])
+    expect(premium("openai-chat", { service_tier: tier })).toBe(undefined);
+  expect(premium("anthropic-messages", { service_tier: "standard_only", speed: "standard" })).toBeUndefined();
+  expect(premium("openai-chat", {})).toBeUndefined();
+});
+
+test("what would pass by the key's rules, or be paid for later, is not done", () => {
+  const refusal = (param: string) => expect.objectContaining({ reason: "unsupported", param });
+  expect(() => shape("openai-chat", { model: "cheap", models: ["dear"] })).toThrow(refusal("models"));
+  expect(() => shape("openai-responses", { model: "m", background: true })).toThrow(refusal("background"));
+  expect(shape("openai-responses", { model: "m", background: false }).model).toBe("m");
+});

@@ -17,6 +17,8 @@ export interface RequestShape {
   readonly media: MediaCounts;
   /** What in it cannot be bounded by its size ("previous_response_id", …): it costs the full context window. */
   readonly unbounded: string | undefined;
+  /** The member that asks for more than the list price buys ("service_tier": "priority"). */
+  readonly premium: string | undefined;
   /** It has tools, or wants a structure: providers add instructions of their own. */
   readonly instructed: boolean;
   /** False for embeddings, whose answer has no tokens. */
@@ -166,6 +168,18 @@ const STATEFUL = [
 /** Members for which a provider adds instructions of its own. */
 const INSTRUCTING = ["tools", "functions", "response_format", "text", "output_format", "output_config"];
 
+/** Members that change what a token costs, with the values that do not make it dearer. */
+const PRICED: Readonly<Record<string, readonly unknown[]>> = {
+  service_tier: ["auto", "default", "standard", "standard_only", "flex"],
+  speed: ["standard"],
+  inference_geo: ["global"],
+  // OpenRouter's: a web search is paid for by itself.
+  plugins: [],
+};
+
+const premiumOf = (body: JsonObject): string | undefined =>
+  Object.keys(PRICED).find((name) => !isAbsent(body[name]) && PRICED[name]?.includes(body[name]) !== true);
+
 const isAbsent = (value: unknown): boolean =>
   value === undefined || value === null || (Array.isArray(value) && value.length === 0);
 
@@ -190,6 +204,14 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
   if (stream !== undefined && stream !== null && typeof stream !== "boolean") {
     throw new WeirError("invalid_request", '"stream" must be true or false.', { param: "stream" });
   }
+  // A list from which a provider's own router may choose (OpenRouter) would pass by the key's rules and its budgets.
+  if (!isAbsent(body["models"])) {
+    throw new WeirError("unsupported", "Name one model; Weir finds others where it must.", { param: "models" });
+  }
+  // It would be answered before it ran, and what it then costs would be told to nobody.
+  if (dialect === "openai-responses" && body["background"] === true) {
+    throw new WeirError("unsupported", "Responses cannot be made in the background.", { param: "background" });
+  }
   const generation = object(body["generationConfig"]);
   let outputCap =
     generation === undefined ? undefined : count(generation["maxOutputTokens"], "generationConfig.maxOutputTokens");
@@ -211,6 +233,7 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     textBytes: Math.max(0, bodyBytes - tally.inlineBytes),
     media: { images: tally.images, audioBytes: tally.audioBytes },
     unbounded: tally.unbounded,
+    premium: premiumOf(body),
     instructed: INSTRUCTING.some((name) => !isAbsent(body[name])) || !isAbsent(generation?.["responseSchema"]),
     generates: dialect !== "openai-embeddings",
     endUser: endUserOf(dialect, body),

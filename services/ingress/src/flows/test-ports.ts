@@ -149,6 +149,7 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
     textBytes: 10,
     media: { images: 0, audioBytes: 0 },
     unbounded: undefined,
+    premium: undefined,
     instructed: false,
     generates: true,
     endUser: "",
