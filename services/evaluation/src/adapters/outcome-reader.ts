@@ -18,7 +18,7 @@ export function* readOutcomes(batches: readonly Batch[]): Generator<Delivered> {
 }
 
 function delivered(producer: string, { kind, header }: Frame): Delivered {
-  const origin = { producer, digest: hash("sha256", header, "buffer") };
+  const origin = { producer, digest: () => hash("sha256", header, "buffer") };
   if (kind === FRAME_KIND.quarantined) return { ...origin, subject: undefined, reason: "bytes that are no record" };
   try {
     const subject = subjectOf(outcome.decode(header));

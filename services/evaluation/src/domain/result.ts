@@ -3,8 +3,8 @@ import type { Assessment, Evaluator, Subject } from "./subject.ts";
 /** What came over the bus, read as far as it can be. */
 export interface Delivered {
   readonly producer: string;
-  /** SHA-256 of its bytes. */
-  readonly digest: Uint8Array;
+  /** SHA-256 of its bytes; only what is buried needs it. */
+  readonly digest: () => Uint8Array;
   /** Undefined: it cannot be evaluated, for `reason`. */
   readonly subject: Subject | undefined;
   readonly reason: string;

@@ -70,7 +70,7 @@ async function save(work: readonly Work[], deps: EvaluateDependencies): Promise<
 }
 
 async function bury(delivered: Delivered, reason: string, cause: unknown, deps: EvaluateDependencies): Promise<void> {
-  const letter = { producer: delivered.producer, digest: delivered.digest, reason };
+  const letter = { producer: delivered.producer, digest: delivered.digest(), reason };
   const refusal = await refusalOf(() => deps.results.bury([letter], deps.nowMs()), deps);
   if (refusal !== undefined) throw refusal;
   deps.events.buried(letter, cause);
