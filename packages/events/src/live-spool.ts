@@ -174,7 +174,7 @@ export class LiveSpool implements Spool {
     this.#settled = Math.max(this.#settled, number);
   }
 
-  async close(): Promise<void> {
+  async close(options?: { readonly unsettled: boolean }): Promise<void> {
     if (this.#closing) return;
     const { place, settlements, epochClose, lock } = this.#options;
     const last = this.#keep(FRAME_KIND.epochClose, 0, epochClose(), NOTHING, undefined);
@@ -184,7 +184,7 @@ export class LiveSpool implements Spool {
       await Promise.all([last, this.#loop.end()]);
       this.#writeSettled();
       writeSealed(place, this.#loop.lastNumber);
-      const open = this.#open.size > 0 || this.#loop.orphans > 0;
+      const open = this.#open.size > 0 || this.#loop.orphans > 0 || options?.unsettled === true;
       if (!open && (!settlements || this.#settled >= this.#lastOutcome)) writeRecovered(place);
     } finally {
       this.#writer.leave();

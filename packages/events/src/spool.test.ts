@@ -152,7 +152,11 @@ describe("a spool", () => {
     await second.close();
     const third = await open(directory);
     expect(third.recovered.map(({ open: intents }) => intents.length)).toEqual([1]);
-    await third.close();
+    third.recoveredDone(second.producer);
+    await third.close({ unsettled: true });
+    const fourth = await open(directory);
+    expect(fourth.recovered.map(({ producer }) => producer)).toEqual([third.producer]);
+    await fourth.close();
   });
 
   it("lists the outcomes that were not settled", async () => {

@@ -76,8 +76,11 @@ export interface Spool {
   readonly depth: number;
   /** Why nothing can be recorded right now. */
   readonly failed: WeirError | undefined;
-  /** Writes the epoch's end. Nothing can be recorded afterwards. */
-  close(): Promise<void>;
+  /**
+   * Writes the epoch's end. Nothing can be recorded afterwards.
+   * @param options.unsettled something that no outcome tells of is still to be settled: the next process is to recover this epoch
+   */
+  close(options?: { readonly unsettled: boolean }): Promise<void>;
 }
 
 /** Smaller would be full with the first large request. */

@@ -26,4 +26,4 @@ await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());
   process.once("SIGINT", () => resolve());
 });
-await server.close(config.http.drainMs);
+await Promise.all([service.drain(), server.close(config.http.drainMs)]);

@@ -16,6 +16,7 @@ import { WatchedKeys } from "./adapters/watched-keys.ts";
 import { createFinished } from "./events.ts";
 import { createClose } from "./flows/close.ts";
 import { createComplete } from "./flows/complete.ts";
+import { InFlight } from "./flows/in-flight.ts";
 import { createIdentify } from "./flows/identify.ts";
 import { createOpen } from "./flows/open.ts";
 import { createStream } from "./flows/stream.ts";
@@ -40,11 +41,15 @@ export interface IngressService extends Service {
   /** Where the facade listens. */
   readonly httpPort: number;
   readonly facade: readonly FacadeRoute[];
+  /** Not ready any more: finishes what runs, to the deadline. For whoever has other doors to close at the same time; disposing does it, too. */
+  drain(): Promise<void>;
 }
 
 const VERSION = "0.0.0";
 /** A head comes in a packet or two: who takes longer holds a connection for nothing. */
 const HEAD_TIMEOUT_MS = 10_000;
+/** A request that is cut needs no more than to hear of it, and a disk that works. */
+const LAST_RECORDS_MS = 5_000;
 
 /** Listens as soon as it can refuse: until policy and router have been heard of, callers get 503 and /readyz says why. */
 export async function createIngress(options: IngressOptions): Promise<IngressService> {
@@ -75,17 +80,20 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     mark: () => toBinary(audit.MarkSchema, create(audit.MarkSchema, { atMs: atMs() })),
     epochClose: () => toBinary(audit.EpochCloseSchema, create(audit.EpochCloseSchema, { atMs: atMs() })),
   });
-  starting.defer(() => spool.close());
+  let owing = 0;
+  starting.defer(() => spool.close({ unsettled: owing > 0 }));
   const policyClient = peers.client(policy.PolicyService);
   const routerClient = peers.client(router.RouterService);
   const keys = starting.use(new WatchedKeys(policyClient, clock, said("policy is away")));
   const models = starting.use(new ListedModels(routerClient, said("the router is away")));
-  const admissions = starting.use(
-    new BatchedPolicy(policyClient, spool.producer, {
-      onError: said("policy did not answer"),
-      onSettledThrough: (outcomeNumber) => spool.settled(outcomeNumber),
-    }),
-  );
+  const admissions = new BatchedPolicy(policyClient, spool.producer, {
+    onError: said("policy did not answer"),
+    onSettledThrough: (outcomeNumber) => spool.settled(outcomeNumber),
+  });
+  starting.defer(async () => {
+    await admissions[Symbol.asyncDispose]();
+    owing = admissions.pending;
+  });
   const hmacKeys = new HmacKeys(rootSecret(config.dataDir));
   const journal = starting.use(new SpoolJournal(spool, hmacKeys, said("a refusal was not recorded")));
   const upstream = routerUpstream(routerClient, spool.producer);
@@ -97,8 +105,10 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const close = createClose({ admissions, journal, clock });
   const calls = { open, close, upstream, journal, clock };
   const timeoutMs = config.http.answerTimeoutMs;
+  const inFlight = new InFlight();
   const flows = {
     identify,
+    inFlight,
     complete: createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs),
     embed: createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs),
     stream: createStream<TypedInput, TypedEvent>(calls, timeoutMs),
@@ -149,9 +159,14 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     },
   );
 
-  starting.defer(async () => {
+  const drain = async (): Promise<void> => {
     draining = true;
     await server.close(http.drainMs);
+  };
+  starting.defer(async () => {
+    await drain();
+    // Whose connection was cut at the deadline is still to be recorded and settled.
+    await inFlight.none(LAST_RECORDS_MS);
   });
   const running = starting.move();
   return {
@@ -163,6 +178,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       recovery.start();
     },
     notReady: () => reasons()[0],
+    drain,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

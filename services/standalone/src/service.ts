@@ -92,7 +92,9 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
       health: { notReady: () => front.notReady(), metrics: allMetrics },
     }),
   );
-  starting.defer(() => rpc.close(config.http.drainMs));
+  starting.defer(async () => {
+    await Promise.all([front.drain(), rpc.close(config.http.drainMs)]);
+  });
   const running = starting.move();
   return {
     httpPort: front.httpPort,

@@ -98,6 +98,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   readonly #owner: string;
   readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
+  readonly #onSettledThrough: (outcomeNumber: number) => void;
   /** The highest outcome that came, and what it was at the last look. */
   #highest = 0;
   #highestBefore = 0;
@@ -120,17 +121,18 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     this.#client = client;
     this.#owner = owner;
     this.#onError = listeners.onError;
-    this.#timer = setInterval(() => this.#tellSettled(listeners.onSettledThrough), SETTLED_EVERY_MS);
+    this.#onSettledThrough = listeners.onSettledThrough;
+    this.#timer = setInterval(() => this.#tellSettled(), SETTLED_EVERY_MS);
     this.#timer.unref();
   }
 
   /** One look behind: of outcomes written in the same tick a higher one may be told of first. */
-  #tellSettled(tell: (outcomeNumber: number) => void): void {
+  #tellSettled(): void {
     let through = this.#highestBefore;
     this.#highestBefore = this.#highest;
     for (const { outcomeNumber } of this.#unsettled)
       if (outcomeNumber > 0 && outcomeNumber <= through) through = outcomeNumber - 1;
-    if (through > 0) tell(through);
+    if (through > 0) this.#onSettledThrough(through);
   }
 
   /** Requests whose settlement policy does not have yet. */
@@ -234,5 +236,8 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     this.#retry = undefined;
     this.#settleSoon();
     while (this.#settling !== undefined) await this.#settling;
+    // Nobody writes any more: one look behind, and the last one.
+    this.#tellSettled();
+    this.#tellSettled();
   }
 }

@@ -6,6 +6,7 @@ import type { Output } from "../domain/call.ts";
 import type { FacadeDialect } from "../domain/shape.ts";
 import type { Finished } from "../events.ts";
 import type { Complete } from "../flows/complete.ts";
+import type { InFlight } from "../flows/in-flight.ts";
 import type { Identify } from "../flows/identify.ts";
 import type { Stream, StreamSink } from "../flows/stream.ts";
 import { newTrail, type Trail } from "../flows/trail.ts";
@@ -20,6 +21,7 @@ export interface ModelFlows {
   readonly embed: Complete<never, unknown>;
   readonly stream: Stream<never, unknown>;
   readonly finished: Finished;
+  readonly inFlight: InFlight;
   readonly startSpan: Telemetry["startSpan"];
   /** For defects: what is not a WeirError. */
   readonly defect: (error: unknown, requestId: string) => void;
@@ -32,7 +34,7 @@ const EVENT_STREAM =
   "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n";
 
 export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlows): HttpHandler {
-  const { identify, complete, embed, stream, finished, startSpan, defect, clock } = flows;
+  const { identify, complete, embed, stream, finished, inFlight, startSpan, defect, clock } = flows;
   const single = dialect === "openai-embeddings" ? embed : complete;
 
   function refuse(reply: HttpReply, trail: Trail, identity: string, failure: unknown): void {
@@ -90,6 +92,7 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
     const identity = identityHeaders(requestId, clientRequestIdOf(request));
     const span = startSpan(route, SERVER_SPAN, request.header("traceparent"), "server");
     let started = false;
+    inFlight.begin();
     try {
       const grant = identify(secretOf(request));
       trail.grant = grant;
@@ -121,6 +124,7 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
         defect(error, requestId);
       } else refuse(reply, trail, identity, error);
     }
+    inFlight.end();
     finished(trail, clock.monotonicMs(), span);
   }
 

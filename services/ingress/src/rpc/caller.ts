@@ -7,6 +7,7 @@ import { typedChatShape, typedEmbedShape } from "../domain/typed-shape.ts";
 import type { Telemetry, TraceSpan } from "@weir/telemetry";
 import type { Finished } from "../events.ts";
 import type { Complete } from "../flows/complete.ts";
+import type { InFlight } from "../flows/in-flight.ts";
 import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
@@ -20,6 +21,7 @@ export interface RpcFlows {
   readonly stream: Stream<TypedInput, TypedEvent>;
   readonly models: Models;
   readonly finished: Finished;
+  readonly inFlight: InFlight;
   readonly startSpan: Telemetry["startSpan"];
   readonly newRequestId: (nowMs: number) => string;
   readonly clock: Clock;
@@ -97,6 +99,7 @@ export function receiptOf(trail: Trail) {
 
 /** Runs a call and tells operators about it, however it ended. */
 export async function told<T>(flows: RpcFlows, { trail, span }: Received, run: () => Promise<T>): Promise<T> {
+  flows.inFlight.begin();
   try {
     return await run();
   } catch (error) {
@@ -104,6 +107,7 @@ export async function told<T>(flows: RpcFlows, { trail, span }: Received, run: (
     trail.reason = error instanceof WeirError ? error.reason : "internal";
     throw error;
   } finally {
+    flows.inFlight.end();
     flows.finished(trail, flows.clock.monotonicMs(), span);
   }
 }

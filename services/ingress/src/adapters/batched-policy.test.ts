@@ -1,0 +1,54 @@
+import { policy } from "@weir/contracts";
+import { WeirError } from "@weir/kernel";
+import { inProcessPeers, route } from "@weir/mesh";
+import { expect, test } from "vitest";
+import { BatchedPolicy } from "./batched-policy.ts";
+
+const refuse = (): never => {
+  throw new WeirError("policy_unavailable", "away");
+};
+
+function batched(settle: (request: policy.SettleBatchRequest) => { results: policy.SettlementResult[] }) {
+  const routes = [
+    route(policy.PolicyService, {
+      settleBatch: settle,
+      admitBatch: refuse,
+      extend: refuse,
+      recover: refuse,
+      // oxlint-disable-next-line require-yield
+      async *watch() {
+        await Promise.resolve();
+        refuse();
+      },
+    }),
+  ];
+  const through: number[] = [];
+  const admissions = new BatchedPolicy(inProcessPeers(routes).client(policy.PolicyService), "owner", {
+    onError: () => undefined,
+    onSettledThrough: (outcomeNumber) => through.push(outcomeNumber),
+  });
+  return { admissions, through };
+}
+
+const charge = (requestId: string) => [{ requestId, attempt: 1, keyId: "k", charge: { kind: "void" as const } }];
+
+test("at its end it has told how far outcomes are settled: a clean stop leaves nothing to recover", async () => {
+  const { admissions, through } = batched(({ settlements }) => ({
+    results: settlements.map(() => policy.SettlementResult.SETTLED),
+  }));
+  for (const number of [3, 5, 9]) admissions.settle(charge(`r${number}`), number);
+  admissions.settle([], 11);
+  await admissions[Symbol.asyncDispose]();
+  expect(through.at(-1)).toBe(11);
+  expect(admissions.pending).toBe(0);
+});
+
+test("what policy did not take is not told as settled, and is said to be pending", async () => {
+  const { admissions, through } = batched(refuse);
+  admissions.settle([], 2);
+  admissions.settle(charge("r3"), 3);
+  admissions.settle(charge("given back"), 0);
+  await admissions[Symbol.asyncDispose]();
+  expect(through.at(-1)).toBe(2);
+  expect(admissions.pending).toBe(2);
+});
