@@ -95,9 +95,9 @@ const pickServed = ({ provider, model, region, attempt }: NonNullable<CallResult
   attempt,
 });
 
-const outcomeMessage = (outcome: Outcome): audit.Outcome => ({
+/** All but its intent. */
+const outcomeMessage = (outcome: Omit<Outcome, "intent">): audit.Outcome => ({
   $typeName: "weir.audit.v1.Outcome",
-  intent: intentMessage(outcome.intent),
   atMs: BigInt(outcome.atMs),
   kind: KINDS[outcome.kind],
   status: outcome.status,
@@ -108,6 +108,24 @@ const outcomeMessage = (outcome: Outcome): audit.Outcome => ({
   intentProducer: "",
   intentNumber: 0n,
 });
+
+const INTENT_TAG = (audit.OutcomeSchema.field.intent.number << 3) | 2;
+
+/** An outcome carries its intent, whose bytes are there already: in protobuf messages are merged by writing one behind the other. */
+export function outcomeBytes(intent: Uint8Array, outcome: Omit<Outcome, "intent">): Uint8Array {
+  const rest = outcomeCodec.encode(outcomeMessage(outcome));
+  const bytes = Buffer.allocUnsafe(1 + MAX_LENGTH_BYTES + intent.length + rest.length);
+  bytes[0] = INTENT_TAG;
+  let at = 1;
+  for (let left = intent.length; ; left >>>= 7) {
+    bytes[at++] = left > 0x7f ? (left & 0x7f) | 0x80 : left;
+    if (left <= 0x7f) break;
+  }
+  bytes.set(intent, at);
+  bytes.set(rest, at + intent.length);
+  return bytes.subarray(0, at + intent.length + rest.length);
+}
+const MAX_LENGTH_BYTES = 5;
 
 const refusalMessage = (refusal: Refusal): audit.Refusal => ({
   $typeName: "weir.audit.v1.Refusal",
@@ -129,6 +147,8 @@ export class SpoolJournal implements Journal, Disposable {
   readonly #spool: Spool;
   readonly #keys: HmacKeys;
   readonly #refusals = new RefusalWindow();
+  /** Of intents whose outcome is to come. */
+  readonly #open = new Map<Intent, Uint8Array>();
   readonly #timer: NodeJS.Timeout;
   readonly #onError: (error: unknown) => void;
 
@@ -140,12 +160,18 @@ export class SpoolJournal implements Journal, Disposable {
     this.#timer.unref();
   }
 
-  intent(intent: Intent): Promise<number> {
-    return this.#spool.intent(intentCodec.encode(intentMessage(intent)), NO_PAYLOAD, OUTCOME_ROOM);
+  async intent(intent: Intent): Promise<number> {
+    const bytes = intentCodec.encode(intentMessage(intent));
+    const number = await this.#spool.intent(bytes, NO_PAYLOAD, OUTCOME_ROOM);
+    this.#open.set(intent, bytes);
+    return number;
   }
 
   outcome(intentNumber: number, outcome: Outcome): Promise<number> {
-    return this.#spool.outcome(intentNumber, outcomeCodec.encode(outcomeMessage(outcome)), NO_PAYLOAD);
+    const { intent } = outcome;
+    const bytes = this.#open.get(intent) ?? intentCodec.encode(intentMessage(intent));
+    this.#open.delete(intent);
+    return this.#spool.outcome(intentNumber, outcomeBytes(bytes, outcome), NO_PAYLOAD);
   }
 
   refusal(refusal: Refusal): void {
