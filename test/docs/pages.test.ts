@@ -17,6 +17,11 @@ const anchorOf = (heading: string): string =>
     .replaceAll(/\s/g, "-");
 const anchorsOf = (text: string): string[] =>
   [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading));
+const TESTS = ["packages", "services", "test"].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".test.ts") && !path.includes("node_modules"))
+    .map((path) => join(folder, path)),
+);
 const linksOf = (text: string): (readonly [label: string, target: string])[] =>
   [...text.replaceAll(/^```.*?^```$/gms, "").matchAll(/\[([^\]]*)\]\(([^)\s]+)\)/g)].map(
     ([, label = "", target = ""]) => [label, target],
@@ -49,10 +54,7 @@ describe.each(pages())("%s", (page) => {
       expect(own, command).toContain(script);
       const filter = rest.trim().split(" ")[0] ?? "";
       if (script !== "test" || filter === "") continue;
-      const folder = join(ROOT, dirname(filter));
-      const fits =
-        existsSync(join(ROOT, filter)) ||
-        readdirSync(folder).some((name) => join(dirname(filter), name).startsWith(filter));
+      const fits = TESTS.some((file) => file.startsWith(filter));
       expect(fits, `no test at ${filter}`).toBe(true);
     }
   });
