@@ -64,7 +64,7 @@ $$;
 -- A void without a hold takes the hold's place: the hold may arrive after it, from a caller who gave up, and must not stay then.
 --
 -- A hold's path is a number of a list in (p_end, p_budget): list n is p_budget[p_end[n-1]+1 .. p_end[n]]. 0: the path of attempt 1.
--- Verdict: 0 held, -1 was held before, -2 was settled before, -3 its owner is dead, -4 attempt 1 holds nothing, so neither does this;
+-- Verdict: 0 held, -1 was held before, -2 it, or attempt 1 of its request, was settled before, -3 its owner is dead, -4 attempt 1 holds nothing, so neither does this;
 -- > 0: the budget that refuses, and p_room what was left there (null: it is closed).
 -- No two settlements of a batch, and no two holds, may be for the same (request, attempt).
 create function apply_batch(
@@ -185,6 +185,9 @@ begin
         verdict[i] := -2;
       elsif exists (select from hold h where h.request_id = h_request[i] and h.attempt = h_attempt[i]) then
         verdict[i] := -1;
+      -- The first attempt is settled when its request is over: an extension that comes later would be held for ever.
+      elsif h_attempt[i] > 1 and exists (select from settlement s where s.request_id = h_request[i] and s.attempt = 1) then
+        verdict[i] := -2;
       end if;
     end loop;
   end if;

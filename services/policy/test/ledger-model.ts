@@ -55,6 +55,7 @@ export class LedgerModel {
         : request.place.budgetIds.map((id) => this.budgets.find((budget) => budget.id === id) as ModelBudget);
     if (this.#paid.has(name)) return { kind: "already-settled" };
     if (this.#holds.has(name)) return { kind: "held" };
+    if (request.attempt > 1 && this.#paid.has(`${request.requestId}/1`)) return { kind: "already-settled" };
     if (this.#dead.has(request.owner)) return { kind: "dead-owner" };
     if (path === undefined) return { kind: "nothing-to-hold" };
     for (const budget of path) {

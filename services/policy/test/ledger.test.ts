@@ -153,6 +153,24 @@ describe("safe to repeat and to reorder", () => {
     expect(await fixture.mismatches()).toEqual([]);
   });
 
+  test("an extension that comes when its request is over is not held", async () => {
+    const ledger = fixture.ledger();
+    const budget = await fixture.budget({ limit: 100n });
+    const one = hold([budget], 10n);
+    const { requestId, owner, bound } = one;
+    await ledger.hold([one]);
+    // What an ingress sends whose client left: nobody told it of attempts.
+    const settlements = [1, 2, 3, 4].map((attempt) => ({ requestId, attempt, outcome: "at-bound" as const }));
+    const [, verdicts] = await Promise.all([
+      ledger.settle(settlements),
+      ledger.hold([{ requestId, attempt: 2, owner, place: undefined, bound }]),
+    ]);
+    expect(verdicts).toEqual([{ kind: "already-settled" }]);
+    const late = await ledger.hold([{ requestId, attempt: 3, owner, place: undefined, bound }]);
+    expect(late).toEqual([{ kind: "already-settled" }]);
+    expect(await fixture.sums(budget)).toEqual({ held: 0n, spent: 10n, closed: false });
+  });
+
   test("a late outcome only ever credits what was charged at the bound, once", async () => {
     const ledger = fixture.ledger();
     const budget = await fixture.budget({ limit: 100n });

@@ -230,6 +230,16 @@ describe("rate limits", () => {
       ],
     });
     expect((await admitOne(b, { keyId: key.id, tokens: 900, endUser: "ada" })).admitted).toBe(true);
+    // What a first attempt used nobody knows; that a second one used nothing does not tell.
+    const lost = await admitOne(a, { keyId: key.id, tokens: 900, endUser: "eve" });
+    await a.policy.settleBatch({
+      owner: "owner",
+      settlements: [
+        { requestId: lost.requestId, attempt: 1, keyId: key.id, outcome: { case: "atBound", value: {} } },
+        { requestId: lost.requestId, attempt: 2, keyId: key.id, outcome: { case: "void", value: {} } },
+      ],
+    });
+    expect((await admitOne(b, { keyId: key.id, tokens: 900, endUser: "eve" })).admitted).toBe(false);
   });
 
   test("a request that no waiting lets through is told so, and touches nothing", async () => {

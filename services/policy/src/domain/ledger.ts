@@ -16,7 +16,7 @@ export type HoldVerdict =
   | { readonly kind: "nothing-to-hold" }
   /** `room` is what was left there; undefined: the budget is closed. */
   | { readonly kind: "refused"; readonly budgetId: number; readonly room: bigint | undefined }
-  /** This attempt was settled before it could be held. */
+  /** This attempt was settled before it could be held, or its request is over: attempt 1 is settled. */
   | { readonly kind: "already-settled" }
   /** Its owner was declared dead by Recover. */
   | { readonly kind: "dead-owner" };

@@ -34,7 +34,7 @@ export async function settle(
     const mayBeHeld = key === undefined || key.budgets.length > 0;
     if (mayBeHeld) booked.push(settlement);
     if (key?.limits.some((limit) => limit.unit === "tokens") === true) {
-      const tokens = tokensOf(settlement.outcome);
+      const tokens = tokensOf(settlement);
       if (tokens !== undefined) used.push({ requestId: settlement.requestId, attempt: settlement.attempt, tokens });
     }
     return mayBeHeld;
@@ -48,9 +48,12 @@ export async function settle(
   return isBooked.map((was) => (was ? (results[at++] as SettlementResult) : NOTHING_HELD));
 }
 
-/** Undefined: nobody knows, so the estimate stays. */
-function tokensOf(outcome: Settlement["outcome"]): number | undefined {
+/**
+ * Undefined: nobody knows, so the estimate stays. A further attempt that used nothing says nothing of the estimate, which is the first one's:
+ * it must not be taken for the correction of that.
+ */
+function tokensOf({ attempt, outcome }: Settlement): number | undefined {
   if (outcome === "at-bound") return undefined;
-  if (outcome === "void") return 0;
+  if (outcome === "void") return attempt === 1 ? 0 : undefined;
   return outcome.tokens > BigInt(MOST_TOKENS) ? MOST_TOKENS : Number(outcome.tokens);
 }
