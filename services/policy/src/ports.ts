@@ -113,6 +113,8 @@ export interface KeyRow {
   readonly prefix: string;
   readonly scopes: readonly Scope[];
   readonly rules: Rules;
+  /** Made from the operator's configuration. */
+  readonly operator: boolean;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | undefined;
   readonly revokedAtMs: number | undefined;

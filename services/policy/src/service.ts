@@ -28,8 +28,10 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
 
   const ofLedger = ledgerPool(database, onError);
   const ofDirectory = directoryPool(database, onError);
+  // Administration has connections of its own: strangers who try keys there must not keep us from hearing of revocations.
+  const ofAdmin = directoryPool(database, onError);
   const ledger = postgresLedger(ofLedger, events.ledger);
-  const admin = postgresAdmin(ofDirectory);
+  const admin = postgresAdmin(ofAdmin);
 
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl, { connectionName: "weir-policy", onError });
   const local = memoryBuckets({ nowUs: () => Math.floor(clock.monotonicMs() * 1000) });
@@ -91,7 +93,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
       ending.abort();
       await sync[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();
-      await Promise.all([ofLedger.end(), ofDirectory.end()]);
+      await Promise.all([ofLedger.end(), ofDirectory.end(), ofAdmin.end()]);
       redis?.disconnect();
     },
   };

@@ -49,6 +49,38 @@ describe("who may call", () => {
     );
   });
 
+  test("an admin key cannot revoke the operator's, and is not told what else there is", async () => {
+    const mine = await one.admin.createKey({ name: "admin", scopes: [Scope.ADMIN] }, one.asAdmin);
+    const as = bearer(mine.secret);
+    const { keys } = await one.admin.listKeys({}, one.asAdmin);
+    const bootstrap = keys.find(({ name }) => name === "bootstrap")?.id ?? "";
+    expect(await reasonOf(one.admin.revokeKey({ keyId: bootstrap }, as))).toBe("permission_denied");
+    expect(await reasonOf(one.admin.listKeys({}, bearer(one.service.bootstrapSecret ?? "")))).toBe("none");
+    const name = `w-${randomUUID().slice(0, 8)}`;
+    const { workspace } = await one.admin.createWorkspace({ name }, one.asAdmin);
+    const told = async (call: Promise<unknown>, asked: string): Promise<string> =>
+      (await call.then(String, String)).replaceAll(asked, "<name>");
+    for (const [there, not] of [
+      [name, "w-nowhere"],
+      [workspace?.id ?? "", randomUUID()],
+    ] as const) {
+      for (const ask of [
+        (value: string) => one.admin.updateWorkspace({ workspace: value, rules: {} }, as),
+        (value: string) => one.admin.listKeys({ workspace: value }, as),
+        (value: string) => one.admin.putBudget({ place: place("workspace", value), ...terms }, as),
+        (value: string) => one.admin.createKey({ workspace: value, name: "k" }, as),
+      ]) {
+        expect(await told(ask(there), there)).toBe(await told(ask(not), not));
+      }
+    }
+    for (const organization of ["default", "nowhere"]) {
+      expect(await reasonOf(one.admin.putBudget({ place: place("organization", organization), ...terms }, as))).toBe(
+        "permission_denied",
+      );
+      expect((await one.admin.listWorkspaces({ organization }, as)).workspaces).toHaveLength(1);
+    }
+  });
+
   test("an admin key sees its workspace only and cannot widen what bounds it", async () => {
     const name = `w-${randomUUID().slice(0, 8)}`;
     await one.admin.createWorkspace({ name, rules: { allowedModels: ["fast"] } }, one.asAdmin);

@@ -1,5 +1,5 @@
-import { WeirError } from "@weir/kernel";
 import type pg from "pg";
+import { missing } from "../domain/authority.ts";
 import type { PlaceKind } from "../domain/key-policy.ts";
 import type { DirectoryAdmin, Place } from "../ports.ts";
 import * as columns from "./postgres-rows.ts";
@@ -90,7 +90,7 @@ export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
         const id = await insertBudget(client, place, terms);
         await noteChangesBelow(client, place.kind, place.id);
         const found = await client.query<columns.BudgetColumns>(`select ${columns.BUDGET} where b.id = $1`, [id]);
-        return columns.budgetRow(existing(found.rows[0], "budget", String(id)));
+        return columns.budgetRow(found.rows[0] as columns.BudgetColumns);
       }),
     putLimit: (place, terms) =>
       directoryChange(pool, async (client) => {
@@ -161,7 +161,7 @@ async function find(pool: pg.Pool, kind: PlaceKind, nameOrId: string, workspaceI
   return { kind, id: row.id, name: row.name, workspaceId: row.workspace_id ?? undefined };
 }
 
-function existing<T>(row: T | undefined, kind: string, name: string): T {
+function existing<T>(row: T | undefined, kind: PlaceKind, name: string): T {
   if (row !== undefined) return row;
-  throw new WeirError("not_found", `There is no ${kind} "${name.slice(0, 80)}".`, { param: kind });
+  throw missing(kind, name);
 }

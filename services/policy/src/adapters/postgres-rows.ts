@@ -7,7 +7,7 @@ import { rulesFromJson } from "./rules-json.ts";
 /** Columns of each table as the readers below expect them. Timestamps as text of milliseconds. */
 export const WORKSPACE = "w.id, w.organization_id, w.name, w.payloads, w.rules";
 export const PROJECT = "p.id, p.workspace_id, p.name, p.rules";
-export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scopes, k.rules,
+export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scopes, k.rules, k.operator,
   extract(epoch from k.created_at) * 1000 as created, extract(epoch from k.expires_at) * 1000 as expires,
   extract(epoch from k.revoked_at) * 1000 as revoked`;
 export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amount, b.hard, b.closed, coalesce(t.held, 0) as held,
@@ -55,6 +55,7 @@ export interface KeyColumns {
   readonly prefix: string;
   readonly scopes: Scope[];
   readonly rules: Partial<Rules>;
+  readonly operator: boolean;
   readonly created: string;
   readonly expires: string | null;
   readonly revoked: string | null;
@@ -68,6 +69,7 @@ export const keyRow = (row: KeyColumns): KeyRow => ({
   prefix: row.prefix,
   scopes: row.scopes,
   rules: rulesFromJson(row.rules),
+  operator: row.operator,
   createdAtMs: ms(row.created) ?? 0,
   expiresAtMs: ms(row.expires),
   revokedAtMs: ms(row.revoked),

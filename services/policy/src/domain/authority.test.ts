@@ -26,9 +26,13 @@ const asked = { scopes: ["inference"], rules: NO_RULES, expiresAtMs: 500 } as co
 
 describe("a key with the admin scope", () => {
   test("sees nothing outside its workspace", () => {
-    expect(() => requireVisible(admin, { workspaceId: "other" }, "other")).toThrow(/no "other"/);
-    expect(() => requireVisible(admin, { workspaceId: undefined }, "organization")).toThrow();
-    requireVisible(admin, { workspaceId: "own" }, "own");
+    expect(() => requireVisible(admin, { kind: "workspace", id: "x", workspaceId: "other" }, "other")).toThrow(
+      /no workspace "other"/,
+    );
+    expect(() =>
+      requireVisible(admin, { kind: "workspace", id: "x", workspaceId: undefined }, "organization"),
+    ).toThrow();
+    requireVisible(admin, { kind: "workspace", id: "x", workspaceId: "own" }, "own");
     expect(() => requireOperator(admin)).toThrow(/admin token/);
   });
 

@@ -24,14 +24,20 @@ export function requireOperator(caller: Caller): void {
   if (caller.kind !== "operator") throw denied("This needs the admin token.");
 }
 
-/** @throws WeirError not_found: what lies outside its workspace does not exist for a key */
-export function requireVisible(
-  caller: Caller,
-  place: { readonly workspaceId: string | undefined },
-  name: string,
-): void {
+/** What a caller is told of a place that is not there. */
+export const missing = (kind: PlaceKind, name: string): WeirError =>
+  new WeirError("not_found", `There is no ${kind} "${name.slice(0, 80)}".`, { param: kind });
+
+/** @throws WeirError not_found: what lies outside its workspace does not exist for a key, and is told so in the same words */
+export function requireVisible(caller: Caller, place: PlaceOfWorkspace, name: string): void {
   if (caller.kind === "operator" || place.workspaceId === caller.key.workspaceId) return;
-  throw new WeirError("not_found", `There is no "${name.slice(0, 80)}" in this key's workspace.`);
+  throw missing(place.kind, name);
+}
+
+/** @throws WeirError permission_denied: a key of the workspace must not shut out the one that the operator's configuration brings */
+export function requireMayRevoke(caller: Caller, key: { readonly operator: boolean }): void {
+  if (caller.kind === "key" && key.operator && !caller.key.operator)
+    throw denied("Only the operator may revoke this key.");
 }
 
 /** Whether the caller may set what bounds a place. @throws WeirError */

@@ -1,6 +1,13 @@
 import { type Clock, WeirError } from "@weir/kernel";
 import { API_KEY_RANDOM_BYTES, apiKeyOf, isMistyped, shownPrefix } from "../domain/api-key.ts";
-import { type Caller, grantable, onlyWorkspace, requireVisible } from "../domain/authority.ts";
+import {
+  type Caller,
+  grantable,
+  missing,
+  onlyWorkspace,
+  requireMayRevoke,
+  requireVisible,
+} from "../domain/authority.ts";
 import type { Scope } from "../domain/key-policy.ts";
 import { NO_RULES, type Rules } from "../domain/rules.ts";
 import type { DirectoryAdmin, KeyRow, Keysmith } from "../ports.ts";
@@ -81,6 +88,9 @@ export async function revokeKey(
 ): Promise<KeyRow> {
   const place = await directory.find("key", keyId);
   requireVisible(caller, place, keyId);
+  const key = await directory.keyById(place.id);
+  if (key === undefined) throw missing("key", keyId);
+  requireMayRevoke(caller, key);
   const row = await directory.revokeKey(place.id);
   await refresh();
   return row;

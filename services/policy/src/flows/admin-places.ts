@@ -80,9 +80,10 @@ export async function listWorkspaces(
   organization: string,
 ): Promise<WorkspaceRow[]> {
   const own = onlyWorkspace(caller);
+  // A key is shown its own one, whatever it asks: it is not told which organizations there are.
+  if (own !== undefined) return (await directory.workspaces(undefined)).filter(({ id }) => id === own);
   const place = organization === "" ? undefined : await directory.find("organization", organization);
-  const rows = await directory.workspaces(place?.id);
-  return own === undefined ? rows : rows.filter(({ id }) => id === own);
+  return directory.workspaces(place?.id);
 }
 
 export async function createProject(
@@ -115,6 +116,8 @@ export interface AskedPlace {
 }
 
 async function boundable(directory: DirectoryAdmin, caller: Caller, asked: AskedPlace) {
+  // Before it is looked for: a key is not told which organizations there are.
+  if (asked.kind === "organization") requireOperator(caller);
   // A key means a project of its own workspace by a bare name.
   const place = await directory.find(asked.kind, asked.name, onlyWorkspace(caller));
   requireMayBound(caller, place, asked.name);
