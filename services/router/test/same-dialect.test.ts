@@ -51,10 +51,15 @@ describe("a client that speaks the provider's dialect", () => {
   });
 
   it("has its cap lowered or set by policy, and otherwise left alone", async () => {
-    const ask = async (members: string, cap: number, name = "gpt-4o-mini"): Promise<string> => {
+    const ask = async (
+      members: string,
+      cap: number,
+      name = "gpt-4o-mini",
+      statedCaps: string[] = [],
+    ): Promise<string> => {
       simulator.reset();
       const body = `{"model":"${name}","messages":[{"role":"user","content":"a b c d e f"}]${members}}`;
-      await weir.client.complete(rawCall("openai-chat", body, { model: name, outputCap: cap }));
+      await weir.client.complete(rawCall("openai-chat", body, { model: name, outputCap: cap, statedCaps }));
       return seen().body;
     };
     expect(await ask("", 0)).not.toContain("max");
@@ -65,6 +70,10 @@ describe("a client that speaks the provider's dialect", () => {
     expect(await ask(',"max\\u005ftokens":100', 50)).not.toContain("100");
     expect(await ask("", 50, "home")).toContain('"max_tokens":50');
     expect(await ask(',"max_completion_tokens":100', 50, "home")).toContain('"max_tokens":50');
+    // What the caller knows to be stated counts only where the provider obeys it.
+    expect(await ask(',"max_tokens":9', 50, "gpt-4o-mini", ["max_tokens"])).toContain('"max_tokens":9}');
+    const unheeded = await ask(',"max_completion_tokens":9', 50, "home", ["max_completion_tokens"]);
+    expect(unheeded).toContain('"max_tokens":50');
   });
 
   it("gets the provider's own words when it rejects the request", async () => {

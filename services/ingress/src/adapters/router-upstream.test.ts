@@ -15,6 +15,7 @@ const call: Call<never> = {
   allowedProviders: [],
   allowedRegions: [],
   outputCap: 0,
+  statedCaps: [],
   keyId: "k",
   held: true,
   inputBound: 1,

@@ -113,6 +113,7 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
     allowedProviders: [...call.allowedProviders],
     allowedRegions: [...call.allowedRegions],
     outputCap: call.outputCap,
+    statedCaps: [...call.statedCaps],
     holdOwner: call.held ? owner : "",
     holdKeyId: call.keyId,
     inputBound: call.inputBound,

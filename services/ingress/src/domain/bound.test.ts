@@ -18,6 +18,7 @@ const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
   model: "m",
   stream: false,
   outputCap: undefined,
+  capNames: [],
   choices: 1,
   textBytes: 1_000,
   media: { images: 0, audioBytes: 0 },

@@ -62,6 +62,8 @@ export interface Call<Input> {
   readonly allowedRegions: readonly string[];
   /** 0: none. */
   readonly outputCap: number;
+  /** Members of the body that cap its answers at that or less. */
+  readonly statedCaps: readonly string[];
   readonly keyId: string;
   readonly held: boolean;
   readonly inputBound: number;

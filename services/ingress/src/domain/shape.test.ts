@@ -54,6 +54,9 @@ test.each([0, -1, 1.5, "10", 2 ** 33])("max_tokens = %s is refused", (cap) => {
 test("of two caps the larger one counts: a provider may obey either", () => {
   expect(shape("openai-chat", { model: "m", max_tokens: 5, max_completion_tokens: 9 }).outputCap).toBe(9);
   expect(shape("openai-chat", { model: "m", max_tokens: 9, max_completion_tokens: 5 }).outputCap).toBe(9);
+  expect(shape("openai-chat", { model: "m", max_tokens: 9, max_completion_tokens: null }).capNames).toEqual([
+    "max_tokens",
+  ]);
 });
 
 describe("what has no bound by its size is named", () => {

@@ -10,6 +10,8 @@ export interface RequestShape {
   readonly stream: boolean;
   /** The most tokens each answer may have; undefined where the client set none. */
   readonly outputCap: number | undefined;
+  /** The members of the body that say so. */
+  readonly capNames: readonly string[];
   /** How many answers. */
   readonly choices: number;
   /** Bytes of text in it, an upper bound of its tokens. Inline media are counted apart. */
@@ -154,6 +156,8 @@ const OUTPUT_CAPS: Record<FacadeDialect, readonly string[]> = {
   "openai-embeddings": [],
 };
 
+const GEMINI_CAP = "generationConfig.maxOutputTokens";
+
 /** Members whose mere presence means input from elsewhere. */
 const STATEFUL = [
   "previous_response_id",
@@ -213,12 +217,14 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     throw new WeirError("unsupported", "Responses cannot be made in the background.", { param: "background" });
   }
   const generation = object(body["generationConfig"]);
-  let outputCap =
-    generation === undefined ? undefined : count(generation["maxOutputTokens"], "generationConfig.maxOutputTokens");
+  let outputCap = generation === undefined ? undefined : count(generation["maxOutputTokens"], GEMINI_CAP);
+  const capNames = outputCap === undefined ? [] : [GEMINI_CAP];
   for (const name of OUTPUT_CAPS[dialect]) {
-    // Where both are set a provider may obey either: the larger one bounds.
     const cap = count(body[name], name);
-    if (cap !== undefined && (outputCap === undefined || cap > outputCap)) outputCap = cap;
+    if (cap === undefined) continue;
+    capNames.push(name);
+    // Where both are set a provider may obey either: the larger one bounds.
+    if (outputCap === undefined || cap > outputCap) outputCap = cap;
   }
   const tally: Tally = { images: 0, audioBytes: 0, inlineBytes: 0, unbounded: undefined };
   visitContent(body["messages"] ?? body["contents"], tally);
@@ -229,6 +235,7 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     model,
     stream: stream === true,
     outputCap,
+    capNames,
     choices: count(body["n"] ?? generation?.["candidateCount"], "n") ?? 1,
     textBytes: Math.max(0, bodyBytes - tally.inlineBytes),
     media: { images: tally.images, audioBytes: tally.audioBytes },

@@ -141,6 +141,7 @@ export function createOpen(ports: {
         allowedProviders: grant.allowedProviders,
         allowedRegions: grant.allowedRegions,
         outputCap,
+        statedCaps: shape.outputCap !== undefined && shape.outputCap <= outputCap ? shape.capNames : NO_NAMES,
         keyId: key.id,
         held: verdict.held,
         inputBound: bound.inputTokens,
@@ -150,3 +151,4 @@ export function createOpen(ports: {
 }
 
 const NOTHING = new Uint8Array(0);
+const NO_NAMES: readonly string[] = [];

@@ -145,6 +145,7 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
     model: "m",
     stream: false,
     outputCap: 10,
+    capNames: ["max_tokens"],
     choices: 1,
     textBytes: 10,
     media: { images: 0, audioBytes: 0 },

@@ -13,6 +13,8 @@ export interface Call {
   readonly allowedRegions: readonly string[];
   /** 0: no cap. */
   readonly outputCap: number;
+  /** Members of a raw body that cap its answers at that or less. */
+  readonly statedCaps: readonly string[];
   /** "": nothing is held. */
   readonly holdOwner: string;
   /** Whose request is held; goes with holdOwner. */

@@ -53,7 +53,7 @@ export async function complete(
   targets: readonly RoutedTarget[],
 ): Promise<Completed> {
   const startedMs = dependencies.clock.monotonicMs();
-  const preparation = new Preparation(dependencies.dialects, input, call.model, call.outputCap, false);
+  const preparation = new Preparation(dependencies.dialects, input, call, false);
   let tried: Tried<Answered>;
   try {
     tried = await tryInTurn(

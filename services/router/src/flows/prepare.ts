@@ -1,7 +1,7 @@
 import { type Dialect, type DialectName, type Json, type JsonObject, spliceJson } from "@weir/dialects";
 import type { ChatRequest } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
-import type { ChatInput, RawChat } from "../domain/call.ts";
+import type { Call, ChatInput, RawChat } from "../domain/call.ts";
 import { answerLimit } from "../domain/target.ts";
 import { type ChatWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget } from "../ports.ts";
@@ -20,6 +20,8 @@ export interface Prepared {
   readonly dropped: readonly string[];
 }
 
+type Capped = Pick<Call, "model" | "outputCap" | "statedCaps">;
+
 /**
  * One client's request for all the targets it may go to. Whatever has to be parsed is parsed once, and only if a target needs it.
  */
@@ -28,16 +30,17 @@ export class Preparation {
   readonly #input: ChatInput;
   readonly #model: string;
   readonly #cap: number;
+  readonly #statedCaps: readonly string[];
   readonly #stream: boolean;
   #json: JsonObject | undefined;
   #core: ChatRequest | undefined;
 
-  /** @param cap the most output tokens of each answer; 0: no cap */
-  constructor(dialects: Dialects, input: ChatInput, model: string, cap: number, stream: boolean) {
+  constructor(dialects: Dialects, input: ChatInput, call: Capped, stream: boolean) {
     this.#dialects = dialects;
     this.#input = input;
-    this.#model = model;
-    this.#cap = cap;
+    this.#model = call.model;
+    this.#cap = call.outputCap;
+    this.#statedCaps = call.statedCaps;
     this.#stream = stream;
   }
 
@@ -105,7 +108,8 @@ export class Preparation {
     changes?: Record<string, string>,
   ): Record<string, string> | undefined {
     const [preferred] = names;
-    if (preferred === undefined) return changes;
+    // Where it is known what the body states, it need not be parsed for that.
+    if (preferred === undefined || names.some((name) => this.#statedCaps.includes(name))) return changes;
     const cap = this.#cap;
     let capped = false;
     for (const name of names) {

@@ -73,7 +73,7 @@ export async function* stream(
 ): AsyncGenerator<StreamMessage, void, undefined> {
   const { clock, dialects } = dependencies;
   const startedMs = clock.monotonicMs();
-  const preparation = new Preparation(dialects, input, call.model, call.outputCap, true);
+  const preparation = new Preparation(dialects, input, call, true);
   let tried: Tried<Flowing>;
   try {
     tried = await tryInTurn(

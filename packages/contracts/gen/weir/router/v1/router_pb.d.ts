@@ -120,6 +120,13 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
    * @generated from field: string hold_key_id = 12;
    */
   holdKeyId: string;
+
+  /**
+   * Members of a raw body that cap its answers at output_cap or less: a provider that obeys one of them can have the body as it is.
+   *
+   * @generated from field: repeated string stated_caps = 13;
+   */
+  statedCaps: string[];
 };
 
 /**
