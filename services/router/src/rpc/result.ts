@@ -70,6 +70,15 @@ export const headerMessage = ({ name, value }: HeaderPair): common.Header => ({
   value,
 });
 
+const MOST_DROPPED = 32;
+const LONGEST_DROPPED = 128;
+
+/** Clients choose these names. They go into a header and a record, which must not grow with them. */
+export function droppedMessage(dropped: readonly string[]): string[] {
+  const named = dropped.slice(0, MOST_DROPPED).map((name) => name.slice(0, LONGEST_DROPPED));
+  return dropped.length > MOST_DROPPED ? [...named, `and ${dropped.length - MOST_DROPPED} more`] : named;
+}
+
 export function resultMessage(result: CallResult): router.Result {
   let costNanos = 0n;
   for (const attempt of result.attempts) costNanos += attempt.costNanos;
@@ -77,7 +86,7 @@ export function resultMessage(result: CallResult): router.Result {
     $typeName: "weir.router.v1.Result",
     finishReason: wireFinish(result.finishReason),
     attempts: result.attempts.map(attemptMessage),
-    dropped: [...result.dropped],
+    dropped: droppedMessage(result.dropped),
     headers: result.headers.map(headerMessage),
     providerUs: uint32(result.providerUs),
     firstTokenUs: uint32(result.firstTokenUs),

@@ -4,7 +4,15 @@ import { stream, type StreamMessage } from "../flows/stream.ts";
 import type { Shown } from "../flows/stream-side.ts";
 import { eventMessage } from "./chat-response.ts";
 import { callOf, chatInputOf, contextOf } from "./convert.ts";
-import { answerMessage, attemptMessage, headerMessage, priceMessage, resultMessage, servedMessage } from "./result.ts";
+import {
+  answerMessage,
+  attemptMessage,
+  droppedMessage,
+  headerMessage,
+  priceMessage,
+  resultMessage,
+  servedMessage,
+} from "./result.ts";
 import type { Routing } from "./routes.ts";
 
 type Message = router.StreamCompleteResponse;
@@ -47,7 +55,7 @@ function edgeMessage(message: Exclude<StreamMessage, { kind: "shown" }>): Messag
     const start: router.StreamStart = {
       $typeName: "weir.router.v1.StreamStart",
       served: servedMessage(message.served),
-      dropped: [...message.dropped],
+      dropped: droppedMessage(message.dropped),
       headers: message.headers.map(headerMessage),
       inputTokensEstimate: message.inputTokensEstimate,
       failedAttempts: message.failures.map(attemptMessage),
