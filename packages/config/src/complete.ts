@@ -56,6 +56,7 @@ export function complete(
     dataDir: resolve(directory, file.data_dir),
     instance: file.instance ?? instanceOf(hostname()),
     bootstrapKey: secret(["bootstrap_key"], file.bootstrap_key),
+    hmacKey: secret(["hmac_key"], file.hmac_key),
     adminToken: secret(["admin_token"], file.admin_token),
     meshToken: secret(["mesh_token"], file.mesh_token),
     databaseUrl: secret(["database_url"], file.database_url),

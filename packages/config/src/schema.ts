@@ -153,6 +153,7 @@ export const fileSchema = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "is not a name: up to 63 letters, digits, dots, underscores and dashes")
     .optional(),
   bootstrap_key: secret.optional(),
+  hmac_key: secret.optional(),
   admin_token: secret.optional(),
   mesh_token: secret.optional(),
   database_url: secret.optional(),

@@ -15,6 +15,8 @@ export interface WeirConfig {
   readonly instance: string;
   /** WEIR_BOOTSTRAP_KEY: a key with full rights in workspace `default`. */
   readonly bootstrapKey: Secret | undefined;
+  /** WEIR_HMAC_KEY: what the hashes in records are keyed by; the same for all ingresses. Undefined: each data folder has one of its own. */
+  readonly hmacKey: Secret | undefined;
   /** WEIR_ADMIN_TOKEN: what admin RPCs want. Undefined: only keys with the admin scope may call them. */
   readonly adminToken: Secret | undefined;
   /** WEIR_MESH_TOKEN: what services show each other. Undefined: none is asked for (the network between them must be private). */

@@ -11,6 +11,7 @@ export { decodeFrames, encodeFrames } from "./frames.ts";
 export { jetStreamBus, type JetStreamBusOptions } from "./jetstream-bus.ts";
 export { memoryBus, type MemoryBusOptions } from "./memory-bus.ts";
 export type { DeadEpoch, OpenIntent, UnsettledOutcome } from "./recovery.ts";
+export { type RelayState, watchRelay } from "./relay-watch.ts";
 export { type Relay, type RelayOptions, startRelay } from "./relay.ts";
 export { type SegmentFiles, systemFiles } from "./segment-files.ts";
 export { openSpool, type Spool, type SpoolOptions } from "./spool.ts";

@@ -2,7 +2,7 @@
 import { parentPort } from "node:worker_threads";
 import { loadConfig } from "@weir/config";
 import { audit } from "@weir/contracts";
-import { jetStreamBus, startRelay } from "@weir/events";
+import { jetStreamBus, startRelay, watchRelay } from "@weir/events";
 import { networkPeers } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { peerAddresses } from "./config.ts";
@@ -10,7 +10,6 @@ import { spoolDirectory } from "./spool-directory.ts";
 
 /** What is not shipped by then is on disk, and shipped by the next start. */
 const LAST_CHANCE_MS = 3_000;
-const LOOK_EVERY_MS = 1_000;
 
 const config = loadConfig(process.env, { providerSecrets: false });
 if (config.natsUrl === undefined) throw new Error("ingress needs NATS to ship its records: set WEIR_NATS_URL");
@@ -33,20 +32,15 @@ const relay = startRelay({
   },
 });
 
-// Once per outage, and once when it is over: records wait on disk meanwhile.
-let failing = false;
-const look = setInterval(() => {
-  const error = relay.lastError;
-  if ((error !== undefined) === failing) return;
-  failing = error !== undefined;
-  const waiting = { lagBytes: relay.lagBytes, unconfirmed: relay.unconfirmed };
-  if (failing) telemetry.log.warn({ err: error, ...waiting }, "records are not shipped; they wait in the spool");
-  else telemetry.log.info(waiting, "records are shipped again");
-}, LOOK_EVERY_MS);
+// Records wait on disk meanwhile.
+const watch = watchRelay(relay, ({ error, ...waiting }) => {
+  if (error === undefined) telemetry.log.info(waiting, "records are shipped again");
+  else telemetry.log.warn({ err: error, ...waiting }, "records are not shipped; they wait in the spool");
+});
 
 async function stop(): Promise<void> {
   await relay.flush(LAST_CHANCE_MS);
-  clearInterval(look);
+  watch[Symbol.dispose]();
   await relay[Symbol.asyncDispose]();
   await bus[Symbol.asyncDispose]();
   await peers[Symbol.asyncDispose]();

@@ -94,8 +94,12 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     await admissions[Symbol.asyncDispose]();
     owing = admissions.pending;
   });
-  const hmacKeys = new HmacKeys(rootSecret(config.dataDir));
-  const journal = starting.use(new SpoolJournal(spool, hmacKeys, said("a refusal was not recorded")));
+  const hmacKeys = new HmacKeys(
+    config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
+  );
+  const journal = starting.use(
+    new SpoolJournal(spool, config.spool.maxBytes, hmacKeys, said("a refusal was not recorded")),
+  );
   const upstream = routerUpstream(routerClient, spool.producer);
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
   starting.defer(() => recovery.stop());

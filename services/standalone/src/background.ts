@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { createAudit } from "@weir/audit";
 import { audit } from "@weir/contracts";
 import { createEvaluation } from "@weir/evaluation";
-import { jetStreamBus, memoryBus, startRelay } from "@weir/events";
+import { jetStreamBus, memoryBus, startRelay, watchRelay } from "@weir/events";
 import { inProcessPeers } from "@weir/mesh";
 import { createGauge, createTelemetry } from "@weir/telemetry";
 import type { BackgroundData, FromBackground, ToBackground } from "./background-messages.ts";
@@ -56,6 +56,12 @@ createGauge(
   "weir_relay_unconfirmed",
   "Frames the bus has and the log has not confirmed.",
   () => relay.unconfirmed,
+);
+running.use(
+  watchRelay(relay, ({ error, ...waiting }) => {
+    if (error === undefined) telemetry.log.info(waiting, "records are shipped again");
+    else telemetry.log.warn({ err: error, ...waiting }, "records are not shipped; they wait in the spool");
+  }),
 );
 say({ type: "started" });
 

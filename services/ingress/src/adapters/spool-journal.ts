@@ -16,6 +16,8 @@ const refusalCodec = compileCodec(audit.RefusalSchema);
 const NO_PAYLOAD = new Uint8Array(0);
 /** An outcome carries its intent, and a result with a few attempts: room for that is reserved when the intent is written. */
 const OUTCOME_ROOM = 2_048;
+/** What a request and its outcome may take: with less room left, the next one is refused. */
+const ROOM_FOR_ONE = 8_192;
 const REFUSAL_FLUSH_MS = 1_000;
 
 const KINDS = {
@@ -146,15 +148,17 @@ const refusalMessage = (refusal: Refusal): audit.Refusal => ({
 export class SpoolJournal implements Journal, Disposable {
   readonly #spool: Spool;
   readonly #keys: HmacKeys;
+  readonly #maxBytes: number;
   readonly #refusals = new RefusalWindow();
   /** Of intents whose outcome is to come. */
   readonly #open = new Map<Intent, Uint8Array>();
   readonly #timer: NodeJS.Timeout;
   readonly #onError: (error: unknown) => void;
 
-  constructor(spool: Spool, keys: HmacKeys, onError: (error: unknown) => void) {
+  constructor(spool: Spool, maxBytes: number, keys: HmacKeys, onError: (error: unknown) => void) {
     this.#spool = spool;
     this.#keys = keys;
+    this.#maxBytes = maxBytes;
     this.#onError = onError;
     this.#timer = setInterval(() => this.#writeRefusals(), REFUSAL_FLUSH_MS);
     this.#timer.unref();
@@ -196,7 +200,8 @@ export class SpoolJournal implements Journal, Disposable {
   }
 
   notReady(): string | undefined {
-    return this.#spool.failed === undefined ? undefined : "requests cannot be recorded";
+    if (this.#spool.failed !== undefined) return "requests cannot be recorded";
+    return this.#spool.bytes + ROOM_FOR_ONE > this.#maxBytes ? "the spool is full: records are not shipped" : undefined;
   }
 
   /** Writes what was aggregated so far; the spool is closed by its owner. */

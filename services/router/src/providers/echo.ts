@@ -1,4 +1,5 @@
-import { encodeSse, exampleOfSchema, type Json, type JsonObject } from "@weir/dialects";
+import { encodeSse, exampleOfSchema, type Json, type JsonObject, openAiChat } from "@weir/dialects";
+import { WeirError } from "@weir/kernel";
 import { flatPrice } from "@weir/pricing";
 import type { LocalAnswer, LocalRequest, ProviderKinds } from "./provider.ts";
 
@@ -24,8 +25,21 @@ export const kinds: ProviderKinds = {
 function answer(request: LocalRequest): LocalAnswer {
   const body = objectOf(JSON.parse(Buffer.from(request.body).toString()) as Json);
   if (request.wire === "openai-embeddings") return embed(request.model, body);
+  const wrong = refusalOf(body);
+  if (wrong !== undefined) return wrong;
   const said = reply(body);
   return request.stream ? streamed(request.model, body, said) : whole(request.model, body, said);
+}
+
+/** It is as strict as the provider it stands in for: what it takes, another takes, too. */
+function refusalOf(body: JsonObject): LocalAnswer | undefined {
+  try {
+    openAiChat.parseRequest(body);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    return { status: 400, body: JSON.stringify(openAiChat.renderError(error, "")) };
+  }
 }
 
 interface Reply {
