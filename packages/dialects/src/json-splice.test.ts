@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WeirError } from "@weir/kernel";
 import type { Json, JsonObject } from "./core.ts";
-import { hasAmbiguousKeys, type JsonChanges, spliceJson } from "./json-splice.ts";
+import { type JsonChanges, keyProblem, spliceJson, withPlainKeys } from "./json-splice.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -132,15 +132,46 @@ describe("spliceJson", () => {
   });
 });
 
-describe("hasAmbiguousKeys", () => {
-  const duplicated = (text: string): boolean => hasAmbiguousKeys(encoder.encode(text), JSON.parse(text) as Json);
-  it("finds them at any depth, and names with escapes, which JSON.parse itself may misread", () => {
-    expect(duplicated('{"a":1,"a":2}')).toBe(true);
-    expect(duplicated('{"m":[{"content":"x","cont\\u0065nt":"y"}]}')).toBe(true);
-    expect(duplicated('{"m":[{"cont\\u0065nt":"y"}]}')).toBe(true);
-    expect(duplicated('{"a":":","b":[{"a":1},{"a":"{\\":"}]}')).toBe(false);
+describe("keyProblem", () => {
+  const problem = (text: string): string | undefined => keyProblem(encoder.encode(text), JSON.parse(text) as Json);
+  it("finds members of one name at any depth, and names with escapes, which JSON.parse itself may misread", () => {
+    expect(problem('{"a":1,"a":2}')).toBe("twice");
+    expect(problem('{"m":[{"content":"x","cont\\u0065nt":"y"}]}')).toBe("twice");
+    expect(problem('{"m":[{"cont\\u0065nt":"y"}]}')).toBe("escaped");
+    expect(problem('{"a":":","b":[{"a":1},{"a":"{\\":"}]}')).toBeUndefined();
   });
   it("finds none in what JSON.stringify wrote", () => {
-    fc.assert(fc.property(json.object, (object) => !duplicated(JSON.stringify(object))));
+    fc.assert(fc.property(json.object, (object) => problem(JSON.stringify(object)) === undefined));
+  });
+});
+
+describe("withPlainKeys", () => {
+  const plain = (text: string): string => decoder.decode(withPlainKeys(encoder.encode(text)));
+  it("writes names plainly, and leaves all else as it is", () => {
+    expect(plain('{ "gr\\u00f6\\u00dfe" : 1.0, "s":"\\u00f6: \\"x\\"", "a\\/b":[{"\\ud83c\\udf0a":1e2}] }')).toBe(
+      '{ "größe" : 1.0, "s":"\\u00f6: \\"x\\"", "a/b":[{"🌊":1e2}] }',
+    );
+  });
+  it("keeps what cannot be written plainly", () => {
+    expect(plain('{"a\\"b":{"c\\\\d":1},"\\u000a":2}')).toBe('{"a\\"b":{"c\\\\d":1},"\\n":2}');
+  });
+  it("shows two members of one name for what they are", () => {
+    const text = plain('{"model":1,"mod\\u0065l":2}');
+    expect(keyProblem(encoder.encode(text), JSON.parse(text) as Json)).toBe("twice");
+  });
+  it("means the same, and gives plain bytes back as they are", () => {
+    const escaped = (object: object): string =>
+      JSON.stringify(object).replace(
+        /[\u0080-\uffff]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+      );
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: "binary" }), fc.string(), { maxKeys: 5 }), (object) => {
+        const text = plain(escaped(object));
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(object)));
+      }),
+    );
+    const bytes = encoder.encode('{"a":"\\u0061"}');
+    expect(withPlainKeys(bytes)).toBe(bytes);
   });
 });

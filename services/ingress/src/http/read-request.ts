@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import type { HttpRequest, RequestHead } from "@weir/http1";
-import { hasAmbiguousKeys, type JsonObject } from "@weir/dialects";
+import { type JsonObject, keyProblem, withPlainKeys } from "@weir/dialects";
 import { uuidv7, WeirError } from "@weir/kernel";
 import type { Grant } from "../domain/key.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
@@ -59,7 +59,7 @@ function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
 }
 const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
 
-function jsonOf(body: Buffer): JsonObject {
+function objectIn(body: Buffer): JsonObject {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString("utf8"));
@@ -72,12 +72,29 @@ function jsonOf(body: Buffer): JsonObject {
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     throw new WeirError("invalid_request", "The body must be a JSON object.");
   }
-  const object = parsed as JsonObject;
-  // Two members of one name, or a name written with escapes: what we read and what a provider reads could differ.
-  if (hasAmbiguousKeys(body, object)) {
-    throw new WeirError("invalid_request", "The body has a member twice, or a member's name written with escapes.");
+  return parsed as JsonObject;
+}
+
+interface Read {
+  readonly object: JsonObject;
+  /** What is passed on: the bytes as they came, but for names that could be read in two ways. */
+  readonly body: Buffer;
+}
+
+/** What a provider reads must be what is read here. Names with escapes, as older encoders write ö, are written anew. */
+function readBody(sent: Buffer): Read {
+  const object = objectIn(sent);
+  const problem = keyProblem(sent, object);
+  if (problem === undefined) return { object, body: sent };
+  if (problem === "escaped") {
+    const body = Buffer.from(withPlainKeys(sent));
+    const plain = objectIn(body);
+    const left = keyProblem(body, plain);
+    if (left === undefined) return { object: plain, body };
+    // A quote or a backslash in a name can only be written with an escape.
+    if (left === "escaped") return { object: plain, body: Buffer.from(JSON.stringify(plain)) };
   }
-  return object;
+  throw new WeirError("invalid_request", "The body has a member twice.");
 }
 
 /** @throws WeirError invalid_request */
@@ -104,14 +121,15 @@ export function incomingOf(
     const value = request.header(name);
     if (value !== undefined) headers.push([name, value]);
   }
+  const { object, body } = readBody(request.body);
   return {
     requestId,
     route,
     dialect,
     grant,
-    shape: shapeOf(dialect, jsonOf(request.body), request.body.length),
-    input: { dialect, body: request.body },
-    inputBytes: request.body,
+    shape: shapeOf(dialect, object, body.length),
+    input: { dialect, body },
+    inputBytes: body,
     clientIp: request.remoteAddress,
     clientRequestId: clientRequestIdOf(request),
     traceparent: traceparent === "" ? undefined : traceparent,
