@@ -30,6 +30,7 @@ const at = (value: unknown, ...path: (string | number)[]): unknown =>
   path.reduce<unknown>((inner, step) => (inner as Json | null | undefined)?.[step], value);
 const list = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const word = (value: unknown): string => (typeof value === "number" ? String(value) : text(value));
 const count = (value: unknown): number => (typeof value === "number" ? value : 0);
 const parsed = (args: string): unknown => {
   try {
@@ -70,7 +71,7 @@ const errorOf = (error: unknown): Decoded["error"] =>
     ? undefined
     : {
         message: text(at(error, "message")) || text(error),
-        code: String(at(error, "details", "error_code") ?? at(error, "code") ?? at(error, "type") ?? ""),
+        code: word(at(error, "details", "error_code")) || word(at(error, "code")) || word(at(error, "type")),
       };
 
 const NOTHING: Omit<Decoded, "error"> = {
@@ -127,7 +128,7 @@ function chatMessage(
     thinking += text(at(message, "reasoning_content")) || text(at(message, "reasoning"));
     thinking += chatContent(at(message, "content"), "thinking");
     for (const [place, call] of list(at(message, "tool_calls")).entries()) {
-      const key = String(call["index"] ?? (text(call["id"]) || place));
+      const key = word(call["index"]) || text(call["id"]) || String(place);
       const known = calls.get(key) ?? { id: "", name: "", args: "" };
       const args = at(call, "function", "arguments");
       known.id ||= text(call["id"]);

@@ -88,6 +88,3 @@ export function shownStatus({ means, status: said, shows }: Exchange, own: boole
   if (status === 408 || status === 504 || status === 524) return 504;
   return status >= 500 ? 502 : status;
 }
-
-/** The class of an HTTP status, as SDKs have it. */
-export const classOf = (status: number): string => (status >= 500 ? "server" : status >= 400 ? String(status) : "none");

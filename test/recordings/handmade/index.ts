@@ -5,6 +5,8 @@ import { gemini } from "./gemini.ts";
 import { openaiChat } from "./openai-chat.ts";
 import { openaiResponses } from "./openai-responses.ts";
 
+export { requests } from "./requests.ts";
+
 /** What nobody recorded, in the formats that the providers document. */
 export const handmade: readonly Exchange[] = [
   ...openaiChat,
