@@ -13,6 +13,8 @@ import { lostSettlements } from "../domain/settlement.ts";
 
 const RETRY_MS = 1_000;
 const TIMEOUT_MS = 30_000;
+/** The contract takes 4,096 a call. */
+const MAX_BATCH = 1_000;
 
 export interface Recovery {
   /** Goes on in the background until policy has taken it; requests need not wait. */
@@ -20,7 +22,9 @@ export interface Recovery {
   stop(): Promise<void>;
 }
 
-type SettlementInit = NonNullable<Parameters<Client<typeof policy.PolicyService>["recover"]>[0]["settlements"]>[number];
+type SettlementInit = NonNullable<
+  Parameters<Client<typeof policy.PolicyService>["settleBatch"]>[0]["settlements"]
+>[number];
 
 export function createRecovery(options: {
   readonly spool: Spool;
@@ -34,11 +38,20 @@ export function createRecovery(options: {
 
   async function recover(epoch: DeadEpoch): Promise<void> {
     const open = epoch.open.map((intent) => ({ intent, header: fromBinary(audit.IntentSchema, intent.header) }));
-    const settlements = [...epoch.unsettled()].flatMap(({ header }) =>
-      settlementsIn(fromBinary(audit.OutcomeSchema, header)),
-    );
+    // Before Recover, which gives back what nobody accounts for; in pieces, as an outage may have left more than one call takes.
+    let settlements: SettlementInit[] = [];
+    const settle = async (): Promise<void> => {
+      if (settlements.length === 0) return;
+      await client.settleBatch({ owner: epoch.producer, settlements }, { signal: stop.signal, timeoutMs: TIMEOUT_MS });
+      settlements = [];
+    };
+    for (const { header } of epoch.unsettled()) {
+      settlements.push(...settlementsIn(fromBinary(audit.OutcomeSchema, header)));
+      if (settlements.length >= MAX_BATCH) await settle();
+    }
+    await settle();
     await client.recover(
-      { deadOwner: epoch.producer, open: open.map(({ header }) => ({ requestId: header.requestId })), settlements },
+      { deadOwner: epoch.producer, open: open.map(({ header }) => ({ requestId: header.requestId })) },
       { signal: stop.signal, timeoutMs: TIMEOUT_MS },
     );
     for (const { intent, header } of open) {
