@@ -230,6 +230,23 @@ export const anthropic: readonly Exchange[] = [
       end,
     ],
   }),
+  make("blocks that start with text in them", {
+    answer: [
+      start,
+      open(0, { type: "thinking", thinking: "Hm", signature: "Eus=" }),
+      close(0),
+      open(1, { type: "text", text: "Yes" }),
+      says(1, "!"),
+      close(1),
+      stop("end_turn", {}, { output_tokens: 60 }),
+      end,
+    ],
+  }),
+  make("counts that say null", {
+    answer: whole([{ type: "text", text: "Yes" }], "end_turn", {
+      usage: { input_tokens: 5, output_tokens: 2, cache_creation_input_tokens: null, cache_read_input_tokens: null },
+    }),
+  }),
   make("a turn that pauses", { answer: whole([...SEARCH], "pause_turn") }),
   make("a turn that pauses, streamed", {
     answer: [start, open(0, SEARCH[0] ?? {}), json(0, '{"query":"x"}'), close(0), stop("pause_turn"), end],

@@ -195,6 +195,35 @@ export const compatible: readonly Exchange[] = [
       DONE,
     ],
   }),
+  openrouter("thinking under two names, and with the text", {
+    request: { stream_options: { include_usage: true } },
+    answer: [
+      chunk("z/glm", { role: "assistant", content: null, reasoning: "Th", reasoning_content: "Th" }),
+      chunk("z/glm", { content: "Hi", reasoning: "ink" }),
+      chunk("z/glm", { content: " there", reasoning: null }, "stop"),
+      {
+        ...head("chat.completion.chunk", "z/glm"),
+        choices: [],
+        usage: { ...ROUTER_USAGE, completion_tokens_details: null },
+      },
+      DONE,
+    ],
+  }),
+  openrouter("a file's annotations and a refusal of none", {
+    answer: whole(
+      "x/y",
+      {
+        content: "A file.",
+        refusal: null,
+        reasoning: null,
+        annotations: [
+          { type: "file", file: { hash: "ab", name: "a.pdf", content: [{ type: "text", text: "not said" }] } },
+        ],
+      },
+      "stop",
+      { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3, prompt_tokens_details: null },
+    ),
+  }),
   openrouter("a picture", {
     answer: whole(
       "google/gemini-image",
@@ -292,6 +321,29 @@ export const compatible: readonly Exchange[] = [
       chunk("magistral", { content: [{ type: "text", text: "Look" }] }),
       chunk("magistral", { content: " both ways." }),
       chunk("magistral", { content: "" }, "stop", { usage: MISTRAL_USAGE, p: "abc" }),
+      DONE,
+    ],
+  }),
+  mistral("thinking and text in one chunk", {
+    answer: [
+      chunk("magistral", {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: [{ type: "text", text: "Hm" }] },
+          { type: "text", text: "Yes" },
+        ],
+      }),
+      chunk(
+        "magistral",
+        {
+          content: [
+            { type: "text", text: "." },
+            { type: "tool_reference", tool: "web_search", title: "a" },
+          ],
+        },
+        "stop",
+        { usage: MISTRAL_USAGE },
+      ),
       DONE,
     ],
   }),

@@ -75,6 +75,28 @@ export const gemini: readonly Exchange[] = [
     ],
   }),
   make("calls in the last chunk", { answer: [answer([call("now", {}, { thoughtSignature: "EvEB" })])] }),
+  make("a seal with nothing else, and a thought without text", {
+    answer: [
+      piece([{ text: "", thought: true, thoughtSignature: "Eu8=" }]),
+      piece([{ thoughtSignature: "Ev8=" }]),
+      answer([{ text: "Yes." }]),
+    ],
+  }),
+  make("answers of several candidates", {
+    answer: {
+      ...answer([{ text: "one" }]),
+      candidates: [
+        { content: { parts: [{ text: "one" }], role: "model" }, finishReason: "STOP", index: 0 },
+        { content: { parts: [{ text: "two" }], role: "model" }, finishReason: "MAX_TOKENS", index: 1 },
+      ],
+    },
+  }),
+  make("sound and its counts", {
+    answer: {
+      ...answer([{ inlineData: { mimeType: "audio/L16;rate=24000", data: "AAAA" } }]),
+      usageMetadata: { ...USAGE, candidatesTokensDetails: [{ modality: "AUDIO", tokenCount: 20 }] },
+    },
+  }),
   make("code that it ran", { answer: answer([{ text: "Let me see. " }, ...CODE, { text: "42." }]) }),
   make("code that it ran, streamed", {
     answer: [

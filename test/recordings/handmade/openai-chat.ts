@@ -261,6 +261,42 @@ export const openaiChat: readonly Exchange[] = [
       DONE,
     ],
   }),
+  make("a call that comes without an index, and its end in the same chunk", {
+    request: asked,
+    answer: [
+      chunk({ role: "assistant", content: "Hm." }),
+      chunk(
+        { tool_calls: [{ id: "call_a", type: "function", function: { name: "look", arguments: '{"a":1}' } }] },
+        "tool_calls",
+      ),
+      counted,
+      DONE,
+    ],
+  }),
+  make("a finish reason that is said twice, with usage", {
+    request: asked,
+    answer: [
+      opening,
+      chunk({ content: "Hi" }),
+      chunk({ content: "" }, "stop"),
+      { ...chunk({ content: "" }, "stop"), usage: USAGE },
+      DONE,
+    ],
+  }),
+  make("calls and a deprecated function", {
+    answer: whole({ function_call: { name: "look", arguments: '{"a":1}' } }, "function_call"),
+  }),
+  make("sound, streamed", {
+    request: asked,
+    answer: [
+      chunk({ role: "assistant", audio: { id: "audio_1", transcript: "Hel" } }),
+      chunk({ audio: { data: "UklGRg==" } }),
+      chunk({ audio: { transcript: "lo" } }),
+      chunk({ audio: { expires_at: 1 } }, "stop"),
+      counted,
+      DONE,
+    ],
+  }),
   make("a stream that fails in its middle", {
     request: asked,
     answer: [

@@ -301,6 +301,21 @@ export const openaiResponses: readonly Exchange[] = [
       ]),
     ),
   }),
+  make("messages of several parts, and several messages", {
+    answer: whole([message([said("One "), said("two")]), reasoning(), { ...message([said(" three")]), id: "msg_2" }]),
+  }),
+  make("items that are only told when they are done", {
+    answer: streamed(
+      ...opening,
+      item("done", 0, call("a", "look", '{"a":1}')),
+      item("added", 1, { ...call("b", "look", ""), namespace: "eyes" }),
+      { type: "response.function_call_arguments.done", item_id: "fc_b", output_index: 1, arguments: '{"b":2}' },
+      item("done", 1, { ...call("b", "look", '{"b":2}'), namespace: "eyes" }),
+      ended([call("a", "look", '{"a":1}'), { ...call("b", "look", '{"b":2}'), namespace: "eyes" }]),
+    ),
+  }),
+  make("nothing at all", { answer: whole([]) }),
+  make("nothing at all, streamed", { answer: streamed(...opening, ended([])) }),
   make("a refusal", { answer: whole([message([{ type: "refusal", refusal: "I can't." }])]) }),
   make("a refusal, streamed", {
     answer: streamed(
