@@ -12,6 +12,8 @@ type PolicyClient = Client<typeof policy.PolicyService>;
 const ADMIT_TIMEOUT_MS = 5_000;
 const SETTLE_TIMEOUT_MS = 10_000;
 const RETRY_MS = 500;
+/** No request waits for a settlement: it goes with the next admissions, whose commit it then shares, or alone after this time. */
+const SETTLE_WITHIN_MS = 10;
 const SETTLED_EVERY_MS = 200;
 /** The contract takes 4,096 a call; smaller calls keep a replica's transaction short. */
 const MAX_BATCH = 1_000;
@@ -90,7 +92,7 @@ function outcomeOf(charge: Charge): policy.Settlement["outcome"] {
 }
 
 /**
- * Admissions of one tick share a call, settlements share the next one that is free. Settlements are kept until policy has them;
+ * Admissions of one tick share a call, settlements go along with them. Settlements are kept until policy has them;
  * the spool is told how far that is, so that no outcome is forgotten before its charge is safe.
  */
 export class BatchedPolicy implements Admissions, AsyncDisposable {
@@ -107,6 +109,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   #settling: Promise<void> | undefined;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
+  #due: NodeJS.Timeout | undefined;
 
   /** @param owner the producer whose spool records what is held */
   constructor(
@@ -150,6 +153,8 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   async #admitAll(): Promise<void> {
     const waiting = this.#waiting;
     this.#waiting = [];
+    // Before them: what was used up to now is given back by then.
+    this.#settleNow();
     for (let from = 0; from < waiting.length; from += MAX_BATCH) {
       void this.#admitSome(waiting.length <= MAX_BATCH ? waiting : waiting.slice(from, from + MAX_BATCH));
     }
@@ -195,24 +200,34 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   }
 
   #settleSoon(): void {
-    if (this.#settling !== undefined || this.#retry !== undefined || this.#unsettled.length === 0) return;
-    this.#settling = new Promise<void>((resolve) => setImmediate(resolve))
-      .then(() => this.#settleSome())
-      .then(
-        () => {
-          this.#settling = undefined;
-          this.#settleSoon();
-        },
-        (error: unknown) => {
-          this.#settling = undefined;
-          this.#onError(error);
-          if (this.#closed) return;
-          this.#retry = setTimeout(() => {
-            this.#retry = undefined;
-            this.#settleSoon();
-          }, RETRY_MS);
-        },
-      );
+    if (this.#unsettled.length === 0) return;
+    this.#due ??= setTimeout(() => {
+      this.#due = undefined;
+      this.#settleNow();
+    }, SETTLE_WITHIN_MS);
+  }
+
+  #settleNow(): void {
+    if (this.#settling !== undefined || this.#retry !== undefined) return;
+    clearTimeout(this.#due);
+    this.#due = undefined;
+    if (this.#unsettled.length === 0) return;
+    this.#settling = this.#settleSome().then(
+      () => {
+        this.#settling = undefined;
+        if (this.#closed) this.#settleNow();
+        else this.#settleSoon();
+      },
+      (error: unknown) => {
+        this.#settling = undefined;
+        this.#onError(error);
+        if (this.#closed) return;
+        this.#retry = setTimeout(() => {
+          this.#retry = undefined;
+          this.#settleNow();
+        }, RETRY_MS);
+      },
+    );
   }
 
   async #settleSome(): Promise<void> {
@@ -234,8 +249,9 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     clearInterval(this.#timer);
     if (this.#retry !== undefined) clearTimeout(this.#retry);
     this.#retry = undefined;
-    this.#settleSoon();
+    this.#settleNow();
     while (this.#settling !== undefined) await this.#settling;
+    clearTimeout(this.#due);
     // Nobody writes any more: one look behind, and the last one.
     this.#tellSettled();
     this.#tellSettled();
