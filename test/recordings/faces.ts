@@ -1,6 +1,6 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { type Decoded, isUnreadable } from "./decode.ts";
+import { type Decoded, isUnreadable } from "./decode/index.ts";
 import type { Api, Exchange } from "./exchange.ts";
 
 /** A route of the facade that reaches a model. */

@@ -10,7 +10,7 @@ import { type BootedWeir, bootWeir } from "@weir/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask } from "../support/ask.ts";
 import { type Operator, operatorOf } from "../support/operator.ts";
-import { decode, type Decoded } from "./decode.ts";
+import { decode, type Decoded } from "./decode/index.ts";
 import { type Exchange, recordings, recordingsFolder } from "./exchange.ts";
 import { FACES, type RecordedFace, shownStatus, tellable } from "./faces.ts";
 import { handmade, requests } from "./handmade/index.ts";
@@ -229,6 +229,7 @@ describe("replayed", () => {
   describe.skipIf(recorded.length === 0)(
     `recordings${recorded.length === 0 ? ` (skipped: there are none in ${recordingsFolder}; WEIR_FIXTURES names another folder)` : ""}`,
     () => {
+      test("there are some", () => expect(recorded).not.toEqual([]));
       test.each(casesOf(recorded, true))("%s: the same bytes go both ways", (_name, one) => passes(one));
       test.each(casesOf(recorded, false))("%s: the same is told in another dialect", (_name, one) => isTold(one));
       test.each(crossingsOf(recorded))("the request of %s arrives in its dialect", (_name, one) => arrives(one));

@@ -5,7 +5,7 @@
 import { type Dialect, dialects, SseParser } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import { describe, expect, test } from "vitest";
-import { decode, type Decoded } from "./decode.ts";
+import { decode, type Decoded } from "./decode/index.ts";
 import { type Exchange, recordings } from "./exchange.ts";
 import { FACES, type RecordedFace, tellable } from "./faces.ts";
 import { handmade } from "./handmade/index.ts";
