@@ -6,7 +6,7 @@ import { crc32 } from "node:zlib";
  *    0 u32 length   of all that follows the checksum
  *    4 u32 crc32    of those bytes
  *    8 u8  kind     FRAME_KIND
- *    9 u8  flags    1: the payload did not fit and was left out · 2: an origin follows
+ *    9 u8  flags    1: the payload or some of it was left out · 2: an origin follows
  *   10 u48 number   in the producer's epoch, from 1 without a gap
  *   16 u48 ref      the intent it answers, else 0
  *   22 u32 header length
@@ -38,7 +38,7 @@ export interface Frame {
   readonly origin: string;
   readonly header: Uint8Array;
   readonly payload: Uint8Array;
-  /** There was a payload, and no room for it. */
+  /** There was a payload, and no room for it, or its writer had to leave out some of it. */
   readonly payloadOmitted: boolean;
 }
 

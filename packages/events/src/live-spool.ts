@@ -114,7 +114,7 @@ export class LiveSpool implements Spool {
     });
   }
 
-  outcome(intentNumber: number, header: Uint8Array, payload: Uint8Array): Promise<number> {
+  outcome(intentNumber: number, header: Uint8Array, payload: Uint8Array, payloadOmitted = false): Promise<number> {
     const room = this.#open.get(intentNumber) ?? 0;
     const bytes = FRAME_OVERHEAD + header.length + payload.length;
     const fits = bytes <= MAX_FRAME_BYTES && (bytes <= room || this.bytes - room + bytes <= this.#options.maxBytes);
@@ -125,7 +125,7 @@ export class LiveSpool implements Spool {
       header,
       fits ? payload : NOTHING,
       undefined,
-      !fits && payload.length > 0,
+      payloadOmitted || (!fits && payload.length > 0),
     );
   }
 

@@ -55,8 +55,9 @@ export interface Spool {
   /**
    * Records what became of an intent. Resolves with its own number once it is written. Always has room. While the disk fails it waits, and
    * rejects with audit_unavailable after `outcomeWaitMs`; it is written all the same when the disk works again.
+   * @param payloadOmitted the caller had to leave out some of the payload, or all
    */
-  outcome(intentNumber: number, header: Uint8Array, payload: Uint8Array): Promise<number>;
+  outcome(intentNumber: number, header: Uint8Array, payload: Uint8Array, payloadOmitted?: boolean): Promise<number>;
   /** Records anything else. Rejects as `intent` does. */
   note(kind: number, header: Uint8Array, payload?: Uint8Array): Promise<number>;
   /**

@@ -5,7 +5,7 @@ import type { DatabaseAddress } from "@weir/storage";
 import type { Telemetry } from "@weir/telemetry";
 
 /** The part of weir.yaml that concerns the audit log. */
-export type AuditConfig = Pick<WeirConfig, "adminToken">;
+export type AuditConfig = Pick<WeirConfig, "adminToken" | "dataDir">;
 
 export interface AuditOptions {
   readonly config: AuditConfig;

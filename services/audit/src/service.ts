@@ -5,6 +5,7 @@ import { type DatabaseAddress, ensureRole, heartbeat, migrate, openPool, retryWh
 import { readBatches } from "./adapters/batch-reader.ts";
 import { postgresLogReader } from "./adapters/postgres-log-reader.ts";
 import { postgresLogWriter } from "./adapters/postgres-log-writer.ts";
+import { transportKeyFile } from "./adapters/transport-key-file.ts";
 import type { AuditOptions } from "./config.ts";
 import { auditEvents } from "./events.ts";
 import { logBrowser } from "./flows/browse.ts";
@@ -43,6 +44,7 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
     wait: (ms: number) => sleep(ms, undefined, { signal }),
   };
 
+  const transportKey = transportKeyFile(config.dataDir);
   let beating: Promise<void> | undefined;
   let subscribed: Promise<AsyncDisposable | undefined> | undefined;
   const subscribe = async (): Promise<AsyncDisposable | undefined> => {
@@ -53,7 +55,7 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
 
   return {
     name: "audit",
-    routes: auditRoutes(logBrowser(postgresLogReader(reading)), config.adminToken),
+    routes: auditRoutes(logBrowser(postgresLogReader(reading), transportKey), transportKey, config.adminToken),
     async start() {
       subscribed = subscribe();
       // What fails later than START_MS has no other place to be told.

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { audit } from "@weir/contracts";
 import { type Batch, type BatchHandler, encodeFrames } from "@weir/events";
@@ -5,7 +8,7 @@ import { Secret } from "@weir/kernel";
 import { networkPeers, type Service, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createAudit } from "../src/index.ts";
 import { frame, outcomeFrame, poolOf, requestId } from "./support.ts";
 
@@ -50,11 +53,22 @@ function batchOf(producer: string, first: number, count: number): Batch {
   return { producer, first, last: first + 2 * count - 1, data: encodeFrames(frames) };
 }
 
+let dataDir: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), "weir-audit-"));
+  return () => rmSync(dataDir, { recursive: true, force: true });
+});
+
 async function audited(url: string, token = TOKEN) {
   const adminToken = token === "" ? undefined : new Secret(token);
   const bus = handBus();
   const telemetry = quiet();
-  const service = await createAudit({ config: { adminToken }, telemetry, database: { connectionString: url }, bus });
+  const service = await createAudit({
+    config: { adminToken, dataDir },
+    telemetry,
+    database: { connectionString: url },
+    bus,
+  });
   await service.start();
   return Object.assign(service, { bus, telemetry });
 }

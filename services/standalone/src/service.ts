@@ -53,7 +53,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   const background = starting.use(
     await startBackground(
       {
-        config: { adminToken: undefined },
+        config: { adminToken: undefined, dataDir: config.dataDir },
         database,
         spoolDirectory: spoolDirectory(config.dataDir),
         natsUrl: config.natsUrl?.reveal(),

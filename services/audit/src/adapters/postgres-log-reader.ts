@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { Gap, LogEntry, LogFilter, ModelTotal, Watermark } from "../domain/log-entry.ts";
+import type { Gap, LogEntry, LogFilter, ModelTotal, SealedPayload, Watermark } from "../domain/log-entry.ts";
 import type { LogReader } from "../ports.ts";
 import { asUnavailable } from "./unavailable.ts";
 
@@ -12,9 +12,10 @@ interface EntryRow {
   readonly kind: number;
   readonly at_ms: string;
   readonly header: Buffer;
+  readonly payload_omitted: boolean;
 }
 
-const ENTRY = `select r.index, l.hash, p.name, l.number, l.intent_number, l.kind, r.at_ms, r.header
+const ENTRY = `select r.index, l.hash, p.name, l.number, l.intent_number, l.kind, r.at_ms, r.header, r.payload_omitted
   from audit_record r join audit_leaf l on l.index = r.index join producer p on p.id = l.producer
   where not r.repeated`;
 
@@ -29,6 +30,21 @@ export function postgresLogReader(pool: pg.Pool): LogReader {
   return {
     async ofRequest(requestId) {
       return (await rows<EntryRow>(`${ENTRY} and r.request_id = $1 order by r.index`, [requestId])).map(entryOf);
+    },
+    async payloadsOfRequest(requestId) {
+      interface Row {
+        readonly index: string;
+        readonly request_id: string;
+        readonly sealed: Buffer;
+      }
+      const found = await rows<Row>(PAYLOADS, [requestId]);
+      return found.map(
+        (row): SealedPayload => ({
+          index: Number(row.index),
+          requestId: row.request_id,
+          sealed: row.sealed,
+        }),
+      );
     },
     async list(filter, after, limit) {
       const { where, values } = conditions(filter);
@@ -67,6 +83,10 @@ export function postgresLogReader(pool: pg.Pool): LogReader {
     },
   };
 }
+
+const PAYLOADS = `
+  select index, r.request_id, s.sealed from audit_payload s join audit_record r using (index)
+  where r.request_id = $1 and not r.repeated`;
 
 // The first range holds all that is contiguous, if it begins at 1: a multirange keeps its ranges sorted and apart.
 const WATERMARKS = `
@@ -117,6 +137,7 @@ const entryOf = (row: EntryRow): LogEntry => ({
   kind: row.kind,
   atMs: Number(row.at_ms),
   header: row.header,
+  payloadOmitted: row.payload_omitted,
 });
 
 interface TotalRow {

@@ -9,6 +9,14 @@ export interface LogEntry {
   readonly kind: number;
   readonly atMs: number;
   readonly header: Uint8Array;
+  readonly payloadOmitted: boolean;
+}
+
+/** The payload of an entry, as its producer sealed it. */
+export interface SealedPayload {
+  readonly index: number;
+  readonly requestId: string;
+  readonly sealed: Uint8Array;
 }
 
 /** "", 0 and undefined: any. */

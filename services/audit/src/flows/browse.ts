@@ -2,7 +2,7 @@ import { WeirError } from "@weir/kernel";
 import type { Gap, LogEntry, LogFilter, ModelTotal, Watermark } from "../domain/log-entry.ts";
 import { cursorOf, pageSize, pageToken } from "../domain/page.ts";
 import { searchable, uuidOrNone } from "../domain/record.ts";
-import type { LogReader } from "../ports.ts";
+import type { LogReader, TransportKey } from "../ports.ts";
 
 export interface EntryPage {
   readonly entries: readonly LogEntry[];
@@ -14,6 +14,8 @@ export interface EntryPage {
 export interface LogBrowser {
   /** Oldest first. @throws WeirError not_found; invalid_request for what is no UUID */
   entriesOfRequest(requestId: string): Promise<readonly LogEntry[]>;
+  /** What the payloads of those entries hold, opened, by index. @throws WeirError not_found where the key is not here */
+  payloadsOfRequest(requestId: string): Promise<ReadonlyMap<number, Uint8Array>>;
   /** Newest first. @throws WeirError invalid_request for a token that was not given out here */
   list(filter: LogFilter, page: { readonly size: number; readonly token: string }): Promise<EntryPage>;
   watermarks(producers: readonly string[]): Promise<readonly Watermark[]>;
@@ -24,14 +26,17 @@ export interface LogBrowser {
 /** More than anybody reads; what matters then is that there are gaps. */
 const MOST_GAPS = 10_000;
 
-export function logBrowser(log: LogReader): LogBrowser {
+export function logBrowser(log: LogReader, key: Pick<TransportKey, "open">): LogBrowser {
   return {
     async entriesOfRequest(requestId) {
-      const id = uuidOrNone(requestId);
-      if (id === "") throw new WeirError("invalid_request", "request_id is not a UUID.", { param: "request_id" });
+      const id = checkedId(requestId);
       const entries = await log.ofRequest(id);
       if (entries.length === 0) throw new WeirError("not_found", `The audit log has no request ${id}.`);
       return entries;
+    },
+    async payloadsOfRequest(requestId) {
+      const found = await log.payloadsOfRequest(checkedId(requestId));
+      return new Map(found.map((one) => [one.index, key.open(one.sealed, one.requestId)]));
     },
     async list(filter, page) {
       const limit = pageSize(page.size);
@@ -44,6 +49,12 @@ export function logBrowser(log: LogReader): LogBrowser {
     gaps: () => log.gaps(MOST_GAPS),
     summarize: (workspaceId, fromMs, toMs) => log.summarize(searchable(workspaceId), fromMs, toMs),
   };
+}
+
+function checkedId(requestId: string): string {
+  const id = uuidOrNone(requestId);
+  if (id === "") throw new WeirError("invalid_request", "request_id is not a UUID.", { param: "request_id" });
+  return id;
 }
 
 /** Texts are stored in their searchable form; in any other they would not be found, or not be accepted by the store. */

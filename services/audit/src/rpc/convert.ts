@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { audit } from "@weir/contracts";
+import { WeirError } from "@weir/kernel";
 import { compileCodec } from "@weir/mesh";
 import { standsFor } from "../domain/accounting.ts";
 import type { LogEntry, ModelTotal } from "../domain/log-entry.ts";
@@ -12,6 +13,7 @@ const outcome = compileCodec(audit.OutcomeSchema);
 const refusal = compileCodec(audit.RefusalSchema);
 const mark = compileCodec(audit.MarkSchema);
 const epochClose = compileCodec(audit.EpochCloseSchema);
+const payload = compileCodec(audit.PayloadSchema);
 
 const DECODERS = new Map<number, (header: Uint8Array) => Record>([
   [audit.RecordKind.EPOCH_OPEN, (header) => ({ case: "epochOpen", value: epochOpen.decode(header) })],
@@ -30,8 +32,21 @@ export function entryToWire(entry: LogEntry): audit.Entry {
     number: BigInt(standsFor(entry.number)),
     intentNumber: BigInt(entry.intentNumber),
     kind: entry.kind,
+    payloadOmitted: entry.payloadOmitted,
     record: recordOf(entry),
   });
+}
+
+/** @param opened undefined: there is none, or it was not asked for */
+export function withPayload(entry: audit.Entry, opened: Uint8Array | undefined): audit.Entry {
+  if (opened === undefined) return entry;
+  try {
+    return { ...entry, payload: payload.decode(opened) };
+  } catch (cause) {
+    throw new WeirError("internal", `The payload of entry ${entry.index} is not in a form that this version knows.`, {
+      cause,
+    });
+  }
 }
 
 /** What cannot be read (any more) is shown as the bytes that are there: one bad row must not hide a page of good ones. */

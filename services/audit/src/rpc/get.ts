@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { audit } from "@weir/contracts";
-import { entryToWire } from "./convert.ts";
+import { entryToWire, withPayload } from "./convert.ts";
 import type { Handling } from "./routes.ts";
 
 type Get = ServiceImpl<typeof audit.AuditService>["get"];
@@ -10,5 +10,8 @@ export const get =
   async (request, context) => {
     requireAdmin(context.requestHeader);
     const entries = await log.entriesOfRequest(request.requestId);
-    return { entries: entries.map(entryToWire) };
+    const payloads = request.includePayload ? await log.payloadsOfRequest(request.requestId) : NONE;
+    return { entries: entries.map((entry) => withPayload(entryToWire(entry), payloads.get(entry.index))) };
   };
+
+const NONE: ReadonlyMap<number, Uint8Array> = new Map();

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { EpochClose, EpochOpen, Intent, Mark, Outcome, OutcomeKind, RecordKind, Refusal } from "./record_pb.js";
+import type { EpochClose, EpochOpen, Intent, Mark, Outcome, OutcomeKind, Payload, RecordKind, Refusal } from "./record_pb.js";
 
 /**
  * Describes the file weir/audit/v1/audit.proto.
@@ -19,6 +19,13 @@ export declare type GetRequest = Message<"weir.audit.v1.GetRequest"> & {
    * @generated from field: string request_id = 1;
    */
   requestId: string;
+
+  /**
+   * Opens what was kept of its texts, too.
+   *
+   * @generated from field: bool include_payload = 2;
+   */
+  includePayload: boolean;
 };
 
 /**
@@ -129,6 +136,20 @@ export declare type Entry = Message<"weir.audit.v1.Entry"> & {
     value: Uint8Array;
     case: "quarantined";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Where it was asked for and there is one.
+   *
+   * @generated from field: weir.audit.v1.Payload payload = 14;
+   */
+  payload?: Payload | undefined;
+
+  /**
+   * There was a payload, and no room for all of it, or no key to seal it to.
+   *
+   * @generated from field: bool payload_omitted = 15;
+   */
+  payloadOmitted: boolean;
 };
 
 /**
@@ -425,7 +446,37 @@ export declare type ModelSummary = Message<"weir.audit.v1.ModelSummary"> & {
 export declare const ModelSummarySchema: GenMessage<ModelSummary>;
 
 /**
- * The append-only log. Watermark is for producers; the rest is for operators (`authorization: Bearer <WEIR_ADMIN_TOKEN>`).
+ * @generated from message weir.audit.v1.TransportKeyRequest
+ */
+export declare type TransportKeyRequest = Message<"weir.audit.v1.TransportKeyRequest"> & {
+};
+
+/**
+ * Describes the message weir.audit.v1.TransportKeyRequest.
+ * Use `create(TransportKeyRequestSchema)` to create a new message.
+ */
+export declare const TransportKeyRequestSchema: GenMessage<TransportKeyRequest>;
+
+/**
+ * @generated from message weir.audit.v1.TransportKeyResponse
+ */
+export declare type TransportKeyResponse = Message<"weir.audit.v1.TransportKeyResponse"> & {
+  /**
+   * X25519, 32 bytes. Its id, in the head of what is sealed to it, is the first 8 bytes of its SHA-256.
+   *
+   * @generated from field: bytes public_key = 1;
+   */
+  publicKey: Uint8Array;
+};
+
+/**
+ * Describes the message weir.audit.v1.TransportKeyResponse.
+ * Use `create(TransportKeyResponseSchema)` to create a new message.
+ */
+export declare const TransportKeyResponseSchema: GenMessage<TransportKeyResponse>;
+
+/**
+ * The append-only log. Watermark and TransportKey are for producers; the rest is for operators (`authorization: Bearer <WEIR_ADMIN_TOKEN>`).
  *
  * @generated from service weir.audit.v1.AuditService
  */
@@ -473,6 +524,16 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof SummarizeRequestSchema;
     output: typeof SummarizeResponseSchema;
+  },
+  /**
+   * What producers seal payloads to. Made on first use.
+   *
+   * @generated from rpc weir.audit.v1.AuditService.TransportKey
+   */
+  transportKey: {
+    methodKind: "unary";
+    input: typeof TransportKeyRequestSchema;
+    output: typeof TransportKeyResponseSchema;
   },
 }>;
 

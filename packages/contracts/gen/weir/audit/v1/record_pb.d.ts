@@ -326,6 +326,68 @@ export declare type Refusal = Message<"weir.audit.v1.Refusal"> & {
 export declare const RefusalSchema: GenMessage<Refusal>;
 
 /**
+ * What a sealed payload holds: the texts of a request, of workspaces that chose to keep them.
+ *
+ * @generated from message weir.audit.v1.Payload
+ */
+export declare type Payload = Message<"weir.audit.v1.Payload"> & {
+  /**
+   * @generated from field: weir.audit.v1.Body request = 1;
+   */
+  request?: Body | undefined;
+
+  /**
+   * Absent: nothing was answered.
+   *
+   * @generated from field: weir.audit.v1.Body answer = 2;
+   */
+  answer?: Body | undefined;
+};
+
+/**
+ * Describes the message weir.audit.v1.Payload.
+ * Use `create(PayloadSchema)` to create a new message.
+ */
+export declare const PayloadSchema: GenMessage<Payload>;
+
+/**
+ * All of it or nothing: half a text is never kept.
+ *
+ * @generated from message weir.audit.v1.Body
+ */
+export declare type Body = Message<"weir.audit.v1.Body"> & {
+  /**
+   * Of a typed call "application/protobuf; proto=<message>"; of its stream with "; encoding=delimited" (each with its length before it).
+   *
+   * @generated from field: string content_type = 1;
+   */
+  contentType: string;
+
+  /**
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+
+  /**
+   * Bytes it has, also where they are omitted.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: bool omitted = 4;
+   */
+  omitted: boolean;
+};
+
+/**
+ * Describes the message weir.audit.v1.Body.
+ * Use `create(BodySchema)` to create a new message.
+ */
+export declare const BodySchema: GenMessage<Body>;
+
+/**
  * @generated from enum weir.audit.v1.RecordKind
  */
 export enum RecordKind {
