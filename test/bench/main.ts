@@ -151,10 +151,12 @@ if (wanted("mesh")) add(await mesh(upstreamPort));
 if (wanted("portkey")) add(await portkey(upstreamPort));
 
 const measurements: Measurement[] = [];
-for (const target of targets) for (const mode of MODES) await measure(target, mode, 0, Math.min(2, seconds)); // warm
+const modesOf = (target: Target): readonly Mode[] =>
+  target.whole === true ? MODES.filter(({ stream }) => !stream) : MODES;
+for (const target of targets) for (const mode of modesOf(target)) await measure(target, mode, 0, Math.min(2, seconds)); // warm
 for (let round = 1; round <= rounds; round += 1) {
   for (const mode of MODES) {
-    for (const target of targets) {
+    for (const target of targets.filter((each) => modesOf(each).includes(mode))) {
       const measurement = await measure(target, mode, round, seconds);
       measurements.push(measurement);
       const void_ = measurement.failures.length > 0 ? `  VOID: ${measurement.failures.join("; ")}` : "";
@@ -175,7 +177,13 @@ console.log(
 const results = join(FOLDER, "results");
 mkdirSync(results, { recursive: true });
 const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-const machine = { load: hasWrk ? "wrk" : "load.ts", cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
+const machine = {
+  load: hasWrk ? "wrk" : "load.ts",
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+  kernel: release(),
+  node: process.version,
+};
 writeFileSync(file, JSON.stringify({ machine, seconds, rounds, measurements }, undefined, 2));
 console.log(`raw figures: ${file}`);
 const voided = measurements.length - valid.length;

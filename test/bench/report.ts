@@ -37,7 +37,8 @@ export function render(measurements: readonly Measurement[], targets: readonly s
       const directP99 = of("direct", (m) => m.p99Ms);
       const ratio = (value: number, base: number): string =>
         Number.isFinite(value / base) ? (value / base).toFixed(2) : "–";
-      const rows = targets.map((target): Row => {
+      const measured = targets.filter((target) => measurements.some((m) => m.mode === mode && m.target === target));
+      const rows = measured.map((target): Row => {
         const rate = of(target, (m) => m.perSecond);
         return {
           target,
@@ -45,7 +46,10 @@ export function render(measurements: readonly Measurement[], targets: readonly s
           "÷ nginx": ratio(rate, nginxRate),
           "÷ portkey": ratio(rate, portkeyRate),
           "CPU µs": of(target, (m) => m.cpuUs).toFixed(1),
-          "CPU ÷ nginx": ratio(of(target, (m) => m.cpuUs), nginxCpu),
+          "CPU ÷ nginx": ratio(
+            of(target, (m) => m.cpuUs),
+            nginxCpu,
+          ),
           "workers µs": of(target, (m) => m.workersUs).toFixed(1),
           "helpers µs": of(target, (m) => m.helpersUs).toFixed(1),
           "added p50 ms": (of(target, (m) => m.p50Ms) - directP50).toFixed(2),
