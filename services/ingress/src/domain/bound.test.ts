@@ -24,6 +24,7 @@ const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
   media: { images: 0, audioBytes: 0 },
   unbounded: undefined,
   premium: undefined,
+  choosesModel: false,
   instructed: false,
   generates: true,
   endUser: "",

@@ -106,3 +106,9 @@ test("the smallest cap that is set counts", () => {
   expect(strictestCap([])).toBe(0);
   expect(strictestCap([0, 5, 3, 0])).toBe(3);
 });
+
+test("a key with rules about models may not let a provider choose one", () => {
+  const ruled = grantOf(key({ rules: [rules({ deniedModels: ["dear"] })] }));
+  expect(reasonOf(() => authorize(ruled, "cheap", true))).toBe("unsupported");
+  expect(reasonOf(() => authorize(grantOf(key()), "cheap", true))).toBe("let in");
+});

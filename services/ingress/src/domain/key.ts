@@ -123,8 +123,11 @@ export function grantOf(key: Key): Grant {
   };
 }
 
-/** @throws WeirError permission_denied or model_not_allowed */
-export function authorize(grant: Grant, model: string): void {
+/**
+ * @param choosesModel the request lets the provider choose among models that no rule here has seen
+ * @throws WeirError permission_denied, model_not_allowed, or unsupported
+ */
+export function authorize(grant: Grant, model: string, choosesModel = false): void {
   const { key } = grant;
   if (!key.scopes.includes("inference")) {
     throw new WeirError("permission_denied", "This key may not call models: it lacks the scope `inference`.");
@@ -133,6 +136,9 @@ export function authorize(grant: Grant, model: string): void {
     throw new WeirError("model_not_allowed", `This key may not use the model "${model.slice(0, 256)}".`, {
       param: "model",
     });
+  }
+  if (choosesModel && key.rules.some((rule) => rule.allowedModels.length > 0 || rule.deniedModels.length > 0)) {
+    throw new WeirError("unsupported", "Name one model: this key may use certain models only.", { param: "models" });
   }
   if (grant.impossible) {
     throw new WeirError("permission_denied", "The rules on this key's path leave no provider that may serve it.");

@@ -21,6 +21,8 @@ export interface RequestShape {
   readonly unbounded: string | undefined;
   /** The member that asks for more than the list price buys ("service_tier": "priority"). */
   readonly premium: string | undefined;
+  /** It names other models, too, from which the provider may choose by itself (OpenRouter's `models`). */
+  readonly choosesModel: boolean;
   /** It has tools, or wants a structure: providers add instructions of their own. */
   readonly instructed: boolean;
   /** False for embeddings, whose answer has no tokens. */
@@ -179,6 +181,10 @@ const PRICED: Readonly<Record<string, readonly unknown[]>> = {
   inference_geo: ["global"],
   // OpenRouter's: a web search is paid for by itself.
   plugins: [],
+  // OpenRouter's: it may serve another model, at another price.
+  models: [],
+  // Answered before it ran: what it then costs is told to nobody.
+  background: [false],
 };
 
 const premiumOf = (body: JsonObject): string | undefined =>
@@ -208,14 +214,6 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
   if (stream !== undefined && stream !== null && typeof stream !== "boolean") {
     throw new WeirError("invalid_request", '"stream" must be true or false.', { param: "stream" });
   }
-  // A list from which a provider's own router may choose (OpenRouter) would pass by the key's rules and its budgets.
-  if (!isAbsent(body["models"])) {
-    throw new WeirError("unsupported", "Name one model; Weir finds others where it must.", { param: "models" });
-  }
-  // It would be answered before it ran, and what it then costs would be told to nobody.
-  if (dialect === "openai-responses" && body["background"] === true) {
-    throw new WeirError("unsupported", "Responses cannot be made in the background.", { param: "background" });
-  }
   const generation = object(body["generationConfig"]);
   let outputCap = generation === undefined ? undefined : count(generation["maxOutputTokens"], GEMINI_CAP);
   const capNames = outputCap === undefined ? [] : [GEMINI_CAP];
@@ -241,6 +239,7 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     media: { images: tally.images, audioBytes: tally.audioBytes },
     unbounded: tally.unbounded,
     premium: premiumOf(body),
+    choosesModel: !isAbsent(body["models"]),
     instructed: INSTRUCTING.some((name) => !isAbsent(body[name])) || !isAbsent(generation?.["responseSchema"]),
     generates: dialect !== "openai-embeddings",
     endUser: endUserOf(dialect, body),

@@ -83,7 +83,7 @@ export function createOpen(ports: {
     let bound: Bound;
     let outputCap: number;
     try {
-      authorize(grant, shape.model);
+      authorize(grant, shape.model, shape.choosesModel);
       inputWithinCap(shape, grant);
       const candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
       outputCap = effectiveOutputCap(shape, grant, candidates);

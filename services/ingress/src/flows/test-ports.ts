@@ -151,6 +151,7 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
     media: { images: 0, audioBytes: 0 },
     unbounded: undefined,
     premium: undefined,
+    choosesModel: false,
     instructed: false,
     generates: true,
     endUser: "",
