@@ -52,7 +52,8 @@ export function startServerSpan(
 export function endSpan(span: Span, error: ConnectError | undefined): void {
   if (error !== undefined) {
     span.setAttribute("rpc.connect_rpc.error_code", Code[error.code] ?? "Unknown");
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error.rawMessage });
+    // Without its message: that is for the caller, and may quote what the caller said.
+    span.setStatus({ code: SpanStatusCode.ERROR });
   }
   span.end();
 }

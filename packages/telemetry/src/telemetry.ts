@@ -2,7 +2,7 @@ import type { Tracer } from "@opentelemetry/api";
 import type { DestinationStream, Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { createLogger, type LogLevel, standardOutput } from "./logger.ts";
-import { noTracing, type StartSpan, startTracing, tracesUrl } from "./tracing.ts";
+import { noTracing, type RecordCall, type StartSpan, startTracing, tracesUrl } from "./tracing.ts";
 
 export interface TelemetryOptions {
   /** In every log line, and `service.name` of traces unless OTEL_SERVICE_NAME says another. */
@@ -30,6 +30,8 @@ export interface Telemetry extends AsyncDisposable {
    * @param traceparent the header that came with the request; it decides about sampling (unless OTEL_TRACES_SAMPLER says otherwise)
    */
   readonly startSpan: StartSpan;
+  /** Writes down a call that ended, inside the span that is active. Next to nothing when tracing is off or the trace is not sampled. */
+  readonly recordCall: RecordCall;
   /** In Prometheus's text format. */
   renderMetrics(): Promise<string>;
   /** Of what renderMetrics returns. */
@@ -52,6 +54,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     tracingReady: tracing.ready,
     tracer: tracing.tracer,
     startSpan: tracing.startSpan,
+    recordCall: tracing.recordCall,
     renderMetrics: () => metrics.metrics(),
     contentType: metrics.contentType,
     async [Symbol.asyncDispose]() {

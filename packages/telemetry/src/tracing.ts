@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Context,
+  context,
   createContextKey,
   ROOT_CONTEXT,
   SpanKind,
@@ -18,6 +19,12 @@ const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: Span
 
 export type StartSpan = (name: string, attributes: SpanAttributes, traceparent?: string, role?: SpanRole) => TraceSpan;
 
+/**
+ * Writes down a call of somebody else that just ended, as a child of the span in which this is called; nothing where that is not sampled.
+ * @param failure as in TraceSpan.fail; undefined: it succeeded
+ */
+export type RecordCall = (name: string, durationMs: number, attributes: SpanAttributes, failure?: string) => void;
+
 export interface Tracing {
   /** Whether an exporter was asked for. */
   readonly enabled: boolean;
@@ -26,6 +33,7 @@ export interface Tracing {
   /** OpenTelemetry's own face of the same, for libraries. */
   readonly tracer: Tracer;
   readonly startSpan: StartSpan;
+  readonly recordCall: RecordCall;
   close(): Promise<void>;
 }
 
@@ -50,6 +58,7 @@ export const noTracing: Tracing = {
   ready: Promise.resolve(),
   tracer: trace.getTracer("weir-off"),
   startSpan: (_name, _attributes, traceparent) => silent(traceparent),
+  recordCall: () => undefined,
   close: () => Promise.resolve(),
 };
 
@@ -67,7 +76,7 @@ export function startTracing(
   const rule = samplingRule(env);
   let provider: Provider | undefined;
   let tracer: Tracer = noTracing.tracer;
-  const ready = loadProvider(service, url, rule).then((loaded) => {
+  const ready = loadProvider(service, url, rule, batchSettings(env)).then((loaded) => {
     installContextManager();
     provider = loaded;
     tracer = loaded.getTracer("weir");
@@ -89,6 +98,15 @@ export function startTracing(
       span.set(attributes);
       return span;
     },
+    recordCall(name, durationMs, attributes, failure) {
+      const parent = trace.getSpanContext(context.active());
+      if (provider === undefined || parent === undefined || (parent.traceFlags & TraceFlags.SAMPLED) === 0) return;
+      const options = { kind: SpanKind.CLIENT, startTime: Date.now() - durationMs };
+      const span = new RecordedSpan(tracer.startSpan(name, options, trace.setSpanContext(SAMPLED_ROOT, parent)));
+      span.set(attributes);
+      if (failure !== undefined) span.fail(failure);
+      span.end();
+    },
     async close() {
       await ready;
       // The exporter tries an absent collector again and again; a shutdown does not wait for that.
@@ -108,7 +126,20 @@ interface Provider {
   shutdown(): Promise<void>;
 }
 
-async function loadProvider(service: string, url: string, rule: SamplingRule): Promise<Provider> {
+type BatchSettings = Readonly<Record<string, number>>;
+
+/** OTEL_BSP_*, of which the SDK reads none by itself. What is no whole number above zero counts as not set, as OpenTelemetry says. */
+function batchSettings(env: Environment): BatchSettings {
+  const settings: [string, number][] = [
+    ["scheduledDelayMillis", Number(env["OTEL_BSP_SCHEDULE_DELAY"])],
+    ["exportTimeoutMillis", Number(env["OTEL_BSP_EXPORT_TIMEOUT"])],
+    ["maxQueueSize", Number(env["OTEL_BSP_MAX_QUEUE_SIZE"])],
+    ["maxExportBatchSize", Number(env["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"])],
+  ];
+  return Object.fromEntries(settings.filter(([, value]) => Number.isSafeInteger(value) && value > 0));
+}
+
+async function loadProvider(service: string, url: string, rule: SamplingRule, batch: BatchSettings): Promise<Provider> {
   const [sdk, { OTLPTraceExporter }, { defaultResource, detectResources, envDetector, resourceFromAttributes }] =
     await Promise.all([
       import("@opentelemetry/sdk-trace"),
@@ -122,7 +153,7 @@ async function loadProvider(service: string, url: string, rule: SamplingRule): P
     resource: defaultResource()
       .merge(resourceFromAttributes({ "service.name": service }))
       .merge(detectResources({ detectors: [envDetector] })),
-    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url }) })],
+    spanProcessors: [new BatchSpanProcessor({ ...batch, exporter: new OTLPTraceExporter({ url }) })],
     sampler: {
       shouldSample(context, traceId) {
         if (context.getValue(DECIDED) === true) return always.shouldSample();

@@ -21,6 +21,7 @@ const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
   validate: [audit.AuditService],
+  hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();

@@ -23,6 +23,7 @@ const server = await serveRoutes(service.routes, {
   // All of its calls want the admin token.
   exempt: [evaluation.EvaluationService],
   validate: [evaluation.EvaluationService],
+  hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();

@@ -8,7 +8,8 @@ import { createIngress } from "./service.ts";
 
 const config = loadConfig(process.env, { providerSecrets: false });
 await using telemetry = createTelemetry({ service: "weir-ingress", level: config.log.level, env: process.env });
-await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken });
+const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
+await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken, hooks });
 // Before the service, so that it ends after it and ships its last records.
 await using _relay = startRelayThread((error) => telemetry.log.error({ err: error }, "the relay failed"));
 await using service = await createIngress({ config, telemetry, peers });
@@ -17,6 +18,7 @@ const server = await serveRoutes(service.routes, {
   token: config.meshToken,
   exempt: [ingress.GatewayService],
   validate: [ingress.GatewayService],
+  hooks,
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();

@@ -19,6 +19,7 @@ const server = await serveRoutes(service.routes, {
   token: config.meshToken,
   exempt: [policy.PolicyAdminService],
   validate: [policy.PolicyAdminService],
+  hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();

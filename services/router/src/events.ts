@@ -1,8 +1,9 @@
-/** What attempts leave behind for operators: metrics, and a log line for each that failed. Nothing else in this service writes either. */
+/** What attempts leave behind for operators: metrics, a span each, and a log line for each that failed. Nothing else in this service writes either. */
 import {
   type CounterSeries,
   createCounter,
   createHistogram,
+  GEN_AI,
   type HistogramSeries,
   type Telemetry,
 } from "@weir/telemetry";
@@ -15,7 +16,11 @@ interface Series {
   readonly seconds: HistogramSeries;
 }
 
-export function attemptEvents({ metrics, log }: Pick<Telemetry, "metrics" | "log">): Attempted {
+export function attemptEvents({
+  metrics,
+  log,
+  recordCall,
+}: Pick<Telemetry, "metrics" | "log" | "recordCall">): Attempted {
   const attempts = createCounter(metrics, "weir_provider_attempts_total", "Calls of providers by how they ended.", [
     "provider",
     "outcome",
@@ -39,6 +44,12 @@ export function attemptEvents({ metrics, log }: Pick<Telemetry, "metrics" | "log
   return ({ provider, model }, error, durationMs) => {
     const series = seriesOf(provider);
     series.seconds.observe(durationMs / 1000);
+    recordCall(
+      `call ${provider}`,
+      durationMs,
+      { [GEN_AI.providerName]: provider, [GEN_AI.requestModel]: model },
+      error?.reason,
+    );
     if (error === undefined) {
       series.served.add(1);
       return;

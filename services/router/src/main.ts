@@ -9,12 +9,14 @@ await using telemetry = createTelemetry({ service: "weir-router", level: config.
 const policyAddress = config.peers.policy;
 if (policyAddress === undefined) throw new Error("the router holds further attempts with policy: set WEIR_PEER_POLICY");
 
-await using peers = networkPeers({ addresses: () => policyAddress, token: config.meshToken });
+const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
+await using peers = networkPeers({ addresses: () => policyAddress, token: config.meshToken, hooks });
 await using service = await createRouter({ config, telemetry, peers });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
   validate: [router.RouterService],
+  hooks,
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();

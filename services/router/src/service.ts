@@ -17,7 +17,7 @@ import { type Routing, routerRoutes } from "./rpc/routes.ts";
 
 export interface RouterOptions {
   readonly config: Pick<WeirConfig, "providers" | "models">;
-  readonly telemetry: Pick<Telemetry, "log" | "metrics">;
+  readonly telemetry: Pick<Telemetry, "log" | "metrics" | "recordCall">;
   readonly peers: Peers;
   readonly clock?: Clock;
   /** Uniform in [0, 1): for weighted routes and pauses. */
