@@ -1,7 +1,7 @@
 import type { Bound, Candidate } from "./domain/bound.ts";
-import type { Answer, Call, StreamMessage } from "./domain/call.ts";
+import type { Answer, Call, Output, StreamMessage } from "./domain/call.ts";
 import type { Freshness, Grant } from "./domain/key.ts";
-import type { Intent, Outcome, Refusal } from "./domain/record.ts";
+import type { Intent, Outcome, Refusal, SealedPayload } from "./domain/record.ts";
 import type { Settlement } from "./domain/settlement.ts";
 import type { Reason } from "@weir/kernel";
 
@@ -61,8 +61,11 @@ export type Verdict =
 export interface Journal {
   /** Resolves once the intent is written. @returns its number */
   intent(intent: Intent): Promise<number>;
-  /** Resolves once the outcome is written; only then may the client see its terminal byte. @returns its number */
-  outcome(intentNumber: number, outcome: Outcome): Promise<number>;
+  /**
+   * Resolves once the outcome is written; only then may the client see its terminal byte. @returns its number
+   * @param payload undefined: the workspace keeps no texts
+   */
+  outcome(intentNumber: number, outcome: Outcome, payload: SealedPayload | undefined): Promise<number>;
   /** Aggregates when many come. Never blocks, never fails the request. */
   refusal(refusal: Refusal): void;
   /** HMAC-SHA256 under the workspace's key. */
@@ -71,6 +74,20 @@ export interface Journal {
   hmacStream(workspaceId: string): { update(bytes: Uint8Array): void; digest(): Uint8Array };
   /** Why nothing can be recorded right now. */
   notReady(): string | undefined;
+}
+
+/** Keeps what was said, for workspaces that chose `full`; others never begin. Only what is sealed leaves it. */
+export interface PayloadRecorder<Typed, Event> {
+  begin(requestId: string, contentType: string, request: Uint8Array): PayloadRecording<Typed, Event>;
+}
+
+/** Bounded; takes copies. */
+export interface PayloadRecording<Typed, Event> {
+  answer(output: Output<Typed>): void;
+  frame(bytes: Uint8Array): void;
+  event(event: Event): void;
+  /** MUST NOT throw: what cannot be sealed is omitted, never kept in clear. */
+  sealed(): SealedPayload;
 }
 
 /** The models that the router offers, as last heard. */

@@ -10,9 +10,11 @@ import { BatchedPolicy } from "./adapters/batched-policy.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
 import { ListedModels } from "./adapters/listed-models.ts";
 import { routerUpstream } from "./adapters/router-upstream.ts";
+import { SealedPayloads } from "./adapters/sealed-payloads.ts";
 import { SpoolJournal } from "./adapters/spool-journal.ts";
 import { createRecovery } from "./adapters/spool-recovery.ts";
 import { WatchedKeys } from "./adapters/watched-keys.ts";
+import { WatchedTransportKey } from "./adapters/watched-transport-key.ts";
 import { createFinished } from "./events.ts";
 import { createClose } from "./flows/close.ts";
 import { createComplete } from "./flows/complete.ts";
@@ -100,6 +102,14 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const journal = starting.use(
     new SpoolJournal(spool, config.spool.maxBytes, hmacKeys, said("a refusal was not recorded")),
   );
+  const transportKey = starting.use(
+    new WatchedTransportKey(
+      peers.client(audit.AuditService),
+      clock,
+      said("audit told no transport key: until it does, texts of workspaces with `payloads: full` are not kept"),
+    ),
+  );
+  const payloads = new SealedPayloads(transportKey, said("a payload could not be sealed, and is not kept"));
   const upstream = routerUpstream(routerClient, spool.producer);
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
   starting.defer(() => recovery.stop());
@@ -107,7 +117,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const identify = createIdentify(keys, clock);
   const open = createOpen({ keys, admissions, journal, models, clock });
   const close = createClose({ admissions, journal, clock });
-  const calls = { open, close, upstream, journal, clock };
+  const calls = { open, close, upstream, journal, payloads, clock };
   const timeoutMs = config.http.answerTimeoutMs;
   const inFlight = new InFlight();
   const flows = {

@@ -6,6 +6,9 @@ export type TypedInput = { case: "chat"; value: common.ChatRequest } | { case: "
 export type TypedOutput = common.ChatResponse | common.EmbedResponse;
 export type TypedEvent = common.ChatEvent;
 
+/** A message's content type, in Prometheus' way. */
+export const protobufType = (name: string): string => `application/protobuf; proto=${name}`;
+
 /** A plain object with its type's name is a message: create() would cost more than writing it. */
 export function usageMessage(usage: Usage | undefined): common.Usage | undefined {
   if (usage === undefined) return undefined;

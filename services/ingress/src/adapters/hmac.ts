@@ -1,6 +1,6 @@
 import { createHmac, hash, hkdfSync, randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { keptSecret } from "@weir/sealing";
 
 const BLOCK = 64;
 
@@ -55,23 +55,5 @@ export class HmacKeys {
 }
 
 /** The root secret of this data folder, made on first use. Instances whose records are to be comparable are given one by configuration. */
-export function rootSecret(dataDir: string): Buffer {
-  const path = join(dataDir, "audit-hmac.key");
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  // Written aside and linked: a crash leaves no half of a key, and of two starts at once one wins.
-  const draft = join(dataDir, `.audit-hmac.${process.pid}`);
-  writeFileSync(draft, randomBytes(32), { mode: 0o600 });
-  try {
-    linkSync(draft, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
-  return readFileSync(path);
-}
+export const rootSecret = (dataDir: string): Buffer =>
+  keptSecret(join(dataDir, "audit-hmac.key"), () => randomBytes(32));

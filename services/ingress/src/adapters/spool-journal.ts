@@ -3,7 +3,7 @@ import { FRAME_KIND, type Spool } from "@weir/events";
 import { compileCodec } from "@weir/mesh";
 import type { CallResult } from "../domain/call.ts";
 import { RefusalWindow } from "../domain/refusal-window.ts";
-import type { Intent, Outcome, Refusal } from "../domain/record.ts";
+import type { Intent, Outcome, Refusal, SealedPayload } from "../domain/record.ts";
 import type { Journal } from "../ports.ts";
 import { usageMessage } from "../wire.ts";
 import { type HmacKeys, hmac, hmacStream } from "./hmac.ts";
@@ -171,11 +171,13 @@ export class SpoolJournal implements Journal, Disposable {
     return number;
   }
 
-  outcome(intentNumber: number, outcome: Outcome): Promise<number> {
+  outcome(intentNumber: number, outcome: Outcome, payload: SealedPayload | undefined): Promise<number> {
     const { intent } = outcome;
     const bytes = this.#open.get(intent) ?? intentCodec.encode(intentMessage(intent));
     this.#open.delete(intent);
-    return this.#spool.outcome(intentNumber, outcomeBytes(bytes, outcome), NO_PAYLOAD);
+    const header = outcomeBytes(bytes, outcome);
+    if (payload === undefined) return this.#spool.outcome(intentNumber, header, NO_PAYLOAD);
+    return this.#spool.outcome(intentNumber, header, payload.bytes, payload.omitted);
   }
 
   refusal(refusal: Refusal): void {

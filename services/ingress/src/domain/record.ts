@@ -38,6 +38,14 @@ export interface Outcome {
   readonly overheadUs: number;
 }
 
+/** What was said, sealed to audit's key: nobody on the way there can read it. */
+export interface SealedPayload {
+  /** Empty where nothing is kept. */
+  readonly bytes: Uint8Array;
+  /** Some of it did not fit, or there is no key to seal it to. */
+  readonly omitted: boolean;
+}
+
 /** A known key's request that no provider was called for. */
 export interface Refusal {
   readonly requestId: string;

@@ -1,7 +1,7 @@
 /** The way out, the same for every request that was opened: record the outcome, then settle. Never the other way round. */
 import type { Clock, Reason } from "@weir/kernel";
 import type { CallResult } from "../domain/call.ts";
-import type { Outcome } from "../domain/record.ts";
+import type { Outcome, SealedPayload } from "../domain/record.ts";
 import { type Settlement, settlementsOf } from "../domain/settlement.ts";
 import type { Admissions, Journal } from "../ports.ts";
 import type { Opened } from "./open.ts";
@@ -13,6 +13,7 @@ export interface Ending {
   readonly error: Reason | undefined;
   readonly result: CallResult;
   readonly outputHmac: Uint8Array;
+  readonly payload: SealedPayload | undefined;
   /** Without a single attempt in the result: whether there may have been some all the same. */
   readonly mayHaveTried: boolean;
 }
@@ -44,16 +45,20 @@ export function createClose(ports: {
         : NOTHING;
     let outcomeNumber = 0;
     try {
-      outcomeNumber = await journal.outcome(opened.intentNumber, {
-        intent,
-        atMs: clock.nowMs(),
-        kind: ending.kind,
-        status: ending.status,
-        error: ending.error,
-        result,
-        outputHmac: ending.outputHmac,
-        overheadUs: trail.overheadUs,
-      });
+      outcomeNumber = await journal.outcome(
+        opened.intentNumber,
+        {
+          intent,
+          atMs: clock.nowMs(),
+          kind: ending.kind,
+          status: ending.status,
+          error: ending.error,
+          result,
+          outputHmac: ending.outputHmac,
+          overheadUs: trail.overheadUs,
+        },
+        ending.payload,
+      );
     } finally {
       // Where it could not be recorded, too: the provider bills all the same, and a hold that nobody ends would never end.
       admissions.settle(settlements, outcomeNumber);

@@ -11,7 +11,11 @@ const NEVER = new AbortController().signal;
 
 function run(failures: Failures = {}, request = incoming(), signal: AbortSignal = NEVER) {
   const ports = testPorts(failures);
-  const complete = createComplete({ ...ports, open: createOpen(ports), close: createClose(ports) }, "complete", 1_000);
+  const complete = createComplete<never, string>(
+    { ...ports, open: createOpen(ports), close: createClose(ports) },
+    "complete",
+    1_000,
+  );
   const trail = newTrail("r", request.route, 0);
   return { ...ports, trail, answer: complete(request, trail, signal) };
 }
@@ -116,4 +120,21 @@ test("a client that leaves during the call may have to pay for it", async () => 
   await expect(answer).rejects.toMatchObject({ reason: "client_closed" });
   expect(outcomes).toMatchObject([{ kind: "cancelled", status: 499 }]);
   expect(settlements[0]).toMatchObject({ charge: { kind: "at-bound" } });
+});
+
+const textOf = (kept: readonly ({ readonly bytes: Uint8Array } | undefined)[]): (string | undefined)[] =>
+  kept.map((payload) => (payload === undefined ? undefined : Buffer.from(payload.bytes).toString()));
+
+test("texts are kept where the workspace chose that, and nowhere else; a failed call's, too", async () => {
+  for (const payloads of ["none", "hashes", "redacted"] as const) {
+    const { answer, kept } = run({}, incoming({ payloads }));
+    await answer;
+    expect(kept, payloads).toEqual([undefined]);
+  }
+  const full = run({}, incoming({ payloads: "full" }));
+  await full.answer;
+  expect(textOf(full.kept)).toEqual(["r application/json {} | answer {}"]);
+  const failed = run({ call: new WeirError("router_unavailable", "gone") }, incoming({ payloads: "full" }));
+  await expect(failed.answer).rejects.toMatchObject({ reason: "router_unavailable" });
+  expect(textOf(failed.kept)).toEqual(["r application/json {}"]);
 });

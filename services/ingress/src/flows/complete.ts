@@ -1,6 +1,6 @@
 import { type Clock, WeirError } from "@weir/kernel";
 import { type Answer, type CallResult, callerError, mayHaveTried, type Output, UpstreamError } from "../domain/call.ts";
-import type { Journal, Upstream } from "../ports.ts";
+import type { Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import type { Open } from "./open.ts";
 import type { Incoming, Trail } from "./trail.ts";
@@ -39,14 +39,18 @@ export function createComplete<Input, Typed>(
     readonly close: Close;
     readonly upstream: Pick<Upstream<Input, Typed, unknown>, "complete" | "embed">;
     readonly journal: Pick<Journal, "hmac">;
+    readonly payloads: PayloadRecorder<Typed, unknown>;
     readonly clock: Clock;
   },
   method: "complete" | "embed",
   timeoutMs: number,
 ): Complete<Input, Typed> {
-  const { open, close, upstream, journal, clock } = ports;
+  const { open, close, upstream, journal, payloads, clock } = ports;
   return async (incoming, trail, signal) => {
     const opened = await open(incoming, trail);
+    const { key } = opened.grant;
+    const texts =
+      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, incoming.inputBytes) : undefined;
     const calledMs = clock.monotonicMs();
     let answer: Answer<Typed>;
     try {
@@ -62,19 +66,22 @@ export function createComplete<Input, Typed>(
         error: error.reason,
         result: noResult(error, waitedUs),
         outputHmac: NO_BYTES,
+        payload: texts?.sealed(),
         mayHaveTried: mayHaveTried(failure),
       });
       throw error;
     }
     const { result, output } = answer;
     const status = output.kind === "raw" ? output.status : (result.error?.status ?? 200);
-    const keepsHash = output.kind === "raw" && opened.grant.key.payloads !== "none";
+    const keepsHash = output.kind === "raw" && key.payloads !== "none";
+    texts?.answer(output);
     await close(opened, trail, {
       kind: signal.aborted ? "cancelled" : result.error === undefined ? "succeeded" : "failed",
       status,
       error: result.error?.reason,
       result,
-      outputHmac: keepsHash ? journal.hmac(opened.grant.key.workspaceId, output.body) : NO_BYTES,
+      outputHmac: keepsHash ? journal.hmac(key.workspaceId, output.body) : NO_BYTES,
+      payload: texts?.sealed(),
       mayHaveTried: false,
     });
     if (output.kind === "none") throw result.error ?? new WeirError("internal", "The router gave no answer.");

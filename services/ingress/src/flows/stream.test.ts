@@ -1,6 +1,7 @@
 import { WeirError } from "@weir/kernel";
 import { expect, test } from "vitest";
 import type { StreamMessage } from "../domain/call.ts";
+import type { Key } from "../domain/key.ts";
 import { createClose } from "./close.ts";
 import { createOpen } from "./open.ts";
 import { createStream, type StreamSink } from "./stream.ts";
@@ -23,7 +24,10 @@ const END: StreamMessage<string> = {
   failure: { kind: "none" },
 };
 
-function run(failures: Failures, options: { abortAfterFrames?: number; slow?: boolean } = {}) {
+function run(
+  failures: Failures,
+  options: { abortAfterFrames?: number; slow?: boolean; payloads?: Key["payloads"] } = {},
+) {
   const ports = testPorts(failures);
   const { steps } = ports;
   const gone = new AbortController();
@@ -45,7 +49,10 @@ function run(failures: Failures, options: { abortAfterFrames?: number; slow?: bo
       void steps.push(`finish ${Buffer.from(terminal).toString().trim() || (error?.reason ?? "")}`),
   };
   const stream = createStream({ ...ports, open: createOpen(ports), close: createClose(ports) }, 1_000);
-  return { ...ports, answer: stream(incoming(), newTrail("r", "route", 0), sink, gone.signal) };
+  return {
+    ...ports,
+    answer: stream(incoming({ payloads: options.payloads ?? "hashes" }), newTrail("r", "route", 0), sink, gone.signal),
+  };
 }
 
 test("the terminal bytes come after the outcome is recorded", async () => {
@@ -116,4 +123,24 @@ test("without a start the client gets the router's answer, or an error with a st
   const bare = run({ stream: [new WeirError("router_unavailable", "gone")] });
   await expect(bare.answer).rejects.toMatchObject({ reason: "router_unavailable" });
   expect(bare.settlements).toMatchObject([1, 2, 3, 4].map((attempt) => ({ attempt, charge: { kind: "at-bound" } })));
+});
+
+const textOf = (kept: readonly ({ readonly bytes: Uint8Array } | undefined)[]): (string | undefined)[] =>
+  kept.map((payload) => (payload === undefined ? undefined : Buffer.from(payload.bytes).toString()));
+
+test("what a stream showed is kept where the workspace chose that: to its end, to where it was left, or what it failed with", async () => {
+  const whole: StreamMessage<string>[] = [START, FRAME, FRAME, END];
+  const hashes = run({ stream: whole });
+  await hashes.answer;
+  expect(hashes.kept).toEqual([undefined]);
+  const full = run({ stream: whole }, { payloads: "full" });
+  await full.answer;
+  expect(textOf(full.kept)).toEqual(["r application/json {} | data: 1 | data: 1 | data: [DONE]"]);
+  const left = run({ stream: whole }, { payloads: "full", abortAfterFrames: 1 });
+  await left.answer;
+  expect(textOf(left.kept)).toEqual(["r application/json {} | data: 1"]);
+  const failure = { kind: "raw" as const, status: 400, contentType: "application/json", body: Buffer.from("no") };
+  const failed = run({ stream: [{ ...END, terminal: new Uint8Array(0), failure }] }, { payloads: "full" });
+  expect(await failed.answer).toEqual(failure);
+  expect(textOf(failed.kept)).toEqual(["r application/json {} | answer no"]);
 });

@@ -15,7 +15,7 @@ import {
   type StreamRates,
   UpstreamError,
 } from "../domain/call.ts";
-import type { Journal, Upstream } from "../ports.ts";
+import type { Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import { clientClosed, noResult } from "./complete.ts";
 import type { Open } from "./open.ts";
@@ -49,15 +49,18 @@ export function createStream<Input, Event>(
     readonly close: Close;
     readonly upstream: Pick<Upstream<Input, unknown, Event>, "stream">;
     readonly journal: Pick<Journal, "hmacStream">;
+    readonly payloads: PayloadRecorder<never, Event>;
     readonly clock: Clock;
   },
   timeoutMs: number,
 ): Stream<Input, Event> {
-  const { open, close, upstream, journal, clock } = ports;
+  const { open, close, upstream, journal, payloads, clock } = ports;
   return async (incoming, trail, sink, signal) => {
     const opened = await open(incoming, trail);
     const { key } = opened.grant;
     const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
+    const texts =
+      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, incoming.inputBytes) : undefined;
     const calledMs = clock.monotonicMs();
     let served: Served | undefined;
     let rates: StreamRates | undefined;
@@ -82,10 +85,12 @@ export function createStream<Input, Event>(
             break;
           case "frame":
             hash?.update(message.bytes);
+            texts?.frame(message.bytes);
             outputBytes = message.outputBytes;
             room = sink.frame(message.bytes);
             break;
           case "event":
+            texts?.event(message.event);
             outputBytes = message.outputBytes;
             room = sink.event(message.event);
             break;
@@ -110,13 +115,18 @@ export function createStream<Input, Event>(
         : estimatedResult(failure as WeirError, served, rates, failedAttempts, outputBytes, waitedUs));
     const error = failure ?? result.error;
     const started = served !== undefined;
-    if (end !== undefined) hash?.update(end.terminal);
+    if (end !== undefined) {
+      hash?.update(end.terminal);
+      if (!started) texts?.answer(end.failure);
+      else if (end.terminal.length > 0) texts?.frame(end.terminal);
+    }
     await close(opened, trail, {
       kind: cancelled ? "cancelled" : error === undefined ? "succeeded" : "failed",
       status: started ? 200 : end?.failure.kind === "raw" ? end.failure.status : (error?.status ?? 200),
       error: error?.reason,
       result,
       outputHmac: hash?.digest() ?? NO_BYTES,
+      payload: texts?.sealed(),
       mayHaveTried: end === undefined && tried,
     });
     if (started) {

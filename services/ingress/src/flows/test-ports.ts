@@ -2,9 +2,9 @@
 import type { Clock, WeirError } from "@weir/kernel";
 import type { CallResult, StreamMessage } from "../domain/call.ts";
 import { grantOf, type Key } from "../domain/key.ts";
-import type { Admissions, Journal, KeyDirectory, Models, Upstream, Verdict } from "../ports.ts";
+import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Upstream, Verdict } from "../ports.ts";
 import type { Incoming } from "./trail.ts";
-import type { Outcome } from "../domain/record.ts";
+import type { Outcome, SealedPayload } from "../domain/record.ts";
 import type { Settlement } from "../domain/settlement.ts";
 
 export const SERVED = { provider: "p", model: "pm", region: "eu", attempt: 1 };
@@ -80,6 +80,8 @@ const clock: Clock = { nowMs: () => 1_700_000_000_000, monotonicMs: () => 0 };
 export function testPorts(failures: Failures = {}) {
   const steps: string[] = [];
   const outcomes: Outcome[] = [];
+  /** As recorded with the outcomes. */
+  const kept: (SealedPayload | undefined)[] = [];
   const settlements: Settlement[] = [];
   const admissions: Admissions = {
     admit() {
@@ -97,7 +99,8 @@ export function testPorts(failures: Failures = {}) {
       steps.push("intent");
       return failures.intent === undefined ? Promise.resolve(1) : Promise.reject(failures.intent);
     },
-    outcome(_number, outcome) {
+    outcome(_number, outcome, payload) {
+      kept.push(payload);
       steps.push(`outcome ${outcome.kind}`);
       outcomes.push(outcome);
       return failures.outcome === undefined ? Promise.resolve(2) : Promise.reject(failures.outcome);
@@ -106,6 +109,19 @@ export function testPorts(failures: Failures = {}) {
     hmac: () => new Uint8Array(32),
     hmacStream: () => ({ update: () => undefined, digest: () => new Uint8Array(32) }),
     notReady: () => undefined,
+  };
+  // "Seals" by joining, so that a test can read what was kept.
+  const payloads: PayloadRecorder<string, string> = {
+    begin(requestId, contentType, request) {
+      const said = [`${requestId} ${contentType} ${Buffer.from(request).toString()}`];
+      return {
+        answer: (output) =>
+          void said.push(output.kind === "raw" ? `answer ${Buffer.from(output.body).toString()}` : output.kind),
+        frame: (bytes) => void said.push(Buffer.from(bytes).toString().trim()),
+        event: (event) => void said.push(event),
+        sealed: () => ({ bytes: Buffer.from(said.join(" | ")), omitted: false }),
+      };
+    },
   };
   const upstream: Upstream<never, string, string> = {
     complete() {
@@ -133,7 +149,7 @@ export function testPorts(failures: Failures = {}) {
     notReady: () => undefined,
   };
   const keys: KeyDirectory = { find: () => grantOf(key), freshness: () => "live", version: 1n };
-  return { steps, outcomes, settlements, admissions, journal, upstream, models, keys, clock };
+  return { steps, outcomes, kept, settlements, admissions, journal, payloads, upstream, models, keys, clock };
 }
 
 export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
@@ -158,6 +174,7 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
   },
   input: { dialect: "openai-chat", body: Buffer.from("{}") },
   inputBytes: Buffer.from("{}"),
+  inputType: "application/json",
   clientIp: "127.0.0.1",
   clientRequestId: "",
   traceparent: undefined,

@@ -16,6 +16,7 @@ export interface Incoming<Input> {
   readonly input: Call<Input>["input"];
   /** What the record's HMAC of the input is taken over. */
   readonly inputBytes: Uint8Array;
+  readonly inputType: string;
   readonly clientIp: string;
   readonly clientRequestId: string;
   readonly traceparent: string | undefined;

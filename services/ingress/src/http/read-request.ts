@@ -130,6 +130,7 @@ export function incomingOf(
     shape: shapeOf(dialect, object, body.length),
     input: { dialect, body },
     inputBytes: body,
+    inputType: "application/json",
     clientIp: request.remoteAddress,
     clientRequestId: clientRequestIdOf(request),
     traceparent: traceparent === "" ? undefined : traceparent,

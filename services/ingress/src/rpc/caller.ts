@@ -12,7 +12,7 @@ import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
 import type { Models } from "../ports.ts";
-import { type TypedEvent, type TypedInput, type TypedOutput, usageMessage } from "../wire.ts";
+import { protobufType, type TypedEvent, type TypedInput, type TypedOutput, usageMessage } from "../wire.ts";
 
 export interface RpcFlows {
   readonly identify: Identify;
@@ -73,6 +73,7 @@ export function receive(
     shape,
     input: { typed: input },
     inputBytes: bytes,
+    inputType: protobufType(input.value.$typeName),
     clientIp: "",
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
     traceparent: span.traceparent === "" ? undefined : span.traceparent,
