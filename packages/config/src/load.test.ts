@@ -114,6 +114,16 @@ logs: {}
   );
 });
 
+test("a choice that cannot be kept yet is refused, not turned into another", () => {
+  expect(problems("workspaces:\n  default:\n    payloads: redacted\n")).toEqual([
+    expect.stringMatching(/^weir.yaml:3 workspaces.default.payloads: redacted is unsupported: .*choose none, hashes/),
+  ]);
+  expect(problems("workspaces:\n  default:\n    payloads: all\n")).toEqual([
+    expect.stringMatching(/^weir.yaml:3 workspaces.default.payloads: .*hashes/),
+  ]);
+  expect(check("workspaces: { default: { payloads: full } }", {}).workspaces.get("default")?.payloads).toBe("full");
+});
+
 test("names that point nowhere are found once the form is right", () => {
   const text = "models:\n  a: { targets: [{ provider: ehco, model: m }], fallbacks: [b, a] }\n";
   expect(problems(text)).toEqual([

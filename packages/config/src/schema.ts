@@ -120,9 +120,16 @@ const limit = z
   })
   .refine(oneOf(["requests", "tokens"]), "needs exactly one of requests and tokens");
 
+const payloads = z.enum(["none", "hashes", "redacted", "full"]).transform((choice, context) => {
+  if (choice !== "redacted") return choice;
+  const message = "redacted is unsupported: it needs detectors of personal data, which are not there yet";
+  context.addIssue({ code: "custom", message: `${message}; choose none, hashes or full` });
+  return z.NEVER;
+});
+
 const workspace = z.strictObject({
   /** What the audit log keeps of the texts. */
-  payloads: z.enum(["none", "hashes", "redacted", "full"]).default("hashes"),
+  payloads: payloads.default("hashes"),
   /** Empty: all. A name may end in "*". */
   allowed_models: z.array(modelName).default([]),
   max_output_tokens: tokens.optional(),

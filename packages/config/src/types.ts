@@ -98,7 +98,7 @@ export interface PriceConfig {
 
 export interface WorkspaceSeed {
   readonly name: string;
-  readonly payloads: "none" | "hashes" | "redacted" | "full";
+  readonly payloads: "none" | "hashes" | "full";
   readonly allowedModels: readonly string[];
   readonly maxOutputTokens: number | undefined;
   readonly budgets: readonly BudgetSeed[];

@@ -12,16 +12,17 @@ import type { KeyPolicy } from "./domain/key-policy.ts";
 import { policyEvents } from "./events.ts";
 import { adminByKey } from "./flows/admin-keys.ts";
 import type { FindKey } from "./flows/admit.ts";
-import { bootstrap, checkBootstrapKey } from "./flows/bootstrap.ts";
+import { bootstrap, checkBootstrapKey, checkSeeds } from "./flows/bootstrap.ts";
 import { Directory } from "./flows/directory.ts";
 import { directorySync } from "./flows/directory-sync.ts";
 import { createLimiter } from "./flows/limiter.ts";
 import { policyRoutes } from "./rpc/routes.ts";
 
-/** @throws Error for a bootstrap key that is too short; a database that is away is no error, see PolicyService.notReady */
+/** @throws Error for a bootstrap key that is too short and for workspaces that cannot be kept as described; a database that is away is no error, see PolicyService.notReady */
 export async function createPolicy(options: PolicyOptions): Promise<PolicyService> {
   const { config, database, redisUrl, clock = systemClock } = options;
   checkBootstrapKey(config.bootstrapKey);
+  checkSeeds(config.workspaces);
   const events = policyEvents(options.telemetry.log);
   const keysmith = nodeKeysmith(clock);
   const onError = events.onConnectionError;

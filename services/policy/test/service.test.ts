@@ -59,7 +59,7 @@ describe("the first start", () => {
           "team",
           {
             name: "team",
-            payloads: "redacted",
+            payloads: "full",
             allowedModels: ["fast"],
             maxOutputTokens: 100,
             budgets: [{ unit: "nano-usd", period: "month", limit, hard: true }],
@@ -80,9 +80,26 @@ describe("the first start", () => {
       const { workspaces } = await one.admin.listWorkspaces({}, one.asAdmin);
       expect(workspaces.map(({ name, payloadChoice }) => [name, payloadChoice])).toEqual([
         ["default", PayloadChoice.HASHES],
-        ["team", PayloadChoice.REDACTED],
+        ["team", PayloadChoice.FULL],
       ]);
     }
+  });
+
+  test("a choice that cannot be kept yet is refused, not turned into another", async () => {
+    const seed = { name: "team", payloads: "redacted", allowedModels: [], budgets: [], limits: [] };
+    const config = { workspaces: new Map([["team", seed as never]]) };
+    await expect(replica(await postgres.freshDatabase(), { config })).rejects.toMatchObject({ reason: "unsupported" });
+    const workspace = await newWorkspace();
+    const redacted = { payloadChoice: PayloadChoice.REDACTED };
+    for (const asked of [
+      a.admin.createWorkspace({ name: "redacted", ...redacted }, a.asAdmin),
+      a.admin.updateWorkspace({ workspace: workspace.name, ...redacted }, a.asAdmin),
+    ]) {
+      await expect(asked).rejects.toThrow(/detectors of personal data/);
+    }
+    const { workspaces } = await a.admin.listWorkspaces({}, a.asAdmin);
+    expect(workspaces.map(({ name }) => name)).not.toContain("redacted");
+    expect(workspaces.find(({ name }) => name === workspace.name)?.payloadChoice).toBe(PayloadChoice.HASHES);
   });
 
   test("a short key is refused", async () => {

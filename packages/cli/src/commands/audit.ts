@@ -2,7 +2,7 @@ import { durationMs } from "@weir/config";
 import { audit } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
 import { choice, type Command, type Flags, UsageError, wholeNumber } from "../command.ts";
-import { enumName, table, time } from "../output.ts";
+import { enumName, printable, table, time } from "../output.ts";
 
 const OUTCOMES = {
   succeeded: audit.OutcomeKind.SUCCEEDED,
@@ -66,16 +66,36 @@ function entryRow(entry: audit.Entry): (string | bigint)[] {
 const entryTable = (entries: readonly audit.Entry[]): string =>
   table(["INDEX", "TIME (UTC)", "KIND", "REQUEST", "MODEL", "SERVED BY", "OUTCOME", "COST"], entries.map(entryRow));
 
+function payloadText({ payload, payloadOmitted }: audit.Entry): string[] {
+  if (payload === undefined)
+    return [payloadOmitted ? "(what was said was omitted)" : "(nothing of what was said is kept)"];
+  return [bodyText("request", payload.request), bodyText("answer", payload.answer)];
+}
+
+function bodyText(name: string, body: audit.Body | undefined): string {
+  if (body === undefined) return `\n${name}: none`;
+  const { contentType, data, size, omitted } = body;
+  const head = `\n${name}: ${printable(contentType)}, ${size} bytes`;
+  if (omitted) return `${head}, omitted: they did not fit`;
+  if (contentType.startsWith("application/protobuf")) return `${head}; --json shows them in base64`;
+  const lines = Buffer.from(data).toString("utf8").replaceAll("\r\n", "\n").replaceAll("\t", "  ").split("\n");
+  return `${head}\n${lines.map(printable).join("\n")}`;
+}
+
 export const auditCommands: readonly Command[] = [
   {
     name: "audit get",
-    usage: "<request id>",
-    summary: "everything the log has of a request",
+    usage: "<request id> [--payload]",
+    summary: "everything the log has of a request; with what was said, where its workspace keeps that",
     words: { least: 1, most: 1 },
-    async run({ connection, output, args }) {
+    options: { payload: { type: "boolean" } },
+    async run({ connection, output, flags, args }) {
       const { client, call } = connection();
-      const found = await client(audit.AuditService).get({ requestId: args[0] ?? "" }, call);
-      output.message(audit.GetResponseSchema, found, ({ entries }) => entryTable(entries));
+      const includePayload = flags.on("payload");
+      const found = await client(audit.AuditService).get({ requestId: args[0] ?? "", includePayload }, call);
+      output.message(audit.GetResponseSchema, found, ({ entries }) =>
+        [entryTable(entries), ...(includePayload ? entries.flatMap(payloadText) : [])].join("\n"),
+      );
     },
   },
   {

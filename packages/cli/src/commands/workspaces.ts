@@ -32,7 +32,7 @@ const projectTable = (projects: readonly policy.Project[]): string =>
 export const workspaceCommands: readonly Command[] = [
   {
     name: "workspaces create",
-    usage: `<name> [--organization O] [--payloads none|hashes|redacted|full] ${RULE_USAGE}`,
+    usage: `<name> [--organization O] [--payloads none|hashes|full] ${RULE_USAGE}`,
     summary: "make a workspace: a team, the unit of isolation",
     words: { least: 1, most: 1 },
     options: { organization: { type: "string" }, payloads: { type: "string" }, ...RULE_OPTIONS },

@@ -1,4 +1,4 @@
-import { dollarsOf } from "@weir/kernel";
+import { dollarsOf, WeirError } from "@weir/kernel";
 import type { BudgetPeriod } from "./periods.ts";
 import type { Rules } from "./rules.ts";
 
@@ -9,6 +9,13 @@ export type LimitSubject = "key" | "project" | "workspace" | "end-user" | "clien
 export type LimitUnit = "requests" | "tokens";
 export type Scope = "inference" | "read" | "admin";
 export type PayloadChoice = "none" | "hashes" | "redacted" | "full";
+
+/** @throws WeirError unsupported for what would silently be something else */
+export function checkedPayloads(choice: PayloadChoice): PayloadChoice {
+  if (choice !== "redacted") return choice;
+  const message = "`redacted` needs detectors of personal data, which are not there yet; choose none, hashes or full.";
+  throw new WeirError("unsupported", message, { param: "payload_choice" });
+}
 
 export interface BudgetOnPath {
   readonly id: number;

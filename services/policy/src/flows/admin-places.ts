@@ -1,6 +1,6 @@
 import { WeirError } from "@weir/kernel";
 import { type Caller, onlyWorkspace, requireMayBound, requireOperator, requireVisible } from "../domain/authority.ts";
-import type { PayloadChoice, PlaceKind } from "../domain/key-policy.ts";
+import { checkedPayloads, type PayloadChoice, type PlaceKind } from "../domain/key-policy.ts";
 import { NO_RULES, ruleProblem, type Rules } from "../domain/rules.ts";
 import type {
   BudgetRow,
@@ -52,7 +52,7 @@ export async function createWorkspace(
     id: keysmith.newId(),
     organizationId: organization.id,
     name,
-    payloads: asked.payloads ?? "hashes",
+    payloads: checkedPayloads(asked.payloads ?? "hashes"),
     rules,
   };
   await directory.createWorkspace(row, keysmith.newId());
@@ -67,7 +67,7 @@ export async function updateWorkspace(
   const place = await directory.find("workspace", asked.workspace);
   requireMayBound(caller, place, asked.workspace);
   const row = await directory.updateWorkspace(place.id, {
-    ...(asked.payloads === undefined ? {} : { payloads: asked.payloads }),
+    ...(asked.payloads === undefined ? {} : { payloads: checkedPayloads(asked.payloads) }),
     ...(asked.rules === undefined ? {} : { rules: checkedRules(asked.rules) }),
   });
   await refresh();
