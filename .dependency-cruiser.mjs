@@ -31,7 +31,7 @@ export default {
       name: "libraries-know-the-kernel",
       comment: "Of the workspace, these may import the kernel only.",
       severity: "error",
-      from: { path: "^packages/(http1|events|storage|telemetry|config)/src/", pathNot: tests },
+      from: { path: "^packages/(http1|events|storage|telemetry|config|sealing)/src/", pathNot: tests },
       to: { path: "^(packages|services)/", pathNot: ["^packages/kernel/src/", "^packages/$1/src/"] },
     },
     {

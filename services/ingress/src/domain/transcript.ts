@@ -11,9 +11,10 @@ export interface Body {
 /** What was asked and answered, as far as it fits: each of the two as a whole or not at all, since half a text misleads. */
 export class Transcript {
   readonly request: Body;
-  #room: number;
+  readonly #room: number;
   #contentType: string | undefined;
-  #pieces: Uint8Array[] = [];
+  /** The answer so far, copied: what a stream brings is a view of a buffer many times as large. */
+  #bytes: Uint8Array = NOTHING;
   #size = 0;
 
   constructor(contentType: string, request: Uint8Array) {
@@ -24,29 +25,27 @@ export class Transcript {
 
   /** The answer, or the next piece of it. */
   add(contentType: string, bytes: Uint8Array): void {
+    const at = this.#size;
     this.#contentType = contentType;
     this.#size += bytes.length;
-    // A copy (slice() of a Buffer is none): what a stream brings is a view of a buffer many times as large.
-    if (this.#size <= this.#room) this.#pieces.push(new Uint8Array(bytes));
-    else this.#pieces = [];
+    if (this.#size > this.#room) {
+      this.#bytes = NOTHING;
+      return;
+    }
+    if (this.#size > this.#bytes.length) {
+      const grown = new Uint8Array(Math.min(this.#room, Math.max(2 * at, this.#size)));
+      grown.set(this.#bytes.subarray(0, at));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, at);
   }
 
   /** Undefined: nothing was answered. */
   get answer(): Body | undefined {
     if (this.#contentType === undefined) return undefined;
-    const bytes = this.#size <= this.#room ? joined(this.#pieces, this.#size) : undefined;
+    const bytes = this.#size <= this.#room ? this.#bytes.subarray(0, this.#size) : undefined;
     return { contentType: this.#contentType, bytes, size: this.#size };
   }
 }
 
-function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
-  const [first] = pieces;
-  if (pieces.length === 1 && first !== undefined) return first;
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
-}
+const NOTHING = new Uint8Array(0);
