@@ -4,7 +4,8 @@ export type * from "./dialect.ts";
 export { dialects } from "./dialects.ts";
 export { parseGeminiEmbeddings, renderGeminiEmbeddings } from "./gemini-embeddings.ts";
 export { geminiGenerate } from "./gemini-generate.ts";
-export { type JsonChanges, keyProblem, spliceJson, withPlainKeys } from "./json-splice.ts";
+export { keyProblem, withPlainKeys } from "./json-keys.ts";
+export { type JsonChanges, spliceJson } from "./json-splice.ts";
 export { openAiChat } from "./openai-chat.ts";
 export {
   base64OfFloats,

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WeirError } from "@weir/kernel";
 import type { Json, JsonObject } from "./core.ts";
-import { type JsonChanges, keyProblem, spliceJson, withPlainKeys } from "./json-splice.ts";
+import { keyProblem, withPlainKeys } from "./json-keys.ts";
+import { type JsonChanges, spliceJson } from "./json-splice.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -174,4 +175,10 @@ describe("withPlainKeys", () => {
     const bytes = encoder.encode('{"a":"\\u0061"}');
     expect(withPlainKeys(bytes)).toBe(bytes);
   });
+});
+
+it("looks at a body that is nested deeper than the call stack, like at any other", () => {
+  const depth = 200_000;
+  const text = `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`;
+  expect(keyProblem(new TextEncoder().encode(text), JSON.parse(text))).toBeUndefined();
 });

@@ -1,5 +1,18 @@
-import { WeirError } from "@weir/kernel";
-import type { Json } from "./core.ts";
+import {
+  BACKSLASH,
+  CLOSE,
+  COLON,
+  COMMA,
+  decoder,
+  encoder,
+  notAnObject,
+  OPEN,
+  QUOTE,
+  skipSpace,
+  skipString,
+  skipValue,
+  unescapeKey,
+} from "./json-bytes.ts";
 
 /**
  * Changes of members of a JSON object, by path: `model`, or `stream_options.include_usage` for a member of a member. The value is the
@@ -18,18 +31,6 @@ interface Plan {
   capitals: boolean;
 }
 
-const QUOTE = 34;
-const BACKSLASH = 92;
-const COMMA = 44;
-const COLON = 58;
-const OPEN = 123;
-const CLOSE = 125;
-const OPEN_LIST = 91;
-const CLOSE_LIST = 93;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
 /**
  * Changes members of a JSON object and leaves every other byte as it is. What policy decided must be what the provider reads, whichever
  * of two equal keys its parser takes: every occurrence of a changed key is replaced or removed, also where it is written with escapes
@@ -43,82 +44,6 @@ export function spliceJson(bytes: Uint8Array, changes: JsonChanges): Uint8Array 
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   splicer.object(skipSpace(bytes, start), planOf(changes));
   return splicer.finish();
-}
-
-/**
- * What makes two readers of an object, at any depth, read different things: two members of one name ("twice"), or a name written with
- * escapes ("escaped"). What JSON.parse took (the last; and V8 may misread an escaped key, taking its raw characters for a key that it saw
- * before) may then not be what a provider takes: such a body must be refused, or written in another way, before it is passed on.
- * @param parsed what JSON.parse made of `bytes`
- */
-export function keyProblem(bytes: Uint8Array, parsed: Json): "twice" | "escaped" | undefined {
-  let members = 0;
-  let start = 0;
-  let end = 0;
-  let escaped = false;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) {
-      start = at;
-      end = skipString(bytes, at);
-      at = end - 1;
-    } else if (byte === COLON) {
-      members += 1;
-      for (let inKey = start; inKey < end && !escaped; inKey += 1) escaped = bytes[inKey] === BACKSLASH;
-    }
-  }
-  if (members !== countMembers(parsed)) return "twice";
-  return escaped ? "escaped" : undefined;
-}
-
-/**
- * The same JSON with the names of members written plainly wherever that can be ("gr\\u00f6\\u00dfe", as older encoders write it); every
- * other byte is as it was.
- * @param bytes JSON, checked by JSON.parse before
- * @returns `bytes` itself where no name has escapes
- */
-export function withPlainKeys(bytes: Uint8Array): Uint8Array {
-  const edits: { readonly start: number; readonly end: number; readonly text: string }[] = [];
-  let start = 0;
-  let end = 0;
-  for (let at = 0; at < bytes.length; at += 1) {
-    if (bytes[at] === QUOTE) {
-      start = at;
-      end = skipString(bytes, at);
-      at = end - 1;
-    } else if (bytes[at] === COLON) {
-      const literal = decoder.decode(bytes.subarray(start, end));
-      if (literal.includes("\\")) edits.push({ start, end, text: JSON.stringify(unescapeKey(literal.slice(1, -1))) });
-    }
-  }
-  if (edits.length === 0) return bytes;
-  const pieces: Uint8Array[] = [];
-  let from = 0;
-  for (const edit of edits) {
-    pieces.push(bytes.subarray(from, edit.start), encoder.encode(edit.text));
-    from = edit.end;
-  }
-  pieces.push(bytes.subarray(from));
-  return concatenated(pieces);
-}
-
-function concatenated(pieces: readonly Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let to = 0;
-  for (const piece of pieces) {
-    result.set(piece, to);
-    to += piece.length;
-  }
-  return result;
-}
-
-function countMembers(value: Json): number {
-  if (typeof value !== "object" || value === null) return 0;
-  let count = 0;
-  const items = Array.isArray(value) ? value : Object.values(value);
-  if (items !== value) count = items.length;
-  for (const item of items) if (typeof item === "object" && item !== null) count += countMembers(item);
-  return count;
 }
 
 function planOf(changes: JsonChanges): Plan {
@@ -285,62 +210,5 @@ function keyIn(bytes: Uint8Array, start: number, end: number, plan: Plan, found:
   return undefined;
 }
 
-function unescapeKey(literal: string): string {
-  try {
-    const value: unknown = JSON.parse(`"${literal}"`);
-    return typeof value === "string" ? value : literal;
-  } catch (cause) {
-    throw new WeirError("invalid_request", "the body is not valid JSON", { cause });
-  }
-}
-
 // The long s folds to s in Go, too; the Kelvin sign is lowered to k by toLowerCase.
 const fold = (name: string): string => name.toLowerCase().replaceAll("\u017f", "s");
-
-function skipSpace(bytes: Uint8Array, at: number): number {
-  for (;;) {
-    const byte = bytes[at];
-    if (byte !== 32 && byte !== 10 && byte !== 13 && byte !== 9) return at;
-    at += 1;
-  }
-}
-
-/** From the opening quote to the offset after the closing one. */
-function skipString(bytes: Uint8Array, quote: number): number {
-  // Keys and short values in a loop; the engine's own search is four times as fast where text is long.
-  const near = Math.min(quote + 13, bytes.length);
-  let from = quote + 1;
-  for (; from < near; from += 1) {
-    const byte = bytes[from];
-    if (byte === QUOTE) return from + 1;
-    if (byte === BACKSLASH) from += 1;
-  }
-  for (let start = from; ; ) {
-    const end = bytes.indexOf(QUOTE, start);
-    if (end === -1) throw notAnObject();
-    let slashes = end;
-    while (slashes > from && bytes[slashes - 1] === BACKSLASH) slashes -= 1;
-    if ((end - slashes) % 2 === 0) return end + 1;
-    start = end + 1;
-  }
-}
-
-function skipValue(bytes: Uint8Array, start: number): number {
-  const first = bytes[start];
-  if (first === QUOTE) return skipString(bytes, start);
-  const length = bytes.length;
-  let depth = 0;
-  for (let at = start; at < length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) at = skipString(bytes, at) - 1;
-    else if (byte === OPEN || byte === OPEN_LIST) depth += 1;
-    else if (byte === CLOSE || byte === CLOSE_LIST) {
-      if (depth === 0) return at;
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    } else if (depth === 0 && (byte === COMMA || byte === 32 || byte === 10 || byte === 13 || byte === 9)) return at;
-  }
-  throw notAnObject();
-}
-
-const notAnObject = (): WeirError => new WeirError("invalid_request", "the body is not a JSON object");
