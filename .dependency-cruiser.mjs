@@ -2,7 +2,7 @@
 const tests = "([.](test|contract)[.]ts$|/test/)";
 const service = "^services/([^/]+)/src";
 const own = "^services/$1/src";
-const pure = "^packages/(kernel|pricing|proofs|dialects|guardrails)/src/";
+const pure = "^packages/(kernel|pricing|rules|proofs|dialects|guardrails)/src/";
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -24,7 +24,7 @@ export default {
       name: "pure-packages-are-pure",
       comment: "No IO, no service, no other package but the kernel. The price book is data.",
       severity: "error",
-      from: { path: "^packages/(pricing|proofs|dialects|guardrails)/src/", pathNot: tests },
+      from: { path: "^packages/(pricing|rules|proofs|dialects|guardrails)/src/", pathNot: tests },
       to: { pathNot: ["^packages/kernel/src/", "^packages/$1/src/", "node_modules/@pydantic/genai-prices/"] },
     },
     {
@@ -60,7 +60,7 @@ export default {
       from: { path: "^packages/cli/src/", pathNot: tests },
       to: {
         path: "^(packages|services)/",
-        pathNot: ["^packages/(cli|kernel|contracts|mesh|config|pricing|proofs|dialects|guardrails)/"],
+        pathNot: ["^packages/(cli|kernel|contracts|mesh|config|pricing|rules|proofs|dialects|guardrails)/"],
         dependencyTypesNot: ["dynamic-import"],
       },
     },

@@ -13,6 +13,7 @@ export interface Admission {
   readonly keyId: string;
   readonly model: string;
   readonly endUser: string;
+  readonly tags: Readonly<Record<string, string>>;
   readonly clientIp: string;
   readonly bound: Amounts;
   /** What token limits take. */
@@ -56,16 +57,17 @@ export function limitVerdict(takes: readonly Take[], verdict: BucketVerdict | "u
   };
 }
 
+/** @param budgets those that may have been held; undefined: nobody knows */
 export function holdVerdict(
-  key: KeyPolicy | undefined,
+  budgets: readonly BudgetOnPath[] | undefined,
   bound: Amounts,
   answer: HoldVerdict | WeirError | undefined,
 ): AdmissionVerdict {
   if (answer === undefined) throw new Error("the ledger gave fewer verdicts than there were holds");
-  if (!(answer instanceof WeirError)) return ledgerVerdict(answer, key?.budgets ?? [], bound);
-  const hard = key?.budgets.find((budget) => budget.hard);
+  if (!(answer instanceof WeirError)) return ledgerVerdict(answer, budgets ?? [], bound);
+  const hard = budgets?.find((budget) => budget.hard);
   // Of an unknown key nobody can say that it has only soft ones.
-  if (key !== undefined && hard === undefined) return FREE;
+  if (budgets !== undefined && hard === undefined) return FREE;
   return refused(answer, hard === undefined ? "" : budgetRule(hard));
 }
 

@@ -1,4 +1,5 @@
 import { dollarsOf, WeirError } from "@weir/kernel";
+import type { Attribute, AttributeKind, AttributeTable } from "@weir/rules";
 import type { BudgetPeriod } from "./periods.ts";
 import type { Rules } from "./rules.ts";
 
@@ -19,7 +20,7 @@ export function checkedPayloads(choice: PayloadChoice): PayloadChoice {
 
 export interface BudgetOnPath {
   readonly id: number;
-  readonly place: PlaceKind;
+  readonly place: PlaceKind | AttributeKind;
   /** The place's name, for messages. */
   readonly placeName: string;
   readonly unit: BudgetUnit;
@@ -29,7 +30,7 @@ export interface BudgetOnPath {
 
 export interface LimitOnPath {
   readonly id: number;
-  readonly place: PlaceKind;
+  readonly place: PlaceKind | AttributeKind;
   readonly placeName: string;
   readonly per: LimitSubject;
   readonly unit: LimitUnit;
@@ -37,6 +38,14 @@ export interface LimitOnPath {
   readonly windowMs: number;
   readonly burst: number;
   readonly failClosed: boolean;
+}
+
+/** An end user or a tag of a workspace that somebody set bounds for: they bound its requests, by whichever key they come. */
+export interface AttributePolicy extends Attribute {
+  readonly id: string;
+  readonly rules: Rules;
+  readonly budgets: readonly BudgetOnPath[];
+  readonly limits: readonly LimitOnPath[];
 }
 
 /** All that policy knows of a key when it decides: nothing is looked up per request. */
@@ -59,6 +68,8 @@ export interface KeyPolicy {
   /** Of the whole path, from the organization down. */
   readonly budgets: readonly BudgetOnPath[];
   readonly limits: readonly LimitOnPath[];
+  /** Of its workspace, one object for all its keys; undefined: none. What a request takes from is in `pathOf`. */
+  readonly attributes?: AttributeTable<AttributePolicy> | undefined;
 }
 
 const UNIT_WORD: Record<BudgetUnit, string> = { "nano-usd": "usd", tokens: "tokens", requests: "requests" };

@@ -1,11 +1,13 @@
 import { incrementUs, neverFits, type Rate, rateOf, remaining, waitUs } from "./gcra.ts";
 import type { KeyPolicy, LimitOnPath } from "./key-policy.ts";
+import { pathOf } from "./path.ts";
 
 /** What of a request the limits look at. */
 export interface LimitedRequest {
   readonly requestId: string;
   readonly model: string;
   readonly endUser: string;
+  readonly tags: Readonly<Record<string, string>>;
   readonly clientIp: string;
   /** The most tokens it can have, in and out; corrected when it is settled. */
   readonly tokens: number;
@@ -54,7 +56,7 @@ function rateOfLimit(limit: LimitOnPath): Rate {
  * @param digest shortens what a client may choose freely, so that no bucket's name is long or says who somebody is
  */
 export function takesOf(key: KeyPolicy, request: LimitedRequest, digest: (text: string) => string): Take[] {
-  return key.limits.map((limit) => {
+  return pathOf(key, request).limits.map((limit) => {
     const rate = rateOfLimit(limit);
     const cost = limit.unit === "requests" ? 1 : request.tokens;
     return {

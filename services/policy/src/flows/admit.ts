@@ -19,6 +19,7 @@ import { impossibleAmount } from "../domain/amounts.ts";
 import { type KeyPolicy, limitRule } from "../domain/key-policy.ts";
 import type { HoldRequest, HoldVerdict } from "../domain/ledger.ts";
 import { impossibleTake, takesOf } from "../domain/limits.ts";
+import { anyBudgetOf, pathOf, type RequestPath } from "../domain/path.ts";
 import type { BucketRequest, Ledger } from "../ports.ts";
 import type { Limiter } from "./limiter.ts";
 
@@ -58,8 +59,8 @@ export async function admit(
       continue;
     }
     keys[index] = key;
-    if (key.limits.length === 0) continue;
     const takes = takesOf(key, admission, digest);
+    if (takes.length === 0) continue;
     const impossible = impossibleTake(takes);
     if (impossible === undefined) limited.push({ index, request: { requestId: admission.requestId, takes } });
     else verdicts[index] = refused(neverWithin(impossible), limitRule(impossible.limit));
@@ -77,7 +78,7 @@ export async function admit(
   for (let index = 0; index < admissions.length; index++) {
     const key = keys[index];
     if (key === undefined || verdicts[index]?.kind === "refused") continue;
-    const budgetIds = budgetIdsOf(key);
+    const budgetIds = budgetIdsOf(pathOf(key, admissions[index] as Admission));
     if (budgetIds.length === 0) {
       verdicts[index] ??= FREE;
       continue;
@@ -93,12 +94,13 @@ export async function admit(
   for (const [at, index] of held.entries()) {
     const key = keys[index] as KeyPolicy;
     const limits = verdicts[index]?.limits ?? NO_LIMITS;
+    const admission = admissions[index] as Admission;
     const verdict = holdVerdict(
-      key,
-      (admissions[index] as Admission).bound,
+      pathOf(key, admission).budgets,
+      admission.bound,
       answers instanceof WeirError ? answers : answers[at],
     );
-    if (verdict.kind === "refused" && limits.length > 0) giveBack.push((admissions[index] as Admission).requestId);
+    if (verdict.kind === "refused" && limits.length > 0) giveBack.push(admission.requestId);
     verdicts[index] = limits.length === 0 ? verdict : { ...verdict, limits };
   }
   if (giveBack.length > 0) await limiter.giveBack(giveBack);
@@ -117,17 +119,21 @@ export async function extend(
   const wrong = impossibleAmount(hold.bound);
   if (wrong !== undefined) return refused(impossibleBound(wrong), "");
   const answers = await holdOrError(ledger, [{ ...hold, place: undefined }]);
-  return holdVerdict(key, hold.bound, answers instanceof WeirError ? answers : answers[0]);
+  return holdVerdict(
+    key === undefined ? undefined : anyBudgetOf(key),
+    hold.bound,
+    answers instanceof WeirError ? answers : answers[0],
+  );
 }
 
-const budgetIds = new WeakMap<KeyPolicy, readonly number[]>();
+const budgetIds = new WeakMap<RequestPath, readonly number[]>();
 
-/** One array per state of a key: the ledger sends each path once and tells them apart by identity. */
-function budgetIdsOf(key: KeyPolicy): readonly number[] {
-  let ids = budgetIds.get(key);
+/** One array per path: the ledger sends each path once and tells them apart by identity. */
+function budgetIdsOf(path: RequestPath): readonly number[] {
+  let ids = budgetIds.get(path);
   if (ids === undefined) {
-    ids = key.budgets.map((budget) => budget.id);
-    budgetIds.set(key, ids);
+    ids = path.budgets.map((budget) => budget.id);
+    budgetIds.set(path, ids);
   }
   return ids;
 }

@@ -1,4 +1,5 @@
 import type { KeyPolicy } from "../domain/key-policy.ts";
+import { mayTakeBudget, mayTakeTokens } from "../domain/path.ts";
 import type { Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { Ledger, TokensUsed } from "../ports.ts";
 import type { Limiter } from "./limiter.ts";
@@ -31,9 +32,9 @@ export async function settle(
   const isBooked = settlements.map((settlement) => {
     const key = keyOf(settlement.keyId);
     // Budgets are never removed from a path, so where there is none now there was none when the request was admitted.
-    const mayBeHeld = key === undefined || key.budgets.length > 0;
+    const mayBeHeld = key === undefined || mayTakeBudget(key);
     if (mayBeHeld) booked.push(settlement);
-    if (key?.limits.some((limit) => limit.unit === "tokens") === true) {
+    if (key !== undefined && mayTakeTokens(key)) {
       const tokens = tokensOf(settlement);
       if (tokens !== undefined) used.push({ requestId: settlement.requestId, attempt: settlement.attempt, tokens });
     }

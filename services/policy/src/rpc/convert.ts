@@ -39,6 +39,7 @@ export const admission = (message: policy.Admission): Admission => ({
   model: message.model,
   endUser: message.endUser,
   clientIp: message.clientIp,
+  tags: message.tags,
   bound: amounts(message.bound, "bound"),
   tokens: message.inputTokens + message.outputTokens,
 });
