@@ -165,7 +165,7 @@ test("every setting can be set by its variable, over the file", () => {
   expect(config.dataDir).toBe("/var/lib/weir");
   expect(config.instance).toBe("42");
   expect(config.adminToken?.reveal()).toBe("0123");
-  expect(config.peers.policy).toBe("unix:/run/policy.sock");
+  expect(config.peers.policy).toEqual(["unix:/run/policy.sock"]);
   expect(config.spool).toEqual({ maxBytes: 10_000_000, strict: true });
   expect(config.log.level).toBe("debug");
   expect(config.providers.get("my-llm")?.apiKey?.reveal()).toBe("secret");
@@ -246,4 +246,14 @@ models:
   }
   expect(() => without(file, {})).toThrow(/there is no provider "cloud"/);
   expect(() => check(right)).toThrow(ConfigError);
+});
+
+test("a peer may have several replicas, in a list or a text with commas", () => {
+  const two = ["http://a:1", "unix:/run/b.sock"];
+  expect(check(`peer: { policy: [${two.join(", ")}] }`).peers.policy).toEqual(two);
+  expect(check(`peer: { policy: "${two.join(", ")}" }`).peers.policy).toEqual(two);
+  expect(check("", { WEIR_PEER_POLICY: two.join(",") }).peers.policy).toEqual(two);
+  for (const wrong of ["[]", '"http://a:1,"', '"http://a:1;http://b:1"', '["http://a:1", "b:2"]', "7"]) {
+    expect(problems(`peer: { policy: ${wrong} }`)).toHaveLength(1);
+  }
 });

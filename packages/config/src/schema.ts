@@ -33,7 +33,15 @@ const name = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "is not a name: up to 63 of a-z, 0-9, dot, underscore and dash");
 /** Clients write model names; they may look like "org/model:tag@date". */
 const modelName = z.string().regex(/^[^\s\p{C}]{1,256}$/u, "is not a model name: 1 to 256 characters without spaces");
-const peer = z.string().regex(/^(https?:\/\/[^\s/]+\/?|unix:\/\S+)$/, 'is not "http://host:port" or "unix:/path"');
+const PEER = /^(https?:\/\/[^\s/,]+\/?|unix:\/[^\s,]+)$/;
+/** One address, or one of each replica: a list, or a text with commas. */
+const peer = z
+  .union([z.string(), z.array(z.string()).min(1)])
+  .transform((given) => (typeof given === "string" ? given.split(",").map((text) => text.trim()) : given))
+  .refine(
+    (addresses) => addresses.every((text) => PEER.test(text)),
+    'is not "http://host:port" or "unix:/path", or several of them',
+  );
 const baseUrl = z.string().refine(isBaseUrl, "is not an http or https URL without user, query and fragment");
 
 function isBaseUrl(text: string): boolean {

@@ -24,12 +24,12 @@ export interface WeirConfig {
   readonly databaseUrl: Secret | undefined;
   readonly redisUrl: Secret | undefined;
   readonly natsUrl: Secret | undefined;
-  /** WEIR_PEER_POLICY and so on: "http://host:port" or "unix:/path". */
+  /** WEIR_PEER_POLICY and so on: "http://host:port" or "unix:/path", one of each replica. */
   readonly peers: {
-    readonly policy?: string | undefined;
-    readonly router?: string | undefined;
-    readonly audit?: string | undefined;
-    readonly evaluation?: string | undefined;
+    readonly policy?: readonly string[] | undefined;
+    readonly router?: readonly string[] | undefined;
+    readonly audit?: readonly string[] | undefined;
+    readonly evaluation?: readonly string[] | undefined;
   };
   readonly spool: {
     /** At this size new requests are refused. */

@@ -5,14 +5,15 @@ import type { Secret } from "@weir/kernel";
 import { clientOf } from "./client-of.ts";
 import type { Hooks } from "./hooks.ts";
 import { MethodPlan } from "./method-plan.ts";
+import { Replicas } from "./replicas.ts";
 import type { Peers } from "./service.ts";
 import { StreamExchange } from "./stream-exchange.ts";
 import { TOKEN_HEADER } from "./token.ts";
 import { callUnary } from "./unary-exchange.ts";
 
 export interface NetworkPeersOptions {
-  /** "http://host:port" or "unix:/path" of a service. */
-  readonly addresses: (service: DescService) => string;
+  /** "http://host:port" or "unix:/path" of a service; several: of its replicas, any of which may be asked (see replicas.ts). */
+  readonly addresses: (service: DescService) => string | readonly string[];
   /** Shown to every peer. */
   readonly token?: Secret | undefined;
   readonly hooks?: Hooks | undefined;
@@ -32,26 +33,36 @@ export interface CallSettings {
 /** Shorter than the server's (75 s), so that a connection is rarely found closed. */
 const IDLE_TIMEOUT_MS = 30_000;
 
+/** What sends a call on its way: the connections to one process, or to one of several. */
+export type Requester = Pick<HttpClient, "request"> & AsyncDisposable;
+
 /**
- * Clients over the network: the Connect protocol, binary, over keep-alive HTTP/1.1 connections. Nothing is repeated by itself but calls of
- * methods that say they are idempotent, and those only if their connection turns out to be closed; what cannot be reached is `unavailable`.
+ * Clients over the network: the Connect protocol, binary, over keep-alive HTTP/1.1 connections. Nothing is repeated by itself but what
+ * reached nobody, and calls of methods that say they are idempotent if their connection breaks; what cannot be reached is `unavailable`.
  * A deadline is sent with the call and kept on this side, too; a cancelled call closes its connection.
  */
 export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposable {
-  const clients = new Map<string, HttpClient>();
+  const clients = new Map<string, Requester>();
   const settings: CallSettings = {
     connectMs: options.connectMs ?? 2_000,
     maxMessageBytes: options.maxMessageBytes ?? 67_108_864,
   };
   const headers = options.token === undefined ? "" : headerLine(TOKEN_HEADER, options.token.reveal());
   const traced = options.hooks?.tracer !== undefined;
-  const connectionTo = (address: string): HttpClient => {
-    let http = clients.get(address);
+  const connect = (address: string): HttpClient => {
+    const origin = address.startsWith("unix:") ? { path: address.slice("unix:".length) } : address;
+    const maxConnections = options.maxConnections ?? 2_048;
+    return createHttpClient(origin, { maxConnections, maxQueued: 65_536, idleTimeoutMs: IDLE_TIMEOUT_MS });
+  };
+  const connectionTo = (given: string | readonly string[]): Requester => {
+    const addresses = [...new Set(typeof given === "string" ? [given] : given)];
+    const id = addresses.join(" ");
+    let http = clients.get(id);
     if (http === undefined) {
-      const origin = address.startsWith("unix:") ? { path: address.slice("unix:".length) } : address;
-      const maxConnections = options.maxConnections ?? 2_048;
-      http = createHttpClient(origin, { maxConnections, maxQueued: 65_536, idleTimeoutMs: IDLE_TIMEOUT_MS });
-      clients.set(address, http);
+      const [first] = addresses;
+      if (first === undefined) throw new TypeError("a service has at least one address");
+      http = addresses.length === 1 ? connect(first) : new Replicas(addresses, connect);
+      clients.set(id, http);
     }
     return http;
   };

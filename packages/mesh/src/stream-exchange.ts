@@ -1,11 +1,11 @@
 import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
 import { endStreamFromJson } from "@connectrpc/connect/protocol-connect";
-import type { Exchange, HttpClient, HttpClientError, ResponseHeaders, ResponseSink } from "@weir/http1";
+import type { Exchange, HttpClientError, ResponseHeaders, ResponseSink } from "@weir/http1";
 import { CallLimit } from "./call-limit.ts";
 import { envelope, EnvelopeReader, FLAG_COMPRESSED, FLAG_END } from "./envelope.ts";
 import type { MethodPlan } from "./method-plan.ts";
-import type { CallSettings } from "./network.ts";
+import type { CallSettings, Requester } from "./network.ts";
 import { cancelled, fromErrorBody, fromExchange, headersOf } from "./rpc-errors.ts";
 
 /** Above this many bytes of messages that nobody has taken, the connection is read no further; below half of it, it is again. */
@@ -45,7 +45,7 @@ export class StreamExchange implements ResponseSink, AsyncIterable<Message>, Asy
   private trailer: Headers | undefined;
 
   constructor(
-    http: HttpClient,
+    http: Requester,
     plan: MethodPlan,
     settings: CallSettings,
     input: MessageInitShape<DescMessage>,
@@ -64,7 +64,7 @@ export class StreamExchange implements ResponseSink, AsyncIterable<Message>, Asy
     }
   }
 
-  private start(http: HttpClient, connectMs: number, input: MessageInitShape<DescMessage>): void {
+  private start(http: Requester, connectMs: number, input: MessageInitShape<DescMessage>): void {
     const { path, retryStale } = this.plan;
     const body = envelope(0, this.plan.encode(input));
     const headers = this.plan.headersFor(this.options);

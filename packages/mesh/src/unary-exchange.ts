@@ -1,9 +1,9 @@
 import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
 import { trailerDemux } from "@connectrpc/connect/protocol-connect";
-import type { Exchange, HttpClient, HttpClientError, ResponseHeaders, ResponseSink } from "@weir/http1";
+import type { Exchange, HttpClientError, ResponseHeaders, ResponseSink } from "@weir/http1";
 import { CallLimit } from "./call-limit.ts";
-import type { CallSettings } from "./network.ts";
+import type { CallSettings, Requester } from "./network.ts";
 import type { MethodPlan } from "./method-plan.ts";
 import { fromErrorBody, fromExchange, headersOf } from "./rpc-errors.ts";
 
@@ -11,7 +11,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** One unary call over the wire. */
 export function callUnary(
-  http: HttpClient,
+  http: Requester,
   plan: MethodPlan,
   settings: CallSettings,
   input: MessageInitShape<DescMessage>,
@@ -56,7 +56,7 @@ class UnaryExchange implements ResponseSink {
     this.limit = CallLimit.of(options, (error) => this.fail(error));
   }
 
-  start(http: HttpClient, headers: string, body: Uint8Array): void {
+  start(http: Requester, headers: string, body: Uint8Array): void {
     if (this.over) return;
     const { connectMs } = this;
     const { path, retryStale } = this.plan;

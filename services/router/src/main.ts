@@ -6,11 +6,12 @@ import { createRouter } from "./service.ts";
 
 const config = loadConfig(process.env);
 await using telemetry = createTelemetry({ service: "weir-router", level: config.log.level, env: process.env });
-const policyAddress = config.peers.policy;
-if (policyAddress === undefined) throw new Error("the router holds further attempts with policy: set WEIR_PEER_POLICY");
+const policyAddresses = config.peers.policy;
+if (policyAddresses === undefined)
+  throw new Error("the router holds further attempts with policy: set WEIR_PEER_POLICY");
 
 const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
-await using peers = networkPeers({ addresses: () => policyAddress, token: config.meshToken, hooks });
+await using peers = networkPeers({ addresses: () => policyAddresses, token: config.meshToken, hooks });
 await using service = await createRouter({ config, telemetry, peers });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
