@@ -35,6 +35,10 @@ export class GrowingTree {
     this.#peaks = [...from.peaks];
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   get frontier(): Frontier {
     return { size: this.#size, peaks: [...this.#peaks] };
   }

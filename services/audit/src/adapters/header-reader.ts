@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { audit } from "@weir/contracts";
 import { FRAME_KIND, type Frame } from "@weir/events";
-import { unreadNumber } from "../domain/accounting.ts";
+import { unreadNumber } from "@weir/proofs";
 import { compileCodec } from "@weir/mesh";
 import {
   type Attributes,

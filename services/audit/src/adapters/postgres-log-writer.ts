@@ -1,7 +1,7 @@
 import { createHash, hash } from "node:crypto";
-import { HASH_BYTES, leafHash, type Sha256 } from "@weir/proofs";
+import { HASH_BYTES, leafHash, type NumberRange, type Sha256 } from "@weir/proofs";
 import type pg from "pg";
-import { accountOf, type NumberRange } from "../domain/accounting.ts";
+import { accountOf } from "../domain/accounting.ts";
 import { type LogRecord, searchable } from "../domain/record.ts";
 import type { LogWriter } from "../ports.ts";
 import { asUnavailable } from "./unavailable.ts";

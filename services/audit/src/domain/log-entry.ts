@@ -1,4 +1,4 @@
-import type { NumberRange } from "./accounting.ts";
+import type { NumberRange } from "@weir/proofs";
 
 export interface LogEntry {
   readonly index: number;

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { audit } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
 import { compileCodec } from "@weir/mesh";
-import { standsFor } from "../domain/accounting.ts";
+import { standsFor } from "@weir/proofs";
 import type { LogEntry, ModelTotal } from "../domain/log-entry.ts";
 
 type Record = audit.Entry["record"];

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { merged, standsFor, unreadNumber } from "./accounting.ts";
+import { merged, standsFor, unreadNumber } from "./index.ts";
 
 test("merged ranges hold the same numbers from 1 up, sorted and apart", () => {
   const ranges = fc.array(
