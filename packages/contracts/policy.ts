@@ -1,2 +1,3 @@
 export * from "./gen/weir/policy/v1/admin_pb.js";
 export * from "./gen/weir/policy/v1/policy_pb.js";
+export * from "./gen/weir/policy/v1/limits_pb.js";

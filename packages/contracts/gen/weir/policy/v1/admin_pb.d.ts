@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { PayloadChoice, Rules, Scope } from "./policy_pb.js";
+import type { Queue } from "./limits_pb.js";
 
 /**
  * Describes the file weir/policy/v1/admin.proto.
@@ -760,7 +761,7 @@ export declare type ListBudgetsResponse = Message<"weir.policy.v1.ListBudgetsRes
 export declare const ListBudgetsResponseSchema: GenMessage<ListBudgetsResponse>;
 
 /**
- * `amount` per `window_ms` steadily, and at most amount + burst in any window.
+ * `amount` per `window_ms` steadily, and at most amount + burst in any window. Of concurrency: `amount` at a time.
  *
  * @generated from message weir.policy.v1.Limit
  */
@@ -806,6 +807,20 @@ export declare type Limit = Message<"weir.policy.v1.Limit"> & {
    * @generated from field: bool fail_closed = 8;
    */
   failClosed: boolean;
+
+  /**
+   * Of a limit per model or provider: the one that it is for. Empty: each is counted by itself.
+   *
+   * @generated from field: string only = 21;
+   */
+  only: string;
+
+  /**
+   * Absent: what does not fit is refused at once.
+   *
+   * @generated from field: weir.policy.v1.Queue queue = 22;
+   */
+  queue?: Queue | undefined;
 };
 
 /**
@@ -839,6 +854,8 @@ export declare type PutLimitRequest = Message<"weir.policy.v1.PutLimitRequest"> 
   amount: bigint;
 
   /**
+   * From a second to a day; 0 for concurrency, which has none.
+   *
    * @generated from field: int64 window_ms = 5;
    */
   windowMs: bigint;
@@ -854,6 +871,18 @@ export declare type PutLimitRequest = Message<"weir.policy.v1.PutLimitRequest"> 
    * @generated from field: bool fail_closed = 7;
    */
   failClosed: boolean;
+
+  /**
+   * @generated from field: string only = 21;
+   */
+  only: string;
+
+  /**
+   * For limits per model.
+   *
+   * @generated from field: weir.policy.v1.Queue queue = 22;
+   */
+  queue?: Queue | undefined;
 };
 
 /**
@@ -1012,9 +1041,16 @@ export enum LimitSubject {
   CLIENT_IP = 5,
 
   /**
+   * Of the name that the client used.
+   *
    * @generated from enum value: LIMIT_SUBJECT_MODEL = 6;
    */
   MODEL = 6,
+
+  /**
+   * @generated from enum value: LIMIT_SUBJECT_PROVIDER = 7;
+   */
+  PROVIDER = 7,
 }
 
 /**
@@ -1037,9 +1073,28 @@ export enum LimitUnit {
   REQUESTS = 1,
 
   /**
+   * Both input and output.
+   *
    * @generated from enum value: LIMIT_UNIT_TOKENS = 2;
    */
   TOKENS = 2,
+
+  /**
+   * @generated from enum value: LIMIT_UNIT_INPUT_TOKENS = 3;
+   */
+  INPUT_TOKENS = 3,
+
+  /**
+   * @generated from enum value: LIMIT_UNIT_OUTPUT_TOKENS = 4;
+   */
+  OUTPUT_TOKENS = 4,
+
+  /**
+   * Requests that run at the same time.
+   *
+   * @generated from enum value: LIMIT_UNIT_CONCURRENCY = 5;
+   */
+  CONCURRENCY = 5,
 }
 
 /**

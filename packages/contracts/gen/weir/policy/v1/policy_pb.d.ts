@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { ErrorDetail } from "../../common/v1/common_pb.js";
+import type { RenewSlotsRequestSchema, RenewSlotsResponseSchema } from "./limits_pb.js";
 
 /**
  * Describes the file weir/policy/v1/policy.proto.
@@ -86,6 +87,20 @@ export declare type Admission = Message<"weir.policy.v1.Admission"> & {
    * @generated from field: map<string, string> tags = 9;
    */
   tags: { [key: string]: string };
+
+  /**
+   * How long it may wait where a limit queues; absent: as long as the limit lets it. 0: not at all.
+   *
+   * @generated from field: optional uint32 max_wait_ms = 21;
+   */
+  maxWaitMs?: number | undefined;
+
+  /**
+   * Before others of its own workspace that wait; the higher, the sooner.
+   *
+   * @generated from field: uint32 priority = 22;
+   */
+  priority: number;
 };
 
 /**
@@ -93,6 +108,43 @@ export declare type Admission = Message<"weir.policy.v1.Admission"> & {
  * Use `create(AdmissionSchema)` to create a new message.
  */
 export declare const AdmissionSchema: GenMessage<Admission>;
+
+/**
+ * @generated from message weir.policy.v1.AwaitAdmissionRequest
+ */
+export declare type AwaitAdmissionRequest = Message<"weir.policy.v1.AwaitAdmissionRequest"> & {
+  /**
+   * @generated from field: string owner = 1;
+   */
+  owner: string;
+
+  /**
+   * @generated from field: weir.policy.v1.Admission admission = 2;
+   */
+  admission?: Admission | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.AwaitAdmissionRequest.
+ * Use `create(AwaitAdmissionRequestSchema)` to create a new message.
+ */
+export declare const AwaitAdmissionRequestSchema: GenMessage<AwaitAdmissionRequest>;
+
+/**
+ * @generated from message weir.policy.v1.AwaitAdmissionResponse
+ */
+export declare type AwaitAdmissionResponse = Message<"weir.policy.v1.AwaitAdmissionResponse"> & {
+  /**
+   * @generated from field: weir.policy.v1.Verdict verdict = 1;
+   */
+  verdict?: Verdict | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.AwaitAdmissionResponse.
+ * Use `create(AwaitAdmissionResponseSchema)` to create a new message.
+ */
+export declare const AwaitAdmissionResponseSchema: GenMessage<AwaitAdmissionResponse>;
 
 /**
  * One amount per budget unit.
@@ -154,6 +206,14 @@ export declare type Verdict = Message<"weir.policy.v1.Verdict"> & {
      */
     value: Refused;
     case: "refused";
+  } | {
+    /**
+     * Nothing was taken: a limit that queues has no room. Ask AwaitAdmission.
+     *
+     * @generated from field: weir.policy.v1.Waiting waiting = 4;
+     */
+    value: Waiting;
+    case: "waiting";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -169,6 +229,24 @@ export declare type Verdict = Message<"weir.policy.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export declare const VerdictSchema: GenMessage<Verdict>;
+
+/**
+ * @generated from message weir.policy.v1.Waiting
+ */
+export declare type Waiting = Message<"weir.policy.v1.Waiting"> & {
+  /**
+   * How long it may take until AwaitAdmission answers.
+   *
+   * @generated from field: uint32 max_wait_ms = 1;
+   */
+  maxWaitMs: number;
+};
+
+/**
+ * Describes the message weir.policy.v1.Waiting.
+ * Use `create(WaitingSchema)` to create a new message.
+ */
+export declare const WaitingSchema: GenMessage<Waiting>;
 
 /**
  * @generated from message weir.policy.v1.Admitted
@@ -216,7 +294,7 @@ export declare const RefusedSchema: GenMessage<Refused>;
  */
 export declare type LimitState = Message<"weir.policy.v1.LimitState"> & {
   /**
-   * "requests" or "tokens".
+   * "requests", "tokens", "input-tokens", "output-tokens" or "concurrency".
    *
    * @generated from field: string unit = 1;
    */
@@ -233,9 +311,25 @@ export declare type LimitState = Message<"weir.policy.v1.LimitState"> & {
   remaining: bigint;
 
   /**
+   * Until it is full again; 0 for concurrency, of which nobody knows.
+   *
    * @generated from field: int64 reset_ms = 4;
    */
   resetMs: bigint;
+
+  /**
+   * 0 for concurrency.
+   *
+   * @generated from field: int64 window_ms = 5;
+   */
+  windowMs: bigint;
+
+  /**
+   * Tells it from the other limits of the same request: "key-requests-60s".
+   *
+   * @generated from field: string name = 6;
+   */
+  name: string;
 };
 
 /**
@@ -312,6 +406,18 @@ export declare type Settlement = Message<"weir.policy.v1.Settlement"> & {
    * @generated from field: string key_id = 6;
    */
   keyId: string;
+
+  /**
+   * Of a charge's tokens: which were read and which were written; both 0: nobody told.
+   *
+   * @generated from field: uint64 input_tokens = 21;
+   */
+  inputTokens: bigint;
+
+  /**
+   * @generated from field: uint64 output_tokens = 22;
+   */
+  outputTokens: bigint;
 };
 
 /**
@@ -324,6 +430,12 @@ export declare const SettlementSchema: GenMessage<Settlement>;
  * @generated from message weir.policy.v1.Void
  */
 export declare type Void = Message<"weir.policy.v1.Void"> & {
+  /**
+   * No provider was asked at all: what rate limits took is given back, too.
+   *
+   * @generated from field: bool not_called = 1;
+   */
+  notCalled: boolean;
 };
 
 /**
@@ -367,6 +479,8 @@ export declare const SettleBatchResponseSchema: GenMessage<SettleBatchResponse>;
  */
 export declare type ExtendRequest = Message<"weir.policy.v1.ExtendRequest"> & {
   /**
+   * Empty: nothing is held for this request, and only limits per provider are asked for.
+   *
    * @generated from field: string owner = 1;
    */
   owner: string;
@@ -377,6 +491,8 @@ export declare type ExtendRequest = Message<"weir.policy.v1.ExtendRequest"> & {
   requestId: string;
 
   /**
+   * 1: its hold exists already, so only limits per provider are asked for.
+   *
    * @generated from field: uint32 attempt = 3;
    */
   attempt: number;
@@ -392,6 +508,25 @@ export declare type ExtendRequest = Message<"weir.policy.v1.ExtendRequest"> & {
    * @generated from field: string key_id = 5;
    */
   keyId: string;
+
+  /**
+   * Whom the attempt asks; empty: limits per provider are not concerned.
+   *
+   * @generated from field: string provider = 21;
+   */
+  provider: string;
+
+  /**
+   * The most that it can have: what the provider's token limits take until the attempt is settled.
+   *
+   * @generated from field: uint32 input_tokens = 22;
+   */
+  inputTokens: number;
+
+  /**
+   * @generated from field: uint32 output_tokens = 23;
+   */
+  outputTokens: number;
 };
 
 /**
@@ -704,6 +839,27 @@ export declare type KeyView = Message<"weir.policy.v1.KeyView"> & {
    * @generated from field: weir.policy.v1.PayloadChoice payload_choice = 14;
    */
   payloadChoice: PayloadChoice;
+
+  /**
+   * Some limit on its path is of concurrency: its running requests are to be named in RenewSlots.
+   *
+   * @generated from field: bool has_concurrency_limit = 31;
+   */
+  hasConcurrencyLimit: boolean;
+
+  /**
+   * Some limit on its path is per provider: each attempt of its requests asks Extend first.
+   *
+   * @generated from field: bool has_provider_limit = 32;
+   */
+  hasProviderLimit: boolean;
+
+  /**
+   * Of those some fails closed: without an answer the attempt is not made.
+   *
+   * @generated from field: bool provider_limit_fails_closed = 33;
+   */
+  providerLimitFailsClosed: boolean;
 };
 
 /**
@@ -900,6 +1056,26 @@ export declare const PolicyService: GenService<{
     methodKind: "unary";
     input: typeof ExtendRequestSchema;
     output: typeof ExtendResponseSchema;
+  },
+  /**
+   * Waits for a request's turn after AdmitBatch said `waiting`: its answer is never that. Who goes away loses the place at once.
+   *
+   * @generated from rpc weir.policy.v1.PolicyService.AwaitAdmission
+   */
+  awaitAdmission: {
+    methodKind: "unary";
+    input: typeof AwaitAdmissionRequestSchema;
+    output: typeof AwaitAdmissionResponseSchema;
+  },
+  /**
+   * Keeps what long requests hold of concurrency limits.
+   *
+   * @generated from rpc weir.policy.v1.PolicyService.RenewSlots
+   */
+  renewSlots: {
+    methodKind: "unary";
+    input: typeof RenewSlotsRequestSchema;
+    output: typeof RenewSlotsResponseSchema;
   },
   /**
    * Ends what a dead owner left: see RecoverRequest.

@@ -5,12 +5,13 @@
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_weir_common_v1_common } from "../../common/v1/common_pb.js";
+import { file_weir_policy_v1_limits } from "./limits_pb.js";
 
 /**
  * Describes the file weir/policy/v1/policy.proto.
  */
 export const file_weir_policy_v1_policy = /*@__PURE__*/
-  fileDesc("Cht3ZWlyL3BvbGljeS92MS9wb2xpY3kucHJvdG8SDndlaXIucG9saWN5LnYxImoKEUFkbWl0QmF0Y2hSZXF1ZXN0EhkKBW93bmVyGAEgASgJQgq6SAdyBRABGIACEjoKCmFkbWlzc2lvbnMYAiADKAsyGS53ZWlyLnBvbGljeS52MS5BZG1pc3Npb25CC7pICJIBBQgBEIAgIrQCCglBZG1pc3Npb24SHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESGAoGa2V5X2lkGAIgASgJQgi6SAVyA7ABARINCgVtb2RlbBgDIAEoCRIuCgVib3VuZBgEIAEoCzIXLndlaXIucG9saWN5LnYxLkFtb3VudHNCBrpIA8gBARIUCgxpbnB1dF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDRIQCghlbmRfdXNlchgHIAEoCRIRCgljbGllbnRfaXAYCCABKAkSMQoEdGFncxgJIAMoCzIjLndlaXIucG9saWN5LnYxLkFkbWlzc2lvbi5UYWdzRW50cnkaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiPwoHQW1vdW50cxIbCgpjb3N0X25hbm9zGAEgASgDQge6SAQiAigAEhcKBnRva2VucxgCIAEoA0IHukgEIgIoACI/ChJBZG1pdEJhdGNoUmVzcG9uc2USKQoIdmVyZGljdHMYASADKAsyFy53ZWlyLnBvbGljeS52MS5WZXJkaWN0IpoBCgdWZXJkaWN0EiwKCGFkbWl0dGVkGAEgASgLMhgud2Vpci5wb2xpY3kudjEuQWRtaXR0ZWRIABIqCgdyZWZ1c2VkGAIgASgLMhcud2Vpci5wb2xpY3kudjEuUmVmdXNlZEgAEioKBmxpbWl0cxgDIAMoCzIaLndlaXIucG9saWN5LnYxLkxpbWl0U3RhdGVCCQoHdmVyZGljdCIYCghBZG1pdHRlZBIMCgRoZWxkGAEgASgIIkMKB1JlZnVzZWQSKgoFZXJyb3IYASABKAsyGy53ZWlyLmNvbW1vbi52MS5FcnJvckRldGFpbBIMCgRydWxlGAIgASgJIk4KCkxpbWl0U3RhdGUSDAoEdW5pdBgBIAEoCRINCgVsaW1pdBgCIAEoAxIRCglyZW1haW5pbmcYAyABKAMSEAoIcmVzZXRfbXMYBCABKAMibQoSU2V0dGxlQmF0Y2hSZXF1ZXN0EhkKBW93bmVyGAEgASgJQgq6SAdyBRABGIACEjwKC3NldHRsZW1lbnRzGAIgAygLMhoud2Vpci5wb2xpY3kudjEuU2V0dGxlbWVudEILukgIkgEFCAEQgCAi5AEKClNldHRsZW1lbnQSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESGAoHYXR0ZW1wdBgCIAEoDUIHukgEKgIoARIpCgZjaGFyZ2UYAyABKAsyFy53ZWlyLnBvbGljeS52MS5BbW91bnRzSAASJAoEdm9pZBgEIAEoCzIULndlaXIucG9saWN5LnYxLlZvaWRIABIrCghhdF9ib3VuZBgFIAEoCzIXLndlaXIucG9saWN5LnYxLkF0Qm91bmRIABIOCgZrZXlfaWQYBiABKAlCEAoHb3V0Y29tZRIFukgCCAEiBgoEVm9pZCIJCgdBdEJvdW5kIkgKE1NldHRsZUJhdGNoUmVzcG9uc2USMQoHcmVzdWx0cxgBIAMoDjIgLndlaXIucG9saWN5LnYxLlNldHRsZW1lbnRSZXN1bHQinwEKDUV4dGVuZFJlcXVlc3QSFgoFb3duZXIYASABKAlCB7pIBHICEAESHAoKcmVxdWVzdF9pZBgCIAEoCUIIukgFcgOwAQESGAoHYXR0ZW1wdBgDIAEoDUIHukgEKgIoAhIuCgVib3VuZBgEIAEoCzIXLndlaXIucG9saWN5LnYxLkFtb3VudHNCBrpIA8gBARIOCgZrZXlfaWQYBSABKAkidQoORXh0ZW5kUmVzcG9uc2USLAoIYWRtaXR0ZWQYASABKAsyGC53ZWlyLnBvbGljeS52MS5BZG1pdHRlZEgAEioKB3JlZnVzZWQYAiABKAsyFy53ZWlyLnBvbGljeS52MS5SZWZ1c2VkSABCCQoHdmVyZGljdCKFAQoOUmVjb3ZlclJlcXVlc3QSGwoKZGVhZF9vd25lchgBIAEoCUIHukgEcgIQARIlCgRvcGVuGAIgAygLMhcud2Vpci5wb2xpY3kudjEuSG9sZFJlZhIvCgtzZXR0bGVtZW50cxgDIAMoCzIaLndlaXIucG9saWN5LnYxLlNldHRsZW1lbnQiJwoHSG9sZFJlZhIcCgpyZXF1ZXN0X2lkGAEgASgJQgi6SAVyA7ABASJMCg9SZWNvdmVyUmVzcG9uc2USDgoGdm9pZGVkGAEgASgNEhgKEGNoYXJnZWRfYXRfYm91bmQYAiABKA0SDwoHc2V0dGxlZBgDIAEoDSIlCgxXYXRjaFJlcXVlc3QSFQoNc2luY2VfdmVyc2lvbhgBIAEoBCLfAQoNV2F0Y2hSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgEEiwKCHNuYXBzaG90GAIgASgLMhgud2Vpci5wb2xpY3kudjEuU25hcHNob3RIABImCgNrZXkYAyABKAsyFy53ZWlyLnBvbGljeS52MS5LZXlWaWV3SAASMQoLcmVtb3ZlZF9rZXkYBCABKAsyGi53ZWlyLnBvbGljeS52MS5SZW1vdmVkS2V5SAASJAoEYmVhdBgFIAEoCzIULndlaXIucG9saWN5LnYxLkJlYXRIAEIOCgVldmVudBIFukgCCAEiUgoIU25hcHNob3QSJQoEa2V5cxgBIAMoCzIXLndlaXIucG9saWN5LnYxLktleVZpZXcSEAoIY29tcGxldGUYAiABKAgSDQoFZmlyc3QYAyABKAgiBgoEQmVhdCIcCgpSZW1vdmVkS2V5Eg4KBmtleV9pZBgBIAEoCSL5AgoHS2V5VmlldxIYCgZrZXlfaWQYASABKAlCCLpIBXIDsAEBEhUKBGhhc2gYAiABKAxCB7pIBHoCaCASFwoPb3JnYW5pemF0aW9uX2lkGAMgASgJEhQKDHdvcmtzcGFjZV9pZBgEIAEoCRIRCgl3b3Jrc3BhY2UYBSABKAkSEgoKcHJvamVjdF9pZBgGIAEoCRIMCgRuYW1lGAcgASgJEhUKDWV4cGlyZXNfYXRfbXMYCCABKAMSJQoGc2NvcGVzGAkgAygOMhUud2Vpci5wb2xpY3kudjEuU2NvcGUSJAoFcnVsZXMYCiABKAsyFS53ZWlyLnBvbGljeS52MS5SdWxlcxIXCg9oYXNfaGFyZF9idWRnZXQYCyABKAgSEgoKaGFzX2J1ZGdldBgMIAEoCBIRCgloYXNfbGltaXQYDSABKAgSNQoOcGF5bG9hZF9jaG9pY2UYDiABKA4yHS53ZWlyLnBvbGljeS52MS5QYXlsb2FkQ2hvaWNlIp8BCgVSdWxlcxIWCg5hbGxvd2VkX21vZGVscxgBIAMoCRIVCg1kZW5pZWRfbW9kZWxzGAIgAygJEhkKEWFsbG93ZWRfcHJvdmlkZXJzGAMgAygJEhcKD2FsbG93ZWRfcmVnaW9ucxgEIAMoCRIYChBtYXhfaW5wdXRfdG9rZW5zGAUgASgNEhkKEW1heF9vdXRwdXRfdG9rZW5zGAYgASgNKrkBChBTZXR0bGVtZW50UmVzdWx0EiEKHVNFVFRMRU1FTlRfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHQoZU0VUVExFTUVOVF9SRVNVTFRfU0VUVExFRBABEh8KG1NFVFRMRU1FTlRfUkVTVUxUX0RVUExJQ0FURRACEiIKHlNFVFRMRU1FTlRfUkVTVUxUX1VOS05PV05fSE9MRBADEh4KGlNFVFRMRU1FTlRfUkVTVUxUX0NSRURJVEVEEAQqVAoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABITCg9TQ09QRV9JTkZFUkVOQ0UQARIOCgpTQ09QRV9SRUFEEAISDwoLU0NPUEVfQURNSU4QAyqZAQoNUGF5bG9hZENob2ljZRIeChpQQVlMT0FEX0NIT0lDRV9VTlNQRUNJRklFRBAAEhcKE1BBWUxPQURfQ0hPSUNFX05PTkUQARIZChVQQVlMT0FEX0NIT0lDRV9IQVNIRVMQAhIbChdQQVlMT0FEX0NIT0lDRV9SRURBQ1RFRBADEhcKE1BBWUxPQURfQ0hPSUNFX0ZVTEwQBDKyAwoNUG9saWN5U2VydmljZRJYCgpBZG1pdEJhdGNoEiEud2Vpci5wb2xpY3kudjEuQWRtaXRCYXRjaFJlcXVlc3QaIi53ZWlyLnBvbGljeS52MS5BZG1pdEJhdGNoUmVzcG9uc2UiA5ACAhJbCgtTZXR0bGVCYXRjaBIiLndlaXIucG9saWN5LnYxLlNldHRsZUJhdGNoUmVxdWVzdBojLndlaXIucG9saWN5LnYxLlNldHRsZUJhdGNoUmVzcG9uc2UiA5ACAhJMCgZFeHRlbmQSHS53ZWlyLnBvbGljeS52MS5FeHRlbmRSZXF1ZXN0Gh4ud2Vpci5wb2xpY3kudjEuRXh0ZW5kUmVzcG9uc2UiA5ACAhJPCgdSZWNvdmVyEh4ud2Vpci5wb2xpY3kudjEuUmVjb3ZlclJlcXVlc3QaHy53ZWlyLnBvbGljeS52MS5SZWNvdmVyUmVzcG9uc2UiA5ACAhJLCgVXYXRjaBIcLndlaXIucG9saWN5LnYxLldhdGNoUmVxdWVzdBodLndlaXIucG9saWN5LnYxLldhdGNoUmVzcG9uc2UiA5ACAjABYgZwcm90bzM", [file_buf_validate_validate, file_weir_common_v1_common]);
+  fileDesc("Cht3ZWlyL3BvbGljeS92MS9wb2xpY3kucHJvdG8SDndlaXIucG9saWN5LnYxImoKEUFkbWl0QmF0Y2hSZXF1ZXN0EhkKBW93bmVyGAEgASgJQgq6SAdyBRABGIACEjoKCmFkbWlzc2lvbnMYAiADKAsyGS53ZWlyLnBvbGljeS52MS5BZG1pc3Npb25CC7pICJIBBQgBEIAgIvkCCglBZG1pc3Npb24SHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESGAoGa2V5X2lkGAIgASgJQgi6SAVyA7ABARINCgVtb2RlbBgDIAEoCRIuCgVib3VuZBgEIAEoCzIXLndlaXIucG9saWN5LnYxLkFtb3VudHNCBrpIA8gBARIUCgxpbnB1dF90b2tlbnMYBSABKA0SFQoNb3V0cHV0X3Rva2VucxgGIAEoDRIQCghlbmRfdXNlchgHIAEoCRIRCgljbGllbnRfaXAYCCABKAkSMQoEdGFncxgJIAMoCzIjLndlaXIucG9saWN5LnYxLkFkbWlzc2lvbi5UYWdzRW50cnkSGAoLbWF4X3dhaXRfbXMYFSABKA1IAIgBARIZCghwcmlvcml0eRgWIAEoDUIHukgEKgIYCRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIOCgxfbWF4X3dhaXRfbXMiaAoVQXdhaXRBZG1pc3Npb25SZXF1ZXN0EhkKBW93bmVyGAEgASgJQgq6SAdyBRABGIACEjQKCWFkbWlzc2lvbhgCIAEoCzIZLndlaXIucG9saWN5LnYxLkFkbWlzc2lvbkIGukgDyAEBIkIKFkF3YWl0QWRtaXNzaW9uUmVzcG9uc2USKAoHdmVyZGljdBgBIAEoCzIXLndlaXIucG9saWN5LnYxLlZlcmRpY3QiPwoHQW1vdW50cxIbCgpjb3N0X25hbm9zGAEgASgDQge6SAQiAigAEhcKBnRva2VucxgCIAEoA0IHukgEIgIoACI/ChJBZG1pdEJhdGNoUmVzcG9uc2USKQoIdmVyZGljdHMYASADKAsyFy53ZWlyLnBvbGljeS52MS5WZXJkaWN0IsYBCgdWZXJkaWN0EiwKCGFkbWl0dGVkGAEgASgLMhgud2Vpci5wb2xpY3kudjEuQWRtaXR0ZWRIABIqCgdyZWZ1c2VkGAIgASgLMhcud2Vpci5wb2xpY3kudjEuUmVmdXNlZEgAEioKB3dhaXRpbmcYBCABKAsyFy53ZWlyLnBvbGljeS52MS5XYWl0aW5nSAASKgoGbGltaXRzGAMgAygLMhoud2Vpci5wb2xpY3kudjEuTGltaXRTdGF0ZUIJCgd2ZXJkaWN0Ih4KB1dhaXRpbmcSEwoLbWF4X3dhaXRfbXMYASABKA0iGAoIQWRtaXR0ZWQSDAoEaGVsZBgBIAEoCCJDCgdSZWZ1c2VkEioKBWVycm9yGAEgASgLMhsud2Vpci5jb21tb24udjEuRXJyb3JEZXRhaWwSDAoEcnVsZRgCIAEoCSJvCgpMaW1pdFN0YXRlEgwKBHVuaXQYASABKAkSDQoFbGltaXQYAiABKAMSEQoJcmVtYWluaW5nGAMgASgDEhAKCHJlc2V0X21zGAQgASgDEhEKCXdpbmRvd19tcxgFIAEoAxIMCgRuYW1lGAYgASgJIm0KElNldHRsZUJhdGNoUmVxdWVzdBIZCgVvd25lchgBIAEoCUIKukgHcgUQARiAAhI8CgtzZXR0bGVtZW50cxgCIAMoCzIaLndlaXIucG9saWN5LnYxLlNldHRsZW1lbnRCC7pICJIBBQgBEIAgIpECCgpTZXR0bGVtZW50EhwKCnJlcXVlc3RfaWQYASABKAlCCLpIBXIDsAEBEhgKB2F0dGVtcHQYAiABKA1CB7pIBCoCKAESKQoGY2hhcmdlGAMgASgLMhcud2Vpci5wb2xpY3kudjEuQW1vdW50c0gAEiQKBHZvaWQYBCABKAsyFC53ZWlyLnBvbGljeS52MS5Wb2lkSAASKwoIYXRfYm91bmQYBSABKAsyFy53ZWlyLnBvbGljeS52MS5BdEJvdW5kSAASDgoGa2V5X2lkGAYgASgJEhQKDGlucHV0X3Rva2VucxgVIAEoBBIVCg1vdXRwdXRfdG9rZW5zGBYgASgEQhAKB291dGNvbWUSBbpIAggBIhoKBFZvaWQSEgoKbm90X2NhbGxlZBgBIAEoCCIJCgdBdEJvdW5kIkgKE1NldHRsZUJhdGNoUmVzcG9uc2USMQoHcmVzdWx0cxgBIAMoDjIgLndlaXIucG9saWN5LnYxLlNldHRsZW1lbnRSZXN1bHQi3wEKDUV4dGVuZFJlcXVlc3QSFwoFb3duZXIYASABKAlCCLpIBXIDGIACEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDsAEBEhgKB2F0dGVtcHQYAyABKA1CB7pIBCoCKAESLgoFYm91bmQYBCABKAsyFy53ZWlyLnBvbGljeS52MS5BbW91bnRzQga6SAPIAQESDgoGa2V5X2lkGAUgASgJEhAKCHByb3ZpZGVyGBUgASgJEhQKDGlucHV0X3Rva2VucxgWIAEoDRIVCg1vdXRwdXRfdG9rZW5zGBcgASgNInUKDkV4dGVuZFJlc3BvbnNlEiwKCGFkbWl0dGVkGAEgASgLMhgud2Vpci5wb2xpY3kudjEuQWRtaXR0ZWRIABIqCgdyZWZ1c2VkGAIgASgLMhcud2Vpci5wb2xpY3kudjEuUmVmdXNlZEgAQgkKB3ZlcmRpY3QihQEKDlJlY292ZXJSZXF1ZXN0EhsKCmRlYWRfb3duZXIYASABKAlCB7pIBHICEAESJQoEb3BlbhgCIAMoCzIXLndlaXIucG9saWN5LnYxLkhvbGRSZWYSLwoLc2V0dGxlbWVudHMYAyADKAsyGi53ZWlyLnBvbGljeS52MS5TZXR0bGVtZW50IicKB0hvbGRSZWYSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQEiTAoPUmVjb3ZlclJlc3BvbnNlEg4KBnZvaWRlZBgBIAEoDRIYChBjaGFyZ2VkX2F0X2JvdW5kGAIgASgNEg8KB3NldHRsZWQYAyABKA0iJQoMV2F0Y2hSZXF1ZXN0EhUKDXNpbmNlX3ZlcnNpb24YASABKAQi3wEKDVdhdGNoUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoBBIsCghzbmFwc2hvdBgCIAEoCzIYLndlaXIucG9saWN5LnYxLlNuYXBzaG90SAASJgoDa2V5GAMgASgLMhcud2Vpci5wb2xpY3kudjEuS2V5Vmlld0gAEjEKC3JlbW92ZWRfa2V5GAQgASgLMhoud2Vpci5wb2xpY3kudjEuUmVtb3ZlZEtleUgAEiQKBGJlYXQYBSABKAsyFC53ZWlyLnBvbGljeS52MS5CZWF0SABCDgoFZXZlbnQSBbpIAggBIlIKCFNuYXBzaG90EiUKBGtleXMYASADKAsyFy53ZWlyLnBvbGljeS52MS5LZXlWaWV3EhAKCGNvbXBsZXRlGAIgASgIEg0KBWZpcnN0GAMgASgIIgYKBEJlYXQiHAoKUmVtb3ZlZEtleRIOCgZrZXlfaWQYASABKAki2QMKB0tleVZpZXcSGAoGa2V5X2lkGAEgASgJQgi6SAVyA7ABARIVCgRoYXNoGAIgASgMQge6SAR6AmggEhcKD29yZ2FuaXphdGlvbl9pZBgDIAEoCRIUCgx3b3Jrc3BhY2VfaWQYBCABKAkSEQoJd29ya3NwYWNlGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkSDAoEbmFtZRgHIAEoCRIVCg1leHBpcmVzX2F0X21zGAggASgDEiUKBnNjb3BlcxgJIAMoDjIVLndlaXIucG9saWN5LnYxLlNjb3BlEiQKBXJ1bGVzGAogASgLMhUud2Vpci5wb2xpY3kudjEuUnVsZXMSFwoPaGFzX2hhcmRfYnVkZ2V0GAsgASgIEhIKCmhhc19idWRnZXQYDCABKAgSEQoJaGFzX2xpbWl0GA0gASgIEjUKDnBheWxvYWRfY2hvaWNlGA4gASgOMh0ud2Vpci5wb2xpY3kudjEuUGF5bG9hZENob2ljZRIdChVoYXNfY29uY3VycmVuY3lfbGltaXQYHyABKAgSGgoSaGFzX3Byb3ZpZGVyX2xpbWl0GCAgASgIEiMKG3Byb3ZpZGVyX2xpbWl0X2ZhaWxzX2Nsb3NlZBghIAEoCCKfAQoFUnVsZXMSFgoOYWxsb3dlZF9tb2RlbHMYASADKAkSFQoNZGVuaWVkX21vZGVscxgCIAMoCRIZChFhbGxvd2VkX3Byb3ZpZGVycxgDIAMoCRIXCg9hbGxvd2VkX3JlZ2lvbnMYBCADKAkSGAoQbWF4X2lucHV0X3Rva2VucxgFIAEoDRIZChFtYXhfb3V0cHV0X3Rva2VucxgGIAEoDSq5AQoQU2V0dGxlbWVudFJlc3VsdBIhCh1TRVRUTEVNRU5UX1JFU1VMVF9VTlNQRUNJRklFRBAAEh0KGVNFVFRMRU1FTlRfUkVTVUxUX1NFVFRMRUQQARIfChtTRVRUTEVNRU5UX1JFU1VMVF9EVVBMSUNBVEUQAhIiCh5TRVRUTEVNRU5UX1JFU1VMVF9VTktOT1dOX0hPTEQQAxIeChpTRVRUTEVNRU5UX1JFU1VMVF9DUkVESVRFRBAEKlQKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASEwoPU0NPUEVfSU5GRVJFTkNFEAESDgoKU0NPUEVfUkVBRBACEg8KC1NDT1BFX0FETUlOEAMqmQEKDVBheWxvYWRDaG9pY2USHgoaUEFZTE9BRF9DSE9JQ0VfVU5TUEVDSUZJRUQQABIXChNQQVlMT0FEX0NIT0lDRV9OT05FEAESGQoVUEFZTE9BRF9DSE9JQ0VfSEFTSEVTEAISGwoXUEFZTE9BRF9DSE9JQ0VfUkVEQUNURUQQAxIXChNQQVlMT0FEX0NIT0lDRV9GVUxMEAQy8gQKDVBvbGljeVNlcnZpY2USWAoKQWRtaXRCYXRjaBIhLndlaXIucG9saWN5LnYxLkFkbWl0QmF0Y2hSZXF1ZXN0GiIud2Vpci5wb2xpY3kudjEuQWRtaXRCYXRjaFJlc3BvbnNlIgOQAgISWwoLU2V0dGxlQmF0Y2gSIi53ZWlyLnBvbGljeS52MS5TZXR0bGVCYXRjaFJlcXVlc3QaIy53ZWlyLnBvbGljeS52MS5TZXR0bGVCYXRjaFJlc3BvbnNlIgOQAgISTAoGRXh0ZW5kEh0ud2Vpci5wb2xpY3kudjEuRXh0ZW5kUmVxdWVzdBoeLndlaXIucG9saWN5LnYxLkV4dGVuZFJlc3BvbnNlIgOQAgISZAoOQXdhaXRBZG1pc3Npb24SJS53ZWlyLnBvbGljeS52MS5Bd2FpdEFkbWlzc2lvblJlcXVlc3QaJi53ZWlyLnBvbGljeS52MS5Bd2FpdEFkbWlzc2lvblJlc3BvbnNlIgOQAgISWAoKUmVuZXdTbG90cxIhLndlaXIucG9saWN5LnYxLlJlbmV3U2xvdHNSZXF1ZXN0GiIud2Vpci5wb2xpY3kudjEuUmVuZXdTbG90c1Jlc3BvbnNlIgOQAgISTwoHUmVjb3ZlchIeLndlaXIucG9saWN5LnYxLlJlY292ZXJSZXF1ZXN0Gh8ud2Vpci5wb2xpY3kudjEuUmVjb3ZlclJlc3BvbnNlIgOQAgISSwoFV2F0Y2gSHC53ZWlyLnBvbGljeS52MS5XYXRjaFJlcXVlc3QaHS53ZWlyLnBvbGljeS52MS5XYXRjaFJlc3BvbnNlIgOQAgIwAWIGcHJvdG8z", [file_buf_validate_validate, file_weir_common_v1_common, file_weir_policy_v1_limits]);
 
 /**
  * Describes the message weir.policy.v1.AdmitBatchRequest.
@@ -27,165 +28,186 @@ export const AdmissionSchema = /*@__PURE__*/
   messageDesc(file_weir_policy_v1_policy, 1);
 
 /**
+ * Describes the message weir.policy.v1.AwaitAdmissionRequest.
+ * Use `create(AwaitAdmissionRequestSchema)` to create a new message.
+ */
+export const AwaitAdmissionRequestSchema = /*@__PURE__*/
+  messageDesc(file_weir_policy_v1_policy, 2);
+
+/**
+ * Describes the message weir.policy.v1.AwaitAdmissionResponse.
+ * Use `create(AwaitAdmissionResponseSchema)` to create a new message.
+ */
+export const AwaitAdmissionResponseSchema = /*@__PURE__*/
+  messageDesc(file_weir_policy_v1_policy, 3);
+
+/**
  * Describes the message weir.policy.v1.Amounts.
  * Use `create(AmountsSchema)` to create a new message.
  */
 export const AmountsSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 2);
+  messageDesc(file_weir_policy_v1_policy, 4);
 
 /**
  * Describes the message weir.policy.v1.AdmitBatchResponse.
  * Use `create(AdmitBatchResponseSchema)` to create a new message.
  */
 export const AdmitBatchResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 3);
+  messageDesc(file_weir_policy_v1_policy, 5);
 
 /**
  * Describes the message weir.policy.v1.Verdict.
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 4);
+  messageDesc(file_weir_policy_v1_policy, 6);
+
+/**
+ * Describes the message weir.policy.v1.Waiting.
+ * Use `create(WaitingSchema)` to create a new message.
+ */
+export const WaitingSchema = /*@__PURE__*/
+  messageDesc(file_weir_policy_v1_policy, 7);
 
 /**
  * Describes the message weir.policy.v1.Admitted.
  * Use `create(AdmittedSchema)` to create a new message.
  */
 export const AdmittedSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 5);
+  messageDesc(file_weir_policy_v1_policy, 8);
 
 /**
  * Describes the message weir.policy.v1.Refused.
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 6);
+  messageDesc(file_weir_policy_v1_policy, 9);
 
 /**
  * Describes the message weir.policy.v1.LimitState.
  * Use `create(LimitStateSchema)` to create a new message.
  */
 export const LimitStateSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 7);
+  messageDesc(file_weir_policy_v1_policy, 10);
 
 /**
  * Describes the message weir.policy.v1.SettleBatchRequest.
  * Use `create(SettleBatchRequestSchema)` to create a new message.
  */
 export const SettleBatchRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 8);
+  messageDesc(file_weir_policy_v1_policy, 11);
 
 /**
  * Describes the message weir.policy.v1.Settlement.
  * Use `create(SettlementSchema)` to create a new message.
  */
 export const SettlementSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 9);
+  messageDesc(file_weir_policy_v1_policy, 12);
 
 /**
  * Describes the message weir.policy.v1.Void.
  * Use `create(VoidSchema)` to create a new message.
  */
 export const VoidSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 10);
+  messageDesc(file_weir_policy_v1_policy, 13);
 
 /**
  * Describes the message weir.policy.v1.AtBound.
  * Use `create(AtBoundSchema)` to create a new message.
  */
 export const AtBoundSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 11);
+  messageDesc(file_weir_policy_v1_policy, 14);
 
 /**
  * Describes the message weir.policy.v1.SettleBatchResponse.
  * Use `create(SettleBatchResponseSchema)` to create a new message.
  */
 export const SettleBatchResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 12);
+  messageDesc(file_weir_policy_v1_policy, 15);
 
 /**
  * Describes the message weir.policy.v1.ExtendRequest.
  * Use `create(ExtendRequestSchema)` to create a new message.
  */
 export const ExtendRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 13);
+  messageDesc(file_weir_policy_v1_policy, 16);
 
 /**
  * Describes the message weir.policy.v1.ExtendResponse.
  * Use `create(ExtendResponseSchema)` to create a new message.
  */
 export const ExtendResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 14);
+  messageDesc(file_weir_policy_v1_policy, 17);
 
 /**
  * Describes the message weir.policy.v1.RecoverRequest.
  * Use `create(RecoverRequestSchema)` to create a new message.
  */
 export const RecoverRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 15);
+  messageDesc(file_weir_policy_v1_policy, 18);
 
 /**
  * Describes the message weir.policy.v1.HoldRef.
  * Use `create(HoldRefSchema)` to create a new message.
  */
 export const HoldRefSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 16);
+  messageDesc(file_weir_policy_v1_policy, 19);
 
 /**
  * Describes the message weir.policy.v1.RecoverResponse.
  * Use `create(RecoverResponseSchema)` to create a new message.
  */
 export const RecoverResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 17);
+  messageDesc(file_weir_policy_v1_policy, 20);
 
 /**
  * Describes the message weir.policy.v1.WatchRequest.
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 18);
+  messageDesc(file_weir_policy_v1_policy, 21);
 
 /**
  * Describes the message weir.policy.v1.WatchResponse.
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 19);
+  messageDesc(file_weir_policy_v1_policy, 22);
 
 /**
  * Describes the message weir.policy.v1.Snapshot.
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 20);
+  messageDesc(file_weir_policy_v1_policy, 23);
 
 /**
  * Describes the message weir.policy.v1.Beat.
  * Use `create(BeatSchema)` to create a new message.
  */
 export const BeatSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 21);
+  messageDesc(file_weir_policy_v1_policy, 24);
 
 /**
  * Describes the message weir.policy.v1.RemovedKey.
  * Use `create(RemovedKeySchema)` to create a new message.
  */
 export const RemovedKeySchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 22);
+  messageDesc(file_weir_policy_v1_policy, 25);
 
 /**
  * Describes the message weir.policy.v1.KeyView.
  * Use `create(KeyViewSchema)` to create a new message.
  */
 export const KeyViewSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 23);
+  messageDesc(file_weir_policy_v1_policy, 26);
 
 /**
  * Describes the message weir.policy.v1.Rules.
  * Use `create(RulesSchema)` to create a new message.
  */
 export const RulesSchema = /*@__PURE__*/
-  messageDesc(file_weir_policy_v1_policy, 24);
+  messageDesc(file_weir_policy_v1_policy, 27);
 
 /**
  * Describes the enum weir.policy.v1.SettlementResult.

@@ -127,6 +127,20 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
    * @generated from field: repeated string stated_caps = 13;
    */
   statedCaps: string[];
+
+  /**
+   * The key has limits per provider: each attempt, the first one included, is asked for at policy before it is made.
+   *
+   * @generated from field: bool provider_limits = 31;
+   */
+  providerLimits: boolean;
+
+  /**
+   * Without an answer it is not made.
+   *
+   * @generated from field: bool provider_limits_fail_closed = 32;
+   */
+  providerLimitsFailClosed: boolean;
 };
 
 /**
