@@ -49,6 +49,12 @@ export const catalogue = {
   },
   invalid_key: { status: 401, rpc: "unauthenticated", retry: false, advice: "Use a key made with `weir keys create`." },
   expired_key: { status: 401, rpc: "unauthenticated", retry: false, advice: "Ask for a new key." },
+  key_revoked: {
+    status: 401,
+    rpc: "unauthenticated",
+    retry: false,
+    advice: "Use another key: this one was revoked, and its running requests with it.",
+  },
   permission_denied: { status: 403, rpc: "permission_denied", retry: false, advice: "Ask for a key with this right." },
   model_not_found: { status: 404, rpc: "not_found", retry: false, advice: "Use a model listed by GET /v1/models." },
   model_not_allowed: {

@@ -497,6 +497,11 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_ROUTER_UNAVAILABLE = 35;
    */
   ROUTER_UNAVAILABLE = 35,
+
+  /**
+   * @generated from enum value: ERROR_REASON_KEY_REVOKED = 36;
+   */
+  KEY_REVOKED = 36,
 }
 
 /**

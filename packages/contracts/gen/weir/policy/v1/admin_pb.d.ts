@@ -6,6 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { PayloadChoice, Rules, Scope } from "./policy_pb.js";
 import type { Queue } from "./limits_pb.js";
+import type { DeleteIssuerRequestSchema, DeleteIssuerResponseSchema, ListIssuersRequestSchema, ListIssuersResponseSchema, PutIssuerRequestSchema, PutIssuerResponseSchema } from "./issuers_pb.js";
 
 /**
  * Describes the file weir/policy/v1/admin.proto.
@@ -418,6 +419,34 @@ export declare type Key = Message<"weir.policy.v1.Key"> & {
    * @generated from field: weir.policy.v1.Rules rules = 10;
    */
   rules?: Rules | undefined;
+
+  /**
+   * To some ten seconds; 0: never, as far as is known.
+   *
+   * @generated from field: int64 last_used_at_ms = 11;
+   */
+  lastUsedAtMs: bigint;
+
+  /**
+   * The key that this short-lived one was minted from.
+   *
+   * @generated from field: string parent_key_id = 12;
+   */
+  parentKeyId: string;
+
+  /**
+   * Whom all its requests are for; empty: each says so itself.
+   *
+   * @generated from field: string end_user = 13;
+   */
+  endUser: string;
+
+  /**
+   * Texts it had before that still work.
+   *
+   * @generated from field: repeated weir.policy.v1.RetiredText retired_texts = 14;
+   */
+  retiredTexts: RetiredText[];
 };
 
 /**
@@ -425,6 +454,27 @@ export declare type Key = Message<"weir.policy.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export declare const KeySchema: GenMessage<Key>;
+
+/**
+ * @generated from message weir.policy.v1.RetiredText
+ */
+export declare type RetiredText = Message<"weir.policy.v1.RetiredText"> & {
+  /**
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 2;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message weir.policy.v1.RetiredText.
+ * Use `create(RetiredTextSchema)` to create a new message.
+ */
+export declare const RetiredTextSchema: GenMessage<RetiredText>;
 
 /**
  * @generated from message weir.policy.v1.CreateKeyRequest
@@ -511,6 +561,13 @@ export declare type ListKeysRequest = Message<"weir.policy.v1.ListKeysRequest"> 
    * @generated from field: bool include_revoked = 2;
    */
   includeRevoked: boolean;
+
+  /**
+   * Those that were minted from others, too.
+   *
+   * @generated from field: bool include_short_lived = 3;
+   */
+  includeShortLived: boolean;
 };
 
 /**
@@ -536,6 +593,144 @@ export declare type ListKeysResponse = Message<"weir.policy.v1.ListKeysResponse"
 export declare const ListKeysResponseSchema: GenMessage<ListKeysResponse>;
 
 /**
+ * @generated from message weir.policy.v1.GetKeyRequest
+ */
+export declare type GetKeyRequest = Message<"weir.policy.v1.GetKeyRequest"> & {
+  /**
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.GetKeyRequest.
+ * Use `create(GetKeyRequestSchema)` to create a new message.
+ */
+export declare const GetKeyRequestSchema: GenMessage<GetKeyRequest>;
+
+/**
+ * @generated from message weir.policy.v1.GetKeyResponse
+ */
+export declare type GetKeyResponse = Message<"weir.policy.v1.GetKeyResponse"> & {
+  /**
+   * @generated from field: weir.policy.v1.Key key = 1;
+   */
+  key?: Key | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.GetKeyResponse.
+ * Use `create(GetKeyResponseSchema)` to create a new message.
+ */
+export declare const GetKeyResponseSchema: GenMessage<GetKeyResponse>;
+
+/**
+ * @generated from message weir.policy.v1.UpdateKeyRequest
+ */
+export declare type UpdateKeyRequest = Message<"weir.policy.v1.UpdateKeyRequest"> & {
+  /**
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * Empty: as it is.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Absent: as it is. 0: never.
+   *
+   * @generated from field: optional int64 expires_at_ms = 3;
+   */
+  expiresAtMs?: bigint | undefined;
+
+  /**
+   * Empty: as they are.
+   *
+   * @generated from field: repeated weir.policy.v1.Scope scopes = 4;
+   */
+  scopes: Scope[];
+
+  /**
+   * Absent: as they are; else replaced whole.
+   *
+   * @generated from field: weir.policy.v1.Rules rules = 5;
+   */
+  rules?: Rules | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.UpdateKeyRequest.
+ * Use `create(UpdateKeyRequestSchema)` to create a new message.
+ */
+export declare const UpdateKeyRequestSchema: GenMessage<UpdateKeyRequest>;
+
+/**
+ * @generated from message weir.policy.v1.UpdateKeyResponse
+ */
+export declare type UpdateKeyResponse = Message<"weir.policy.v1.UpdateKeyResponse"> & {
+  /**
+   * @generated from field: weir.policy.v1.Key key = 1;
+   */
+  key?: Key | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.UpdateKeyResponse.
+ * Use `create(UpdateKeyResponseSchema)` to create a new message.
+ */
+export declare const UpdateKeyResponseSchema: GenMessage<UpdateKeyResponse>;
+
+/**
+ * @generated from message weir.policy.v1.RotateKeyRequest
+ */
+export declare type RotateKeyRequest = Message<"weir.policy.v1.RotateKeyRequest"> & {
+  /**
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * For so long the texts it had go on working; 0: they end now. At most 30 days.
+   *
+   * @generated from field: int64 overlap_ms = 2;
+   */
+  overlapMs: bigint;
+};
+
+/**
+ * Describes the message weir.policy.v1.RotateKeyRequest.
+ * Use `create(RotateKeyRequestSchema)` to create a new message.
+ */
+export declare const RotateKeyRequestSchema: GenMessage<RotateKeyRequest>;
+
+/**
+ * @generated from message weir.policy.v1.RotateKeyResponse
+ */
+export declare type RotateKeyResponse = Message<"weir.policy.v1.RotateKeyResponse"> & {
+  /**
+   * @generated from field: weir.policy.v1.Key key = 1;
+   */
+  key?: Key | undefined;
+
+  /**
+   * The key's new text: shown once, stored nowhere.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.RotateKeyResponse.
+ * Use `create(RotateKeyResponseSchema)` to create a new message.
+ */
+export declare const RotateKeyResponseSchema: GenMessage<RotateKeyResponse>;
+
+/**
  * @generated from message weir.policy.v1.RevokeKeyRequest
  */
 export declare type RevokeKeyRequest = Message<"weir.policy.v1.RevokeKeyRequest"> & {
@@ -543,6 +738,13 @@ export declare type RevokeKeyRequest = Message<"weir.policy.v1.RevokeKeyRequest"
    * @generated from field: string key_id = 1;
    */
   keyId: string;
+
+  /**
+   * Running requests and streams end with `key_revoked` instead of going on.
+   *
+   * @generated from field: bool end_requests = 2;
+   */
+  endRequests: boolean;
 };
 
 /**
@@ -1103,7 +1305,7 @@ export enum LimitUnit {
 export declare const LimitUnitSchema: GenEnum<LimitUnit>;
 
 /**
- * For operators: `authorization: Bearer <WEIR_ADMIN_TOKEN>` or a key with the admin scope, which sees its own workspace only.
+ * For operators: `authorization: Bearer <WEIR_ADMIN_TOKEN>` or a key whose scopes let it: docs/api.md, roles.
  *
  * @generated from service weir.policy.v1.PolicyAdminService
  */
@@ -1181,12 +1383,66 @@ export declare const PolicyAdminService: GenService<{
     output: typeof ListKeysResponseSchema;
   },
   /**
+   * @generated from rpc weir.policy.v1.PolicyAdminService.GetKey
+   */
+  getKey: {
+    methodKind: "unary";
+    input: typeof GetKeyRequestSchema;
+    output: typeof GetKeyResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.policy.v1.PolicyAdminService.UpdateKey
+   */
+  updateKey: {
+    methodKind: "unary";
+    input: typeof UpdateKeyRequestSchema;
+    output: typeof UpdateKeyResponseSchema;
+  },
+  /**
+   * A new text for the same key: its budgets and limits go on counting.
+   *
+   * @generated from rpc weir.policy.v1.PolicyAdminService.RotateKey
+   */
+  rotateKey: {
+    methodKind: "unary";
+    input: typeof RotateKeyRequestSchema;
+    output: typeof RotateKeyResponseSchema;
+  },
+  /**
+   * Ends a key, and the keys that were minted from it.
+   *
    * @generated from rpc weir.policy.v1.PolicyAdminService.RevokeKey
    */
   revokeKey: {
     methodKind: "unary";
     input: typeof RevokeKeyRequestSchema;
     output: typeof RevokeKeyResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.policy.v1.PolicyAdminService.PutIssuer
+   */
+  putIssuer: {
+    methodKind: "unary";
+    input: typeof PutIssuerRequestSchema;
+    output: typeof PutIssuerResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.policy.v1.PolicyAdminService.ListIssuers
+   */
+  listIssuers: {
+    methodKind: "unary";
+    input: typeof ListIssuersRequestSchema;
+    output: typeof ListIssuersResponseSchema;
+  },
+  /**
+   * Ends the keys that its tokens were exchanged for, too.
+   *
+   * @generated from rpc weir.policy.v1.PolicyAdminService.DeleteIssuer
+   */
+  deleteIssuer: {
+    methodKind: "unary";
+    input: typeof DeleteIssuerRequestSchema;
+    output: typeof DeleteIssuerResponseSchema;
   },
   /**
    * @generated from rpc weir.policy.v1.PolicyAdminService.PutBudget

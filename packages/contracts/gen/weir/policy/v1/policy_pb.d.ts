@@ -636,6 +636,55 @@ export declare type RecoverResponse = Message<"weir.policy.v1.RecoverResponse"> 
 export declare const RecoverResponseSchema: GenMessage<RecoverResponse>;
 
 /**
+ * @generated from message weir.policy.v1.ReportUseRequest
+ */
+export declare type ReportUseRequest = Message<"weir.policy.v1.ReportUseRequest"> & {
+  /**
+   * @generated from field: repeated weir.policy.v1.KeyUse uses = 1;
+   */
+  uses: KeyUse[];
+};
+
+/**
+ * Describes the message weir.policy.v1.ReportUseRequest.
+ * Use `create(ReportUseRequestSchema)` to create a new message.
+ */
+export declare const ReportUseRequestSchema: GenMessage<ReportUseRequest>;
+
+/**
+ * @generated from message weir.policy.v1.KeyUse
+ */
+export declare type KeyUse = Message<"weir.policy.v1.KeyUse"> & {
+  /**
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * @generated from field: int64 at_ms = 2;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message weir.policy.v1.KeyUse.
+ * Use `create(KeyUseSchema)` to create a new message.
+ */
+export declare const KeyUseSchema: GenMessage<KeyUse>;
+
+/**
+ * @generated from message weir.policy.v1.ReportUseResponse
+ */
+export declare type ReportUseResponse = Message<"weir.policy.v1.ReportUseResponse"> & {
+};
+
+/**
+ * Describes the message weir.policy.v1.ReportUseResponse.
+ * Use `create(ReportUseResponseSchema)` to create a new message.
+ */
+export declare const ReportUseResponseSchema: GenMessage<ReportUseResponse>;
+
+/**
  * @generated from message weir.policy.v1.WatchRequest
  */
 export declare type WatchRequest = Message<"weir.policy.v1.WatchRequest"> & {
@@ -693,6 +742,14 @@ export declare type WatchResponse = Message<"weir.policy.v1.WatchResponse"> & {
      */
     value: Beat;
     case: "beat";
+  } | {
+    /**
+     * Instead of a beat while the store is away: policy is there, and does not know what was committed meanwhile.
+     *
+     * @generated from field: weir.policy.v1.StoreAway store_away = 6;
+     */
+    value: StoreAway;
+    case: "storeAway";
   } | { case: undefined; value?: undefined };
 };
 
@@ -722,6 +779,13 @@ export declare type Snapshot = Message<"weir.policy.v1.Snapshot"> & {
    * @generated from field: bool first = 3;
    */
   first: boolean;
+
+  /**
+   * In the first message: keys that were lately revoked together with their running requests, for watchers that missed it.
+   *
+   * @generated from field: repeated string ended_key_ids = 4;
+   */
+  endedKeyIds: string[];
 };
 
 /**
@@ -731,6 +795,8 @@ export declare type Snapshot = Message<"weir.policy.v1.Snapshot"> & {
 export declare const SnapshotSchema: GenMessage<Snapshot>;
 
 /**
+ * Nothing that was committed more than a second ago is missing.
+ *
  * @generated from message weir.policy.v1.Beat
  */
 export declare type Beat = Message<"weir.policy.v1.Beat"> & {
@@ -743,6 +809,24 @@ export declare type Beat = Message<"weir.policy.v1.Beat"> & {
 export declare const BeatSchema: GenMessage<Beat>;
 
 /**
+ * @generated from message weir.policy.v1.StoreAway
+ */
+export declare type StoreAway = Message<"weir.policy.v1.StoreAway"> & {
+  /**
+   * Since the store was last heard from, or since policy started.
+   *
+   * @generated from field: uint64 for_ms = 1;
+   */
+  forMs: bigint;
+};
+
+/**
+ * Describes the message weir.policy.v1.StoreAway.
+ * Use `create(StoreAwaySchema)` to create a new message.
+ */
+export declare const StoreAwaySchema: GenMessage<StoreAway>;
+
+/**
  * @generated from message weir.policy.v1.RemovedKey
  */
 export declare type RemovedKey = Message<"weir.policy.v1.RemovedKey"> & {
@@ -750,6 +834,13 @@ export declare type RemovedKey = Message<"weir.policy.v1.RemovedKey"> & {
    * @generated from field: string key_id = 1;
    */
   keyId: string;
+
+  /**
+   * Its running requests end, too: `RevokeKeyRequest.end_requests`.
+   *
+   * @generated from field: bool end_requests = 2;
+   */
+  endRequests: boolean;
 };
 
 /**
@@ -860,6 +951,20 @@ export declare type KeyView = Message<"weir.policy.v1.KeyView"> & {
    * @generated from field: bool provider_limit_fails_closed = 33;
    */
   providerLimitFailsClosed: boolean;
+
+  /**
+   * Texts that the key had before, each for as long as it goes on working.
+   *
+   * @generated from field: repeated weir.policy.v1.RetiredSecret retired_secrets = 41;
+   */
+  retiredSecrets: RetiredSecret[];
+
+  /**
+   * Whom all its requests are for, whatever they say themselves. Empty: each says so itself.
+   *
+   * @generated from field: string end_user = 42;
+   */
+  endUser: string;
 };
 
 /**
@@ -867,6 +972,27 @@ export declare type KeyView = Message<"weir.policy.v1.KeyView"> & {
  * Use `create(KeyViewSchema)` to create a new message.
  */
 export declare const KeyViewSchema: GenMessage<KeyView>;
+
+/**
+ * @generated from message weir.policy.v1.RetiredSecret
+ */
+export declare type RetiredSecret = Message<"weir.policy.v1.RetiredSecret"> & {
+  /**
+   * @generated from field: bytes hash = 1;
+   */
+  hash: Uint8Array;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 2;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message weir.policy.v1.RetiredSecret.
+ * Use `create(RetiredSecretSchema)` to create a new message.
+ */
+export declare const RetiredSecretSchema: GenMessage<RetiredSecret>;
 
 /**
  * What a key may use. Allow lists: empty means all; a name may end in "*", which stands for any ending; [""] means none, as nothing has an empty name
@@ -965,19 +1091,39 @@ export enum Scope {
   UNSPECIFIED = 0,
 
   /**
+   * Call models.
+   *
    * @generated from enum value: SCOPE_INFERENCE = 1;
    */
   INFERENCE = 1,
 
   /**
+   * See what there is in its workspace.
+   *
    * @generated from enum value: SCOPE_READ = 2;
    */
   READ = 2,
 
   /**
+   * Keys, projects, and what bounds them, in its workspace; never what bounds itself.
+   *
    * @generated from enum value: SCOPE_ADMIN = 3;
    */
   ADMIN = 3,
+
+  /**
+   * The budgets of its workspace, those on its own path included.
+   *
+   * @generated from enum value: SCOPE_BILLING = 4;
+   */
+  BILLING = 4,
+
+  /**
+   * All workspaces of its organization; not what bounds the organization.
+   *
+   * @generated from enum value: SCOPE_ORGANIZATION_ADMIN = 5;
+   */
+  ORGANIZATION_ADMIN = 5,
 }
 
 /**
@@ -1096,6 +1242,16 @@ export declare const PolicyService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchRequestSchema;
     output: typeof WatchResponseSchema;
+  },
+  /**
+   * When keys were last used, told every few seconds for those that were.
+   *
+   * @generated from rpc weir.policy.v1.PolicyService.ReportUse
+   */
+  reportUse: {
+    methodKind: "unary";
+    input: typeof ReportUseRequestSchema;
+    output: typeof ReportUseResponseSchema;
   },
 }>;
 
