@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { ToolCalls, ToolFees } from "./cost_pb.js";
 
 /**
  * Describes the file weir/common/v1/common.proto.
@@ -113,6 +114,32 @@ export declare type Usage = Message<"weir.common.v1.Usage"> & {
    * @generated from field: uint32 cache_write_long_tokens = 9;
    */
   cacheWriteLongTokens: number;
+
+  /**
+   * Of the input and of the output: pictures and video, which some models price apart.
+   *
+   * @generated from field: uint32 image_input_tokens = 10;
+   */
+  imageInputTokens: number;
+
+  /**
+   * @generated from field: uint32 image_output_tokens = 11;
+   */
+  imageOutputTokens: number;
+
+  /**
+   * Absent: none.
+   *
+   * @generated from field: weir.common.v1.ToolCalls tool_calls = 12;
+   */
+  toolCalls?: ToolCalls | undefined;
+
+  /**
+   * Answered at the rates of batches (OpenAI's flex and batch, Anthropic's batch).
+   *
+   * @generated from field: bool batch = 13;
+   */
+  batch: boolean;
 };
 
 /**
@@ -156,7 +183,8 @@ export declare type Price = Message<"weir.common.v1.Price"> & {
   requestNanos: bigint;
 
   /**
-   * Which book and which edition of it, e.g. "genai-prices@0.1.8" or "config".
+   * Exactly which price: the book's edition and, after a plus, the contract; or the override, with a hash of what it says:
+   * "genai-prices@0.1.8+fees.1", "config#3f2a…", "genai-prices@0.1.8+fees.1+contract:acme-2026#09bc…".
    *
    * @generated from field: string version = 6;
    */
@@ -185,6 +213,42 @@ export declare type Price = Message<"weir.common.v1.Price"> & {
    * @generated from field: repeated weir.common.v1.PriceTier tiers = 9;
    */
   tiers: PriceTier[];
+
+  /**
+   * 0, of these and in tiers: as other input (cached: as cached input; output: as other output).
+   *
+   * @generated from field: int64 image_input_nanos_per_mtok = 11;
+   */
+  imageInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 image_output_nanos_per_mtok = 12;
+   */
+  imageOutputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 cached_audio_input_nanos_per_mtok = 13;
+   */
+  cachedAudioInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 reasoning_nanos_per_mtok = 14;
+   */
+  reasoningNanosPerMtok: bigint;
+
+  /**
+   * Absent: no tool's fee is known.
+   *
+   * @generated from field: weir.common.v1.ToolFees tools = 15;
+   */
+  tools?: ToolFees | undefined;
+
+  /**
+   * What is paid at the rates of batches, in percent; 0: as always.
+   *
+   * @generated from field: uint32 batch_percent = 16;
+   */
+  batchPercent: number;
 };
 
 /**
@@ -238,6 +302,26 @@ export declare type PriceTier = Message<"weir.common.v1.PriceTier"> & {
    * @generated from field: int64 cache_write_long_nanos_per_mtok = 8;
    */
   cacheWriteLongNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 image_input_nanos_per_mtok = 9;
+   */
+  imageInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 image_output_nanos_per_mtok = 10;
+   */
+  imageOutputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 cached_audio_input_nanos_per_mtok = 11;
+   */
+  cachedAudioInputNanosPerMtok: bigint;
+
+  /**
+   * @generated from field: int64 reasoning_nanos_per_mtok = 12;
+   */
+  reasoningNanosPerMtok: bigint;
 };
 
 /**

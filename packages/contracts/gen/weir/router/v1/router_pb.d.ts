@@ -6,6 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Dialect, ErrorDetail, ErrorReason, Header, Price, Usage } from "../../common/v1/common_pb.js";
 import type { ChatEvent, ChatRequest, ChatResponse, EmbedRequest as EmbedRequest$1, EmbedResponse as EmbedResponse$1, FinishReason } from "../../common/v1/chat_pb.js";
+import type { ToolBound } from "../../common/v1/cost_pb.js";
 
 /**
  * Describes the file weir/router/v1/router.proto.
@@ -127,6 +128,34 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
    * @generated from field: repeated string stated_caps = 13;
    */
   statedCaps: string[];
+
+  /**
+   * What its provider may run for it, for the bounds of further attempts. Absent: nothing that has a price.
+   *
+   * @generated from field: weir.common.v1.ToolBound tools = 14;
+   */
+  tools?: ToolBound | undefined;
+
+  /**
+   * The limit of such calls that is written into a body which states none; 0: none is. Only OpenAI's Responses know one.
+   *
+   * @generated from field: uint32 tool_call_cap = 15;
+   */
+  toolCallCap: number;
+
+  /**
+   * Whose contracts count, by name.
+   *
+   * @generated from field: string workspace = 16;
+   */
+  workspace: string;
+
+  /**
+   * Whose prices count: those of this time; 0: now.
+   *
+   * @generated from field: int64 at_ms = 17;
+   */
+  atMs: bigint;
 
   /**
    * The key has limits per provider: each attempt, the first one included, is asked for at policy before it is made.
@@ -696,6 +725,20 @@ export declare type Candidate = Message<"weir.router.v1.Candidate"> & {
    * @generated from field: uint32 max_output_tokens = 7;
    */
   maxOutputTokens: number;
+
+  /**
+   * Where the price differs by time or workspace: the first that fits counts, and none does where none fits. Empty: `price` counts for all.
+   *
+   * @generated from field: repeated weir.router.v1.DatedPrice prices = 8;
+   */
+  prices: DatedPrice[];
+
+  /**
+   * Its vocabulary is known: CountInput counts what it reads.
+   *
+   * @generated from field: bool counts_tokens = 9;
+   */
+  countsTokens: boolean;
 };
 
 /**
@@ -703,6 +746,139 @@ export declare type Candidate = Message<"weir.router.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export declare const CandidateSchema: GenMessage<Candidate>;
+
+/**
+ * What a price book, an operator's override or a contract says for a time.
+ *
+ * @generated from message weir.router.v1.DatedPrice
+ */
+export declare type DatedPrice = Message<"weir.router.v1.DatedPrice"> & {
+  /**
+   * For this workspace only, by name; empty: for all.
+   *
+   * @generated from field: string workspace = 1;
+   */
+  workspace: string;
+
+  /**
+   * @generated from field: int64 from_ms = 2;
+   */
+  fromMs: bigint;
+
+  /**
+   * Exclusive; 0: it has no end.
+   *
+   * @generated from field: int64 to_ms = 3;
+   */
+  toMs: bigint;
+
+  /**
+   * @generated from field: weir.common.v1.Price price = 4;
+   */
+  price?: Price | undefined;
+};
+
+/**
+ * Describes the message weir.router.v1.DatedPrice.
+ * Use `create(DatedPriceSchema)` to create a new message.
+ */
+export declare const DatedPriceSchema: GenMessage<DatedPrice>;
+
+/**
+ * @generated from message weir.router.v1.CountInputRequest
+ */
+export declare type CountInputRequest = Message<"weir.router.v1.CountInputRequest"> & {
+  /**
+   * @generated from field: weir.router.v1.Call call = 1;
+   */
+  call?: Call | undefined;
+};
+
+/**
+ * Describes the message weir.router.v1.CountInputRequest.
+ * Use `create(CountInputRequestSchema)` to create a new message.
+ */
+export declare const CountInputRequestSchema: GenMessage<CountInputRequest>;
+
+/**
+ * @generated from message weir.router.v1.CountInputResponse
+ */
+export declare type CountInputResponse = Message<"weir.router.v1.CountInputResponse"> & {
+  /**
+   * @generated from field: repeated weir.router.v1.CountedInput inputs = 1;
+   */
+  inputs: CountedInput[];
+};
+
+/**
+ * Describes the message weir.router.v1.CountInputResponse.
+ * Use `create(CountInputResponseSchema)` to create a new message.
+ */
+export declare const CountInputResponseSchema: GenMessage<CountInputResponse>;
+
+/**
+ * Of one candidate of the call's model whose vocabulary is known.
+ *
+ * @generated from message weir.router.v1.CountedInput
+ */
+export declare type CountedInput = Message<"weir.router.v1.CountedInput"> & {
+  /**
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * An upper bound of what the provider will count, without media.
+   *
+   * @generated from field: uint32 tokens = 3;
+   */
+  tokens: number;
+};
+
+/**
+ * Describes the message weir.router.v1.CountedInput.
+ * Use `create(CountedInputSchema)` to create a new message.
+ */
+export declare const CountedInputSchema: GenMessage<CountedInput>;
+
+/**
+ * @generated from message weir.router.v1.CancelRequest
+ */
+export declare type CancelRequest = Message<"weir.router.v1.CancelRequest"> & {
+  /**
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message weir.router.v1.CancelRequest.
+ * Use `create(CancelRequestSchema)` to create a new message.
+ */
+export declare const CancelRequestSchema: GenMessage<CancelRequest>;
+
+/**
+ * @generated from message weir.router.v1.CancelResponse
+ */
+export declare type CancelResponse = Message<"weir.router.v1.CancelResponse"> & {
+  /**
+   * False: it does not run here (any more).
+   *
+   * @generated from field: bool found = 1;
+   */
+  found: boolean;
+};
+
+/**
+ * Describes the message weir.router.v1.CancelResponse.
+ * Use `create(CancelResponseSchema)` to create a new message.
+ */
+export declare const CancelResponseSchema: GenMessage<CancelResponse>;
 
 /**
  * @generated from message weir.router.v1.ProviderHealthRequest
@@ -951,6 +1127,26 @@ export declare const RouterService: GenService<{
     methodKind: "unary";
     input: typeof ExplainRouteRequestSchema;
     output: typeof ExplainRouteResponseSchema;
+  },
+  /**
+   * The most input tokens that a request can have, counted with its models' own vocabularies where those are known.
+   *
+   * @generated from rpc weir.router.v1.RouterService.CountInput
+   */
+  countInput: {
+    methodKind: "unary";
+    input: typeof CountInputRequestSchema;
+    output: typeof CountInputResponseSchema;
+  },
+  /**
+   * Ends a stream whose client is gone, in place of cancelling the call: its `end` then tells what was counted.
+   *
+   * @generated from rpc weir.router.v1.RouterService.Cancel
+   */
+  cancel: {
+    methodKind: "unary";
+    input: typeof CancelRequestSchema;
+    output: typeof CancelResponseSchema;
   },
 }>;
 
