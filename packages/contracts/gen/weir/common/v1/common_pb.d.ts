@@ -593,3 +593,41 @@ export enum ErrorReason {
  */
 export declare const ErrorReasonSchema: GenEnum<ErrorReason>;
 
+/**
+ * How an answer may be kept for later requests; each allows what those before it allow.
+ *
+ * @generated from enum weir.common.v1.CacheChoice
+ */
+export enum CacheChoice {
+  /**
+   * As the route says.
+   *
+   * @generated from enum value: CACHE_CHOICE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CACHE_CHOICE_OFF = 1;
+   */
+  OFF = 1,
+
+  /**
+   * For requests that are equal.
+   *
+   * @generated from enum value: CACHE_CHOICE_EXACT = 2;
+   */
+  EXACT = 2,
+
+  /**
+   * For requests that mean the same.
+   *
+   * @generated from enum value: CACHE_CHOICE_SEMANTIC = 3;
+   */
+  SEMANTIC = 3,
+}
+
+/**
+ * Describes the enum weir.common.v1.CacheChoice.
+ */
+export declare const CacheChoiceSchema: GenEnum<CacheChoice>;
+

@@ -7,6 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { PayloadChoice, Rules, Scope } from "./policy_pb.js";
 import type { Queue } from "./limits_pb.js";
 import type { DeleteIssuerRequestSchema, DeleteIssuerResponseSchema, ListIssuersRequestSchema, ListIssuersResponseSchema, PutIssuerRequestSchema, PutIssuerResponseSchema } from "./issuers_pb.js";
+import type { ExplainRequestSchema, ExplainResponseSchema } from "./explain_pb.js";
 
 /**
  * Describes the file weir/policy/v1/admin.proto.
@@ -26,6 +27,11 @@ export declare type Organization = Message<"weir.policy.v1.Organization"> & {
    * @generated from field: string name = 2;
    */
   name: string;
+
+  /**
+   * @generated from field: weir.policy.v1.Rules rules = 21;
+   */
+  rules?: Rules | undefined;
 };
 
 /**
@@ -770,7 +776,7 @@ export declare type RevokeKeyResponse = Message<"weir.policy.v1.RevokeKeyRespons
 export declare const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse>;
 
 /**
- * Where a budget or a limit stands on the path.
+ * Where rules, a budget or a limit stand on the path.
  *
  * @generated from message weir.policy.v1.Place
  */
@@ -802,6 +808,18 @@ export declare type Place = Message<"weir.policy.v1.Place"> & {
      */
     value: string;
     case: "key";
+  } | {
+    /**
+     * @generated from field: weir.policy.v1.EndUserPlace end_user = 5;
+     */
+    value: EndUserPlace;
+    case: "endUser";
+  } | {
+    /**
+     * @generated from field: weir.policy.v1.TagPlace tag = 6;
+     */
+    value: TagPlace;
+    case: "tag";
   } | { case: undefined; value?: undefined };
 };
 
@@ -810,6 +828,211 @@ export declare type Place = Message<"weir.policy.v1.Place"> & {
  * Use `create(PlaceSchema)` to create a new message.
  */
 export declare const PlaceSchema: GenMessage<Place>;
+
+/**
+ * All requests for an end user, by whichever key of the workspace.
+ *
+ * @generated from message weir.policy.v1.EndUserPlace
+ */
+export declare type EndUserPlace = Message<"weir.policy.v1.EndUserPlace"> & {
+  /**
+   * A name or an id.
+   *
+   * @generated from field: string workspace = 1;
+   */
+  workspace: string;
+
+  /**
+   * As the clients name it.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.EndUserPlace.
+ * Use `create(EndUserPlaceSchema)` to create a new message.
+ */
+export declare const EndUserPlaceSchema: GenMessage<EndUserPlace>;
+
+/**
+ * All requests with this value of a tag, by whichever key of the workspace.
+ *
+ * @generated from message weir.policy.v1.TagPlace
+ */
+export declare type TagPlace = Message<"weir.policy.v1.TagPlace"> & {
+  /**
+   * @generated from field: string workspace = 1;
+   */
+  workspace: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string value = 3;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.TagPlace.
+ * Use `create(TagPlaceSchema)` to create a new message.
+ */
+export declare const TagPlaceSchema: GenMessage<TagPlace>;
+
+/**
+ * @generated from message weir.policy.v1.PutRulesRequest
+ */
+export declare type PutRulesRequest = Message<"weir.policy.v1.PutRulesRequest"> & {
+  /**
+   * @generated from field: weir.policy.v1.Place place = 1;
+   */
+  place?: Place | undefined;
+
+  /**
+   * Absent: none.
+   *
+   * @generated from field: weir.policy.v1.Rules rules = 2;
+   */
+  rules?: Rules | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.PutRulesRequest.
+ * Use `create(PutRulesRequestSchema)` to create a new message.
+ */
+export declare const PutRulesRequestSchema: GenMessage<PutRulesRequest>;
+
+/**
+ * @generated from message weir.policy.v1.PutRulesResponse
+ */
+export declare type PutRulesResponse = Message<"weir.policy.v1.PutRulesResponse"> & {
+  /**
+   * @generated from field: weir.policy.v1.Rules rules = 1;
+   */
+  rules?: Rules | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.PutRulesResponse.
+ * Use `create(PutRulesResponseSchema)` to create a new message.
+ */
+export declare const PutRulesResponseSchema: GenMessage<PutRulesResponse>;
+
+/**
+ * @generated from message weir.policy.v1.ListAttributesRequest
+ */
+export declare type ListAttributesRequest = Message<"weir.policy.v1.ListAttributesRequest"> & {
+  /**
+   * Empty: of all that the caller may see.
+   *
+   * @generated from field: string workspace = 1;
+   */
+  workspace: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.ListAttributesRequest.
+ * Use `create(ListAttributesRequestSchema)` to create a new message.
+ */
+export declare const ListAttributesRequestSchema: GenMessage<ListAttributesRequest>;
+
+/**
+ * @generated from message weir.policy.v1.ListAttributesResponse
+ */
+export declare type ListAttributesResponse = Message<"weir.policy.v1.ListAttributesResponse"> & {
+  /**
+   * @generated from field: repeated weir.policy.v1.Attribute attributes = 1;
+   */
+  attributes: Attribute[];
+};
+
+/**
+ * Describes the message weir.policy.v1.ListAttributesResponse.
+ * Use `create(ListAttributesResponseSchema)` to create a new message.
+ */
+export declare const ListAttributesResponseSchema: GenMessage<ListAttributesResponse>;
+
+/**
+ * @generated from message weir.policy.v1.Attribute
+ */
+export declare type Attribute = Message<"weir.policy.v1.Attribute"> & {
+  /**
+   * @generated from field: weir.policy.v1.Place place = 1;
+   */
+  place?: Place | undefined;
+
+  /**
+   * @generated from field: weir.policy.v1.Rules rules = 2;
+   */
+  rules?: Rules | undefined;
+};
+
+/**
+ * Describes the message weir.policy.v1.Attribute.
+ * Use `create(AttributeSchema)` to create a new message.
+ */
+export declare const AttributeSchema: GenMessage<Attribute>;
+
+/**
+ * @generated from message weir.policy.v1.DeleteBudgetRequest
+ */
+export declare type DeleteBudgetRequest = Message<"weir.policy.v1.DeleteBudgetRequest"> & {
+  /**
+   * @generated from field: string budget_id = 1;
+   */
+  budgetId: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.DeleteBudgetRequest.
+ * Use `create(DeleteBudgetRequestSchema)` to create a new message.
+ */
+export declare const DeleteBudgetRequestSchema: GenMessage<DeleteBudgetRequest>;
+
+/**
+ * @generated from message weir.policy.v1.DeleteBudgetResponse
+ */
+export declare type DeleteBudgetResponse = Message<"weir.policy.v1.DeleteBudgetResponse"> & {
+};
+
+/**
+ * Describes the message weir.policy.v1.DeleteBudgetResponse.
+ * Use `create(DeleteBudgetResponseSchema)` to create a new message.
+ */
+export declare const DeleteBudgetResponseSchema: GenMessage<DeleteBudgetResponse>;
+
+/**
+ * @generated from message weir.policy.v1.DeleteLimitRequest
+ */
+export declare type DeleteLimitRequest = Message<"weir.policy.v1.DeleteLimitRequest"> & {
+  /**
+   * @generated from field: string limit_id = 1;
+   */
+  limitId: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.DeleteLimitRequest.
+ * Use `create(DeleteLimitRequestSchema)` to create a new message.
+ */
+export declare const DeleteLimitRequestSchema: GenMessage<DeleteLimitRequest>;
+
+/**
+ * @generated from message weir.policy.v1.DeleteLimitResponse
+ */
+export declare type DeleteLimitResponse = Message<"weir.policy.v1.DeleteLimitResponse"> & {
+};
+
+/**
+ * Describes the message weir.policy.v1.DeleteLimitResponse.
+ * Use `create(DeleteLimitResponseSchema)` to create a new message.
+ */
+export declare const DeleteLimitResponseSchema: GenMessage<DeleteLimitResponse>;
 
 /**
  * @generated from message weir.policy.v1.Budget
@@ -1475,6 +1698,54 @@ export declare const PolicyAdminService: GenService<{
     methodKind: "unary";
     input: typeof ListLimitsRequestSchema;
     output: typeof ListLimitsResponseSchema;
+  },
+  /**
+   * Bounds no new request from here on; what is held in it still settles there.
+   *
+   * @generated from rpc weir.policy.v1.PolicyAdminService.DeleteBudget
+   */
+  deleteBudget: {
+    methodKind: "unary";
+    input: typeof DeleteBudgetRequestSchema;
+    output: typeof DeleteBudgetResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.policy.v1.PolicyAdminService.DeleteLimit
+   */
+  deleteLimit: {
+    methodKind: "unary";
+    input: typeof DeleteLimitRequestSchema;
+    output: typeof DeleteLimitResponseSchema;
+  },
+  /**
+   * Replaces the rules of a place of any kind.
+   *
+   * @generated from rpc weir.policy.v1.PolicyAdminService.PutRules
+   */
+  putRules: {
+    methodKind: "unary";
+    input: typeof PutRulesRequestSchema;
+    output: typeof PutRulesResponseSchema;
+  },
+  /**
+   * The end users and tags of a workspace that have rules.
+   *
+   * @generated from rpc weir.policy.v1.PolicyAdminService.ListAttributes
+   */
+  listAttributes: {
+    methodKind: "unary";
+    input: typeof ListAttributesRequestSchema;
+    output: typeof ListAttributesResponseSchema;
+  },
+  /**
+   * What would become of a request, by the same code that decides it, and what is left of each limit and budget.
+   *
+   * @generated from rpc weir.policy.v1.PolicyAdminService.Explain
+   */
+  explain: {
+    methodKind: "unary";
+    input: typeof ExplainRequestSchema;
+    output: typeof ExplainResponseSchema;
   },
 }>;
 

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { ErrorDetail } from "../../common/v1/common_pb.js";
+import type { CacheChoice, ErrorDetail } from "../../common/v1/common_pb.js";
 import type { RenewSlotsRequestSchema, RenewSlotsResponseSchema } from "./limits_pb.js";
 
 /**
@@ -750,6 +750,12 @@ export declare type WatchResponse = Message<"weir.policy.v1.WatchResponse"> & {
      */
     value: StoreAway;
     case: "storeAway";
+  } | {
+    /**
+     * @generated from field: weir.policy.v1.WorkspaceView workspace = 21;
+     */
+    value: WorkspaceView;
+    case: "workspace";
   } | { case: undefined; value?: undefined };
 };
 
@@ -786,6 +792,13 @@ export declare type Snapshot = Message<"weir.policy.v1.Snapshot"> & {
    * @generated from field: repeated string ended_key_ids = 4;
    */
   endedKeyIds: string[];
+
+  /**
+   * In messages before the last one: a workspace that is not named has nothing to say.
+   *
+   * @generated from field: repeated weir.policy.v1.WorkspaceView workspaces = 21;
+   */
+  workspaces: WorkspaceView[];
 };
 
 /**
@@ -848,6 +861,118 @@ export declare type RemovedKey = Message<"weir.policy.v1.RemovedKey"> & {
  * Use `create(RemovedKeySchema)` to create a new message.
  */
 export declare const RemovedKeySchema: GenMessage<RemovedKey>;
+
+/**
+ * What a workspace sets for end users and tags: it counts for the requests of all its keys, on top of what is set for the key. Replaces what was
+ * known of that workspace.
+ *
+ * @generated from message weir.policy.v1.WorkspaceView
+ */
+export declare type WorkspaceView = Message<"weir.policy.v1.WorkspaceView"> & {
+  /**
+   * @generated from field: string workspace_id = 1;
+   */
+  workspaceId: string;
+
+  /**
+   * @generated from field: repeated weir.policy.v1.AttributeView attributes = 2;
+   */
+  attributes: AttributeView[];
+};
+
+/**
+ * Describes the message weir.policy.v1.WorkspaceView.
+ * Use `create(WorkspaceViewSchema)` to create a new message.
+ */
+export declare const WorkspaceViewSchema: GenMessage<WorkspaceView>;
+
+/**
+ * An end user, or a tag with one of its values.
+ *
+ * @generated from message weir.policy.v1.AttributeView
+ */
+export declare type AttributeView = Message<"weir.policy.v1.AttributeView"> & {
+  /**
+   * @generated from oneof weir.policy.v1.AttributeView.attribute
+   */
+  attribute: {
+    /**
+     * @generated from field: string end_user = 1;
+     */
+    value: string;
+    case: "endUser";
+  } | {
+    /**
+     * @generated from field: weir.policy.v1.Tag tag = 2;
+     */
+    value: Tag;
+    case: "tag";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: weir.policy.v1.Rules rules = 3;
+   */
+  rules?: Rules | undefined;
+
+  /**
+   * As in KeyView.
+   *
+   * @generated from field: bool has_hard_budget = 4;
+   */
+  hasHardBudget: boolean;
+
+  /**
+   * @generated from field: bool has_budget = 5;
+   */
+  hasBudget: boolean;
+
+  /**
+   * @generated from field: bool has_limit = 6;
+   */
+  hasLimit: boolean;
+
+  /**
+   * @generated from field: bool has_concurrency_limit = 7;
+   */
+  hasConcurrencyLimit: boolean;
+
+  /**
+   * @generated from field: bool has_provider_limit = 8;
+   */
+  hasProviderLimit: boolean;
+
+  /**
+   * @generated from field: bool provider_limit_fails_closed = 9;
+   */
+  providerLimitFailsClosed: boolean;
+};
+
+/**
+ * Describes the message weir.policy.v1.AttributeView.
+ * Use `create(AttributeViewSchema)` to create a new message.
+ */
+export declare const AttributeViewSchema: GenMessage<AttributeView>;
+
+/**
+ * @generated from message weir.policy.v1.Tag
+ */
+export declare type Tag = Message<"weir.policy.v1.Tag"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message weir.policy.v1.Tag.
+ * Use `create(TagSchema)` to create a new message.
+ */
+export declare const TagSchema: GenMessage<Tag>;
 
 /**
  * A key with the rules of its whole path, merged to the strictest. An ingress needs nothing else to authenticate and authorize.
@@ -1034,6 +1159,63 @@ export declare type Rules = Message<"weir.policy.v1.Rules"> & {
    * @generated from field: uint32 max_output_tokens = 6;
    */
   maxOutputTokens: number;
+
+  /**
+   * @generated from field: repeated string denied_providers = 7;
+   */
+  deniedProviders: string[];
+
+  /**
+   * A provider whose region is not stated may be in any of them.
+   *
+   * @generated from field: repeated string denied_regions = 8;
+   */
+  deniedRegions: string[];
+
+  /**
+   * Addresses and CIDR ranges; empty: all.
+   *
+   * @generated from field: repeated string allowed_ips = 9;
+   */
+  allowedIps: string[];
+
+  /**
+   * @generated from field: bool deny_streaming = 10;
+   */
+  denyStreaming: boolean;
+
+  /**
+   * @generated from field: bool deny_tools = 11;
+   */
+  denyTools: boolean;
+
+  /**
+   * Until a guardrail of such a name exists, requests are refused.
+   *
+   * @generated from field: repeated string required_guardrails = 12;
+   */
+  requiredGuardrails: string[];
+
+  /**
+   * The most that may be cached.
+   *
+   * @generated from field: weir.common.v1.CacheChoice cache = 13;
+   */
+  cache: CacheChoice;
+
+  /**
+   * The most that is kept of texts; the workspace's own choice where it keeps less.
+   *
+   * @generated from field: weir.policy.v1.PayloadChoice payload_choice = 14;
+   */
+  payloadChoice: PayloadChoice;
+
+  /**
+   * "name=value": tags that all its requests have. A request that says otherwise of one is refused.
+   *
+   * @generated from field: repeated string fixed_tags = 15;
+   */
+  fixedTags: string[];
 };
 
 /**

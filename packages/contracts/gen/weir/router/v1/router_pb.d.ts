@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Dialect, ErrorDetail, ErrorReason, Header, Price, Usage } from "../../common/v1/common_pb.js";
+import type { CacheChoice, Dialect, ErrorDetail, ErrorReason, Header, Price, Usage } from "../../common/v1/common_pb.js";
 import type { ChatEvent, ChatRequest, ChatResponse, EmbedRequest as EmbedRequest$1, EmbedResponse as EmbedResponse$1, FinishReason } from "../../common/v1/chat_pb.js";
 import type { ToolBound } from "../../common/v1/cost_pb.js";
 
@@ -156,6 +156,25 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
    * @generated from field: int64 at_ms = 17;
    */
   atMs: bigint;
+
+  /**
+   * Stand above what is allowed; names and endings as in Rules. A provider whose region is not stated may be in any of the denied ones.
+   *
+   * @generated from field: repeated string denied_providers = 21;
+   */
+  deniedProviders: string[];
+
+  /**
+   * @generated from field: repeated string denied_regions = 22;
+   */
+  deniedRegions: string[];
+
+  /**
+   * The most that may be cached of it.
+   *
+   * @generated from field: weir.common.v1.CacheChoice cache = 23;
+   */
+  cache: CacheChoice;
 
   /**
    * The key has limits per provider: each attempt, the first one included, is asked for at policy before it is made.
@@ -979,6 +998,16 @@ export declare type ExplainRouteRequest = Message<"weir.router.v1.ExplainRouteRe
    * @generated from field: repeated string allowed_regions = 3;
    */
   allowedRegions: string[];
+
+  /**
+   * @generated from field: repeated string denied_providers = 4;
+   */
+  deniedProviders: string[];
+
+  /**
+   * @generated from field: repeated string denied_regions = 5;
+   */
+  deniedRegions: string[];
 };
 
 /**
