@@ -63,6 +63,8 @@ export function complete(
     redisUrl: secret(["redis_url"], file.redis_url),
     natsUrl: secret(["nats_url"], file.nats_url),
     peers: file.peer,
+    policy: { graceMs: file.policy.grace, storeGraceMs: file.policy.store_grace },
+    audit: { headIntervalMs: file.audit.head_interval, headsTo: file.audit.heads_to },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
     log,
   };

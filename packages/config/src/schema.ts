@@ -145,6 +145,10 @@ const workspace = z.strictObject({
   limits: z.array(limit).default([]),
 });
 
+const headPlace = z
+  .string()
+  .regex(/^(nats|file:.+|https?:\/\/.+)$/, "is not `nats`, `file:` with a path, or the URL of a witness");
+
 const http = z.strictObject({
   listen: listen.prefault("127.0.0.1:8080"),
   max_body_bytes: size(1024).prefault("32MiB"),
@@ -182,7 +186,16 @@ export const fileSchema = z.strictObject({
       evaluation: peer.optional(),
     })
     .prefault({}),
+  policy: z
+    .strictObject({ grace: duration(1_000).prefault("60s"), store_grace: duration(1_000).prefault("24h") })
+    .prefault({}),
   spool: z.strictObject({ max_bytes: size(2 ** 20).prefault("4GiB"), strict: z.boolean().default(false) }).prefault({}),
+  audit: z
+    .strictObject({
+      head_interval: duration(100).prefault("60s"),
+      heads_to: z.array(headPlace).default(["file:tree-heads.jsonl"]),
+    })
+    .prefault({}),
   log: z
     .strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") })
     .prefault({}),

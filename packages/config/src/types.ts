@@ -31,6 +31,19 @@ export interface WeirConfig {
     readonly audit?: readonly string[] | undefined;
     readonly evaluation?: readonly string[] | undefined;
   };
+  /** For so long an ingress lets keys without a hard budget in while their rules cannot be known: the bounds of a revocation. */
+  readonly policy: {
+    /** While nothing is heard of policy. */
+    readonly graceMs: number;
+    /** While policy is heard of, and says that it cannot see its store. */
+    readonly storeGraceMs: number;
+  };
+  readonly audit: {
+    /** A tree head is signed this often, where records have come. */
+    readonly headIntervalMs: number;
+    /** The second places: "nats", "file:PATH" (in the data folder where it is relative), or a witness's URL. */
+    readonly headsTo: readonly string[];
+  };
   readonly spool: {
     /** At this size new requests are refused. */
     readonly maxBytes: number;

@@ -86,7 +86,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   starting.defer(() => spool.close({ unsettled: owing > 0 }));
   const policyClient = peers.client(policy.PolicyService);
   const routerClient = peers.client(router.RouterService);
-  const keys = starting.use(new WatchedKeys(policyClient, clock, said("policy is away")));
+  const grace = { policyMs: config.policy.graceMs, storeMs: config.policy.storeGraceMs };
+  const keys = starting.use(new WatchedKeys(policyClient, clock, grace, said("policy is away")));
   const models = starting.use(new ListedModels(routerClient, said("the router is away")));
   const admissions = new BatchedPolicy(policyClient, spool.producer, {
     onError: said("policy did not answer"),
@@ -138,9 +139,12 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const reasons = (): string[] =>
     [
       draining ? "shutting down" : undefined,
-      { live: undefined, stale: undefined, expired: "policy is away", never: "policy has not been heard of yet" }[
-        keys.freshness()
-      ],
+      {
+        live: undefined,
+        stale: undefined,
+        expired: keys.storeAway ? "policy's database is away" : "policy is away",
+        never: "policy has not been heard of yet",
+      }[keys.freshness()],
       models.notReady(),
       journal.notReady(),
     ].filter((reason) => reason !== undefined);

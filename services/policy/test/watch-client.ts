@@ -8,6 +8,8 @@ export class WatchClient implements AsyncDisposable {
   version = -1n;
   complete = false;
   lastBeatMs = -Infinity;
+  /** As last told; 0: never told. */
+  storeAwayMs = 0;
   gaps = 0;
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
@@ -27,6 +29,9 @@ export class WatchClient implements AsyncDisposable {
         if (event.value.first) this.keys.clear();
         for (const key of event.value.keys) this.keys.set(key.keyId, key);
         this.complete = event.value.complete;
+      } else if (event.case === "storeAway") {
+        this.storeAwayMs = Number(event.value.forMs);
+        continue;
       } else if (event.case === "beat") {
         this.lastBeatMs = performance.now();
         if (version !== this.version) this.gaps++;

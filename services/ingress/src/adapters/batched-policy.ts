@@ -9,7 +9,7 @@ import { reasonOf } from "./wire-names.ts";
 type PolicyClient = Client<typeof policy.PolicyService>;
 
 /** How long an admission may take before policy counts as away. */
-const ADMIT_TIMEOUT_MS = 5_000;
+const ADMIT_TIMEOUT_MS = 2_000;
 const SETTLE_TIMEOUT_MS = 10_000;
 const RETRY_MS = 500;
 /** No request waits for a settlement: it goes with the next admissions, whose commit it then shares, or alone after this time. */

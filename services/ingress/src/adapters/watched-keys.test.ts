@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { policy } from "@weir/contracts";
 import { systemClock, WeirError } from "@weir/kernel";
 import { inProcessPeers, route } from "@weir/mesh";
+import { fakeClock } from "@weir/testkit";
 import { expect, test } from "vitest";
 import { WatchedKeys } from "./watched-keys.ts";
 
@@ -13,9 +14,13 @@ const snapshot = (keyId: string) => ({
   version: 1n,
   event: { case: "snapshot" as const, value: { keys: [view(keyId)], first: true, complete: true } },
 });
+const beat = { version: 1n, event: { case: "beat" as const, value: {} } };
+const storeAway = { version: 0n, event: { case: "storeAway" as const, value: { forMs: 1_000n } } };
 const refuse = (): never => {
   throw new WeirError("unsupported", "not asked for here");
 };
+
+const GRACE = { policyMs: 3_000, storeMs: 4_000 };
 
 test("an instance of policy that falls silent is left for another", async () => {
   let calls = 0;
@@ -35,9 +40,70 @@ test("an instance of policy that falls silent is left for another", async () => 
   ];
   const client = inProcessPeers(routes).client(policy.PolicyService);
   const errors: unknown[] = [];
-  await using keys = new WatchedKeys(client, systemClock, (error) => errors.push(error));
+  await using keys = new WatchedKeys(client, systemClock, GRACE, (error) => errors.push(error));
   await expect.poll(() => keys.find("secret of key-1")?.key.id).toBe("key-1");
   await expect.poll(() => keys.find("secret of key-2")?.key.id, { timeout: 10_000 }).toBe("key-2");
   expect(keys.find("secret of key-1")).toBeUndefined();
   expect(errors).toHaveLength(1);
 }, 15_000);
+
+/** A policy that says what it is told to, once for each time it is told. */
+function scripted() {
+  const said: object[] = [];
+  let wake = (): void => undefined;
+  const routes = [
+    route(policy.PolicyService, {
+      async *watch(_request, context) {
+        context.signal.addEventListener("abort", () => wake());
+        while (!context.signal.aborted) {
+          const next = said.shift();
+          if (next !== undefined) yield next;
+          else await new Promise<void>((resolve) => (wake = resolve));
+        }
+      },
+      admitBatch: refuse,
+      settleBatch: refuse,
+      extend: refuse,
+      recover: refuse,
+    }),
+  ];
+  return {
+    client: inProcessPeers(routes).client(policy.PolicyService),
+    async say(...messages: object[]): Promise<void> {
+      said.push(...messages);
+      wake();
+      await expect.poll(() => said.length).toBe(0);
+    },
+  };
+}
+
+test("while policy says that its store is away, keys are stale for the store's grace, not for policy's", async () => {
+  const clock = fakeClock();
+  const { client, say } = scripted();
+  await using keys = new WatchedKeys(client, clock, GRACE, () => undefined);
+  await say(snapshot("key-1"), beat);
+  expect(keys.freshness()).toBe("live");
+  for (let passedMs = 0; passedMs < GRACE.storeMs; passedMs += 500) {
+    clock.advance(500);
+    await say(storeAway);
+    expect(keys.freshness()).toBe(passedMs + 500 <= 1_000 ? "live" : "stale");
+  }
+  expect(keys.storeAway).toBe(true);
+  expect(keys.find("secret of key-1")?.key.id).toBe("key-1");
+  clock.advance(1);
+  await say(storeAway);
+  expect(keys.freshness()).toBe("expired");
+  // It left that instance for another, which knows everything.
+  await say(snapshot("key-2"), beat);
+  expect(keys.freshness()).toBe("live");
+  expect(keys.storeAway).toBe(false);
+  clock.advance(GRACE.policyMs + 1);
+  expect(keys.freshness()).toBe("expired");
+});
+
+test("who hears first of a store that is away knows nothing, and says so", async () => {
+  const { client, say } = scripted();
+  await using keys = new WatchedKeys(client, fakeClock(), GRACE, () => undefined);
+  await say(storeAway, storeAway);
+  expect(keys.freshness()).toBe("never");
+});

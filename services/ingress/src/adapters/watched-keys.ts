@@ -3,15 +3,27 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import { policy } from "@weir/contracts";
 import type { Clock } from "@weir/kernel";
-import { type Freshness, freshness, type Grant, grantOf, type Key, type Rules, type Scope } from "../domain/key.ts";
+import {
+  type Freshness,
+  freshness,
+  type Grace,
+  type Grant,
+  grantOf,
+  type Heard,
+  type Key,
+  type Rules,
+  type Scope,
+} from "../domain/key.ts";
 import type { KeyDirectory } from "../ports.ts";
 
 type PolicyClient = Client<typeof policy.PolicyService>;
 
 /** Between two tries to reach policy. */
 const RETRY_MS = 250;
-/** Policy beats every 250 ms. An instance that says nothing for so long hangs, or has lost its store: another may know more. */
-const SILENT_MS = 3_000;
+/** Policy says something every 250 ms. An instance that says nothing for so long hangs: another may be well. */
+const SILENT_MS = 1_500;
+/** An instance that has lost its store for so long is left: another may have it still. */
+const STORE_AWAY_MS = 2_000;
 
 const SCOPES: Partial<Record<policy.Scope, Scope>> = {
   [policy.Scope.INFERENCE]: "inference",
@@ -75,11 +87,13 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #view = emptyView();
-  #lastBeatMs: number | undefined;
+  readonly #grace: Grace;
+  #heard: Heard | undefined;
   #lastError: unknown;
 
-  constructor(client: PolicyClient, clock: Clock, onError: (error: unknown) => void) {
+  constructor(client: PolicyClient, clock: Clock, grace: Grace, onError: (error: unknown) => void) {
     this.#clock = clock;
+    this.#grace = grace;
     this.#running = this.#run(client, onError);
   }
 
@@ -87,8 +101,13 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
     return this.#view.byHash.get(hash("sha256", secret, "hex"));
   }
 
+  /** Policy is there, and says that it cannot see its store. */
+  get storeAway(): boolean {
+    return this.#heard !== undefined && this.#heard.policyMs > this.#heard.storeMs;
+  }
+
   freshness(): Freshness {
-    return freshness(this.#lastBeatMs, this.#clock.monotonicMs());
+    return freshness(this.#heard, this.#clock.monotonicMs(), this.#grace);
   }
 
   async #run(client: PolicyClient, onError: (error: unknown) => void): Promise<void> {
@@ -108,6 +127,7 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   async #watch(client: PolicyClient): Promise<void> {
     let next: View | undefined;
     let known = 0n;
+    let awaySinceMs: number | undefined;
     const silent = new AbortController();
     const timer = setTimeout(() => silent.abort(), SILENT_MS).unref();
     const signal = AbortSignal.any([this.#stop.signal, silent.signal]);
@@ -133,12 +153,21 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
         case "beat":
           if (message.version !== known) return;
           break;
+        case "storeAway": {
+          const nowMs = this.#clock.monotonicMs();
+          if (this.#heard !== undefined) this.#heard = { policyMs: nowMs, storeMs: this.#heard.storeMs };
+          awaySinceMs ??= nowMs;
+          if (nowMs - awaySinceMs > STORE_AWAY_MS) return;
+          continue;
+        }
         case undefined:
           continue;
       }
+      awaySinceMs = undefined;
       known = message.version;
       this.version = known;
-      this.#lastBeatMs = this.#clock.monotonicMs();
+      const nowMs = this.#clock.monotonicMs();
+      this.#heard = { policyMs: nowMs, storeMs: nowMs };
       this.#lastError = undefined;
     }
   }

@@ -3,7 +3,6 @@ import {
   authenticate,
   authorize,
   freshness,
-  GRACE_MS,
   grantOf,
   intersection,
   type Key,
@@ -49,14 +48,36 @@ const reasonOf = (run: () => unknown): unknown => {
 };
 
 describe("freshness", () => {
+  const grace = { policyMs: 60_000, storeMs: 3_600_000 };
   test.each([
     [undefined, 0, "never"],
     [1_000, 2_000, "live"],
     [1_000, 2_001, "stale"],
-    [1_000, 1_000 + GRACE_MS, "stale"],
-    [1_000, 1_001 + GRACE_MS, "expired"],
+    [1_000, 61_000, "stale"],
+    [1_000, 61_001, "expired"],
   ] as const)("last beat %s, now %s: %s", (beat, now, expected) => {
-    expect(freshness(beat, now)).toBe(expected);
+    const heard = beat === undefined ? undefined : { policyMs: beat, storeMs: beat };
+    expect(freshness(heard, now, grace)).toBe(expected);
+  });
+
+  test.each([
+    ["a moment ago", 500, 0, "live"],
+    ["longer, and policy says so", 5_000, 0, "stale"],
+    ["for longer than policy may be silent, and policy says so", 600_000, 0, "stale"],
+    ["for as long as that may be", 3_600_000, 0, "stale"],
+    ["for longer", 3_600_001, 0, "expired"],
+    ["and policy has fallen silent, too", 600_000, 60_000, "stale"],
+    ["and policy is silent for too long", 600_000, 60_001, "expired"],
+  ] as const)("the store was last heard of %s", (_what, storeAgeMs, silentMs, expected) => {
+    const nowMs = 10_000_000;
+    expect(freshness({ policyMs: nowMs - silentMs, storeMs: nowMs - storeAgeMs }, nowMs, grace)).toBe(expected);
+  });
+
+  test("a grace for policy's silence that is longer than the other one holds for both", () => {
+    const short = { policyMs: 60_000, storeMs: 5_000 };
+    expect(freshness({ policyMs: 0, storeMs: 0 }, 60_000, short)).toBe("stale");
+    expect(freshness({ policyMs: 60_000, storeMs: 0 }, 60_000, short)).toBe("stale");
+    expect(freshness({ policyMs: 60_000, storeMs: 0 }, 60_001, short)).toBe("expired");
   });
 });
 

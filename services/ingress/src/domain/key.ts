@@ -37,14 +37,32 @@ export type Freshness = "live" | "stale" | "expired" | "never";
 
 /** A beat is due every 250 ms; after this long without one the view is stale. */
 const STALE_AFTER_MS = 1_000;
-/** For so long keys without a hard budget go on while policy is away: the stated bound of a revocation. */
-export const GRACE_MS = 60_000;
 
-export function freshness(lastBeatMs: number | undefined, nowMs: number): Freshness {
-  if (lastBeatMs === undefined) return "never";
-  const age = nowMs - lastBeatMs;
-  if (age <= STALE_AFTER_MS) return "live";
-  return age <= GRACE_MS ? "stale" : "expired";
+/** What policy last said, on the monotonic clock. */
+export interface Heard {
+  /** When it last said anything. */
+  readonly policyMs: number;
+  /** Up to when it knew all that was committed. */
+  readonly storeMs: number;
+}
+
+/**
+ * For so long keys without a hard budget go on: the stated bounds of a revocation. Two, since they are two failures. A policy that says nothing
+ * may have been told of a revocation that we do not hear of. A policy that says that its store is away is there, and while the store is down
+ * nobody can revoke anything; the longer bound is for the replica that is cut off from a store which others still write to.
+ */
+export interface Grace {
+  readonly policyMs: number;
+  readonly storeMs: number;
+}
+
+/** @param heard undefined: not all keys were heard of yet */
+export function freshness(heard: Heard | undefined, nowMs: number, grace: Grace): Freshness {
+  if (heard === undefined) return "never";
+  const unknownMs = nowMs - heard.storeMs;
+  if (unknownMs <= STALE_AFTER_MS) return "live";
+  if (nowMs - heard.policyMs > Math.max(grace.policyMs, STALE_AFTER_MS)) return "expired";
+  return unknownMs <= Math.max(grace.storeMs, grace.policyMs) ? "stale" : "expired";
 }
 
 const away = (message: string): WeirError => new WeirError("policy_unavailable", message, { retryAfterMs: 1_000 });

@@ -13,6 +13,8 @@ export interface DirectorySync extends AsyncDisposable {
   refresh(): Promise<void>;
   /** Whether the store was heard from a moment ago. */
   fresh(): boolean;
+  /** Since the store was last heard from; since the beginning, where it never was. */
+  silentForMs(): number;
   /** Starts following; resolves after the first try, whether or not the store was there. */
   start(): Promise<void>;
 }
@@ -24,7 +26,7 @@ export interface SyncEvents {
 
 /**
  * Keeps the directory equal to its store, for as long as it runs and whatever the store does: requests go on with the last state,
- * and watchers are told (by the missing beat) that it may be old.
+ * and watchers are told that it may be old.
  * @param prepare what must be done before the first load: migrations, the first start's seed. Repeated until it succeeds.
  */
 export function directorySync(
@@ -34,7 +36,8 @@ export function directorySync(
   events: SyncEvents,
   prepare: () => Promise<void>,
 ): DirectorySync {
-  let heardAtMs = -Infinity;
+  const startedAtMs = clock.monotonicMs();
+  let heardAtMs: number | undefined;
   let prepared = false;
   let away = false;
   let closed = false;
@@ -104,7 +107,8 @@ export function directorySync(
 
   return {
     refresh,
-    fresh: () => clock.monotonicMs() - heardAtMs < FRESH_MS,
+    fresh: () => heardAtMs !== undefined && clock.monotonicMs() - heardAtMs < FRESH_MS,
+    silentForMs: () => clock.monotonicMs() - (heardAtMs ?? startedAtMs),
     start: step,
     async [Symbol.asyncDispose]() {
       closed = true;

@@ -17,17 +17,20 @@ export type WatchEvent =
     }
   | { readonly kind: "key"; readonly version: number; readonly key: KeyPolicy }
   | { readonly kind: "removed"; readonly version: number; readonly keyId: string }
-  | { readonly kind: "beat"; readonly version: number };
+  | { readonly kind: "beat"; readonly version: number }
+  /** Instead of a beat. */
+  | { readonly kind: "store-away"; readonly version: number; readonly forMs: number };
 
 /**
  * Everything, or what changed since a version; then changes as they come, and a beat every 250 ms. A beat says: nothing that
- * was committed more than about a second ago is missing. So there is none while the store is away, and no snapshot either: a replica that has
- * been cut off from the store would bring keys back to life that were revoked meanwhile. There is no queue: a slow watcher gets the state
- * of the moment when it reads on, or everything anew if it fell too far behind.
+ * was committed more than about a second ago is missing. So there is none while the store is away, but a word that it is (policy itself is
+ * not away, and what it cannot know it refuses), and no snapshot either: a replica that has been cut off from the store would bring keys
+ * back to life that were revoked meanwhile. There is no queue: a slow watcher gets the state of the moment when it reads on, or everything
+ * anew if it fell too far behind.
  */
 export async function* watch(
   directory: Directory,
-  sync: Pick<DirectorySync, "fresh" | "refresh">,
+  sync: Pick<DirectorySync, "fresh" | "refresh" | "silentForMs">,
   clock: Clock,
   since: number,
   signal: AbortSignal,
@@ -61,7 +64,8 @@ export async function* watch(
     const nowMs = clock.monotonicMs();
     if (nowMs >= nextBeatMs) {
       nextBeatMs = nowMs + BEAT_MS;
-      if (knows && sync.fresh()) yield { kind: "beat", version };
+      if (!sync.fresh()) yield { kind: "store-away", version, forMs: sync.silentForMs() };
+      else if (knows) yield { kind: "beat", version };
     }
     await changeOrTime(directory, nextBeatMs - clock.monotonicMs(), signal);
   }

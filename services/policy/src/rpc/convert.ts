@@ -127,6 +127,10 @@ function watchCase(event: WatchEvent) {
       return { case: "removedKey", value: create(policy.RemovedKeySchema, { keyId: event.keyId }) } as const;
     case "beat":
       return { case: "beat", value: create(policy.BeatSchema) } as const;
+    case "store-away": {
+      const value = create(policy.StoreAwaySchema, { forMs: BigInt(Math.ceil(event.forMs)) });
+      return { case: "storeAway", value } as const;
+    }
   }
 }
 
