@@ -242,9 +242,10 @@ test("a hold is settled in the period in which it was made; a new period begins 
   const one = hold([budget], 10n);
   await ledger.hold([one]);
   // Time passes: what is now the current period becomes a past one.
-  await fixture.pool.query("update budget_period set start_at = start_at - interval '1 month' where budget_id = $1", [
-    budget,
-  ]);
+  await fixture.pool.query(
+    "update budget_period set start_at = start_at - interval '1 month', end_at = start_at where budget_id = $1",
+    [budget],
+  );
   const next = hold([budget], 10n);
   expect(await ledger.hold([next])).toEqual([{ kind: "held" }]);
   await ledger.settle([{ requestId: one.requestId, attempt: 1, outcome: { costNanos: 9n, tokens: 0n } }]);

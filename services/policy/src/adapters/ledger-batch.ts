@@ -1,10 +1,12 @@
+import type { HeldEntry, Period, Totals } from "../domain/entries.ts";
 import type { HoldRequest, HoldVerdict, Settlement, SettlementResult } from "../domain/ledger.ts";
 
 /** Name and text of the one statement of the hot path; prepared once per connection. */
 export const APPLY_BATCH = {
   name: "apply_batch",
-  text: `select results, verdicts, rooms from apply_batch($1::uuid[], $2::int[], $3::text[], $4::bigint[], $5::bigint[],
-    $6::int[], $7::int[], $8::uuid[], $9::int[], $10::int[], $11::uuid[], $12::int[], $13::bigint[], $14::bigint[])`,
+  text: `select results, verdicts, rooms from apply_batch($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::boolean[],
+    $6::uuid[], $7::int[], $8::text[], $9::bigint[], $10::bigint[], $11::int[], $12::int[],
+    $13::uuid[], $14::int[], $15::int[], $16::uuid[], $17::int[], $18::bigint[], $19::bigint[])`,
 };
 
 export interface BatchRow {
@@ -26,64 +28,74 @@ class ArrayText {
   }
 }
 
-/** An owner's and a key's ids are looked up by the caller. `keyId` of a further attempt is not known and not needed. */
+/** `keyId` of a further attempt is not known and not needed. */
 const NO_KEY = "00000000-0000-0000-0000-000000000000";
 
-/** The parameters of APPLY_BATCH. Equal paths are sent once. */
-export function batchValues(
-  settlements: readonly Settlement[],
-  holds: readonly HoldRequest[],
-  ownerId: (owner: string) => number,
-): string[] {
+export interface Batch {
+  readonly settlements: readonly Settlement[];
+  /** The hold of each settlement; undefined where it is not known. */
+  readonly entries: readonly (HeldEntry | undefined)[];
+  readonly holds: readonly HoldRequest[];
+  /** Of each hold; undefined for a further attempt. Equal paths that are one object are sent once. */
+  readonly paths: readonly (readonly Period[] | undefined)[];
+  /** Undefined: something is not known, so item by item. */
+  readonly totals: Totals | undefined;
+  readonly ownerId: (owner: string) => number;
+}
+
+/** The parameters of APPLY_BATCH. */
+export function batchValues({ settlements, entries, holds, paths, totals, ownerId }: Batch): (string | null)[] {
+  const [tPeriod, tHeld, tSpent, tTakes] = arrays(4);
+  for (const [id, { held, spent, takes }] of totals?.inOrder() ?? []) {
+    tPeriod.add(id);
+    tHeld.add(held);
+    tSpent.add(spent);
+    tTakes.add(takes ? "t" : "f");
+  }
   const [sRequest, sAttempt, sKind, sCost, sTokens] = arrays(5);
-  const [pEnd, pBudget, hRequest, hAttempt, hOwner, hKey, hPath, hCost, hTokens] = arrays(9);
-  for (const { requestId, attempt, outcome } of settlements) {
+  for (let at = 0; at < settlements.length; at++) {
+    const { requestId, attempt, outcome } = settlements[at] as Settlement;
+    const charge = outcome === "at-bound" ? entries[at]?.bound : outcome === "void" ? undefined : outcome;
     sRequest.add(requestId);
     sAttempt.add(attempt);
-    const charge = typeof outcome === "string" ? undefined : outcome;
     sKind.add(typeof outcome === "string" ? outcome : "charge");
     sCost.add(charge?.costNanos ?? 0);
     sTokens.add(charge?.tokens ?? 0);
   }
-  // A key's list of budgets is one object for as long as the key does not change: compared as such.
-  const paths = new Map<readonly number[], number>();
+  const [owners, pEnd, pPeriod, hRequest, hAttempt, hOwner, hKey, hPath, hCost, hTokens] = arrays(10);
+  const numbers = new Map<readonly Period[], number>();
+  const distinct = new Set<number>();
   let end = 0;
-  for (const { requestId, attempt, owner, place, bound } of holds) {
-    let path = 0;
-    if (place !== undefined) {
-      path = paths.get(place.budgetIds) ?? 0;
-      if (path === 0) {
-        path = paths.size + 1;
-        paths.set(place.budgetIds, path);
-        for (const id of place.budgetIds) pBudget.add(id);
-        end += place.budgetIds.length;
+  for (let at = 0; at < holds.length; at++) {
+    const { requestId, attempt, owner, place, bound } = holds[at] as HoldRequest;
+    const path = paths[at];
+    let number = 0;
+    if (path !== undefined) {
+      number = numbers.get(path) ?? 0;
+      if (number === 0) {
+        number = numbers.size + 1;
+        numbers.set(path, number);
+        for (const { id } of path) pPeriod.add(id);
+        end += path.length;
         pEnd.add(end);
       }
     }
+    const ownedBy = ownerId(owner);
+    distinct.add(ownedBy);
     hRequest.add(requestId);
     hAttempt.add(attempt);
-    hOwner.add(ownerId(owner));
+    hOwner.add(ownedBy);
     hKey.add(place?.keyId ?? NO_KEY);
-    hPath.add(path);
+    hPath.add(number);
     hCost.add(bound.costNanos);
     hTokens.add(bound.tokens);
   }
-  return [
-    sRequest,
-    sAttempt,
-    sKind,
-    sCost,
-    sTokens,
-    pEnd,
-    pBudget,
-    hRequest,
-    hAttempt,
-    hOwner,
-    hKey,
-    hPath,
-    hCost,
-    hTokens,
-  ].map(String);
+  for (const owner of distinct) owners.add(owner);
+  const values: (string | null)[] = [owners, tPeriod, tHeld, tSpent, tTakes, sRequest, sAttempt, sKind, sCost, sTokens]
+    .concat([pEnd, pPeriod, hRequest, hAttempt, hOwner, hKey, hPath, hCost, hTokens])
+    .map(String);
+  if (totals === undefined) values.fill(null, 1, 5);
+  return values;
 }
 
 type Tuple<T, N extends number, R extends T[] = []> = R["length"] extends N ? R : Tuple<T, N, [T, ...R]>;
@@ -108,7 +120,17 @@ const VERDICTS: Record<string, HoldVerdict> = {
   "-4": { kind: "nothing-to-hold" },
 };
 
-export function readResults(row: BatchRow): SettlementResult[] {
+/** A period of a path is over: nothing was done. */
+export const isStale = (row: BatchRow): boolean => row.results === "stale";
+
+/** Its totals were right: everything was settled and held, and it says no more. */
+export const isWhole = (row: BatchRow): boolean => row.results === null && row.verdicts === null;
+
+const SETTLED: SettlementResult = { kind: "settled", aboveBound: false };
+const HELD: HoldVerdict = { kind: "held" };
+
+export function readResults(row: BatchRow, { settlements }: Batch): SettlementResult[] {
+  if (isWhole(row)) return settlements.map(() => SETTLED);
   if (row.results === null || row.results === "") return [];
   return row.results.split(",").map((code) => {
     const result = RESULTS[code];
@@ -117,7 +139,8 @@ export function readResults(row: BatchRow): SettlementResult[] {
   });
 }
 
-export function readVerdicts(row: BatchRow): HoldVerdict[] {
+export function readVerdicts(row: BatchRow, { holds }: Batch): HoldVerdict[] {
+  if (isWhole(row)) return holds.map(() => HELD);
   if (row.verdicts === null) return [];
   const rooms = row.rooms?.split(",") ?? [];
   return row.verdicts.split(",").map((code, index) => {

@@ -6,10 +6,22 @@
 import { WeirError } from "@weir/kernel";
 import { isUnavailable } from "@weir/storage";
 import type pg from "pg";
+import { totalsOf } from "../domain/entries.ts";
 import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { Ledger } from "../ports.ts";
 import { Lane, LaneBatch } from "./group-commit.ts";
-import { APPLY_BATCH, type BatchRow, batchValues, readResults, readVerdicts } from "./ledger-batch.ts";
+import {
+  APPLY_BATCH,
+  type Batch,
+  type BatchRow,
+  batchValues,
+  isStale,
+  isWhole,
+  readResults,
+  readVerdicts,
+} from "./ledger-batch.ts";
+import { LedgerHolds } from "./ledger-holds.ts";
+import { LedgerPeriods } from "./ledger-periods.ts";
 
 /** Per kind: bounds how long a batch keeps its locks. */
 const MOST_PER_BATCH = 256;
@@ -40,6 +52,8 @@ export interface PostgresLedger extends Ledger, AsyncDisposable {
 export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLedger {
   const holds = new Lane<HoldRequest, HoldVerdict>();
   const settlements = new Lane<Settlement, SettlementResult>();
+  const known = new LedgerHolds();
+  const periods = new LedgerPeriods();
   const ownerIds = new Map<string, number>();
   let running: Promise<void> | undefined;
   let away = false;
@@ -75,12 +89,39 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
 
   async function commit(settle: SettleBatch, hold: HoldBatch): Promise<void> {
     for (const { owner } of hold.values) if (!ownerIds.has(owner)) await registerOwner(owner);
-    const values = batchValues(settle.values, hold.values, (owner) => ownerIds.get(owner) ?? 0);
-    const { rows } = await pool.query<BatchRow>({ ...APPLY_BATCH, values });
-    commits++;
-    const row = rows[0] as BatchRow;
-    settle.resolve(readResults(row));
-    hold.resolve(readVerdicts(row));
+    await known.read(pool, periods, settle.values);
+    for (;;) {
+      const places = hold.values.flatMap(({ place }) => (place === undefined ? [] : [place]));
+      if (places.some((place) => periods.pathOf(place) === undefined)) await periods.open(pool, places);
+      const batch = batchOf(settle.values, hold.values);
+      const { rows } = await pool.query<BatchRow>({ ...APPLY_BATCH, values: batchValues(batch) });
+      commits++;
+      const row = rows[0] as BatchRow;
+      if (isStale(row)) {
+        periods.forget();
+        continue;
+      }
+      remember(batch, row);
+      settle.resolve(readResults(row, batch));
+      hold.resolve(readVerdicts(row, batch));
+      return;
+    }
+  }
+
+  function batchOf(settlements: readonly Settlement[], holds: readonly HoldRequest[]): Batch {
+    const entries = settlements.map((one) => known.get(one));
+    const paths = holds.map(({ place }) => (place === undefined ? undefined : periods.pathOf(place)));
+    const totals = totalsOf(settlements, entries, holds, paths);
+    return { settlements, entries, holds, paths, totals, ownerId: (owner) => ownerIds.get(owner) ?? 0 };
+  }
+
+  function remember({ settlements, holds, paths }: Batch, row: BatchRow): void {
+    for (const settlement of settlements) known.forget(settlement);
+    if (!isWhole(row)) return; // what was held before was held elsewhere, perhaps
+    for (let at = 0; at < holds.length; at++) {
+      const [hold, path] = [holds[at] as HoldRequest, paths[at]];
+      if (path !== undefined) known.remember(hold, { path, bound: hold.bound });
+    }
   }
 
   async function repeat(settle: SettleBatch, hold: HoldBatch): Promise<void> {

@@ -1,12 +1,20 @@
 import type { Amounts } from "./amounts.ts";
 
+export interface HoldPlace {
+  readonly keyId: string;
+  /** One array per path: the ledger keeps what it knows of a path by its identity. */
+  readonly budgetIds: readonly number[];
+  /** For each budget whom its period is of; "" where it is one for all. Undefined: all of them are. */
+  readonly subjects?: readonly string[] | undefined;
+}
+
 /** What one attempt may cost at most, to be held on all budgets of its path. */
 export interface HoldRequest {
   readonly requestId: string;
   readonly attempt: number;
   readonly owner: string;
   /** Undefined for a further attempt: it is held where attempt 1 is. */
-  readonly place: { readonly keyId: string; readonly budgetIds: readonly number[] } | undefined;
+  readonly place: HoldPlace | undefined;
   readonly bound: Amounts;
 }
 
