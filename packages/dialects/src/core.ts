@@ -3,14 +3,18 @@
  * in `extra` (fields) or in an `unknown` part, and comes back out where that same dialect is rendered.
  */
 
+/** What clients speak, and some providers, too. */
 export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini-generate";
+
+/** What providers speak: those, and what no client of Weir does. */
+export type ProviderDialectName = DialectName | "bedrock-converse";
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = { [key: string]: Json };
 
 /** Fields that the core does not know, of the dialect they came from. */
 export interface Extra {
-  readonly dialect: DialectName;
+  readonly dialect: ProviderDialectName;
   readonly fields: JsonObject;
   /**
    * How the dialect wrote what the core does carry ({ max_tokens: true } and not max_completion_tokens), for writing it the same way
@@ -80,7 +84,7 @@ export interface RefusalPart {
 /** A part only one dialect knows (server tool use, web search results, executable code, …), verbatim. */
 export interface UnknownPart {
   type: "unknown";
-  dialect: DialectName;
+  dialect: ProviderDialectName;
   value: JsonObject;
 }
 

@@ -1,5 +1,14 @@
 import type { WeirError } from "@weir/kernel";
-import type { ChatEvent, ChatRequest, ChatResponse, DialectName, JsonObject, Usage } from "./core.ts";
+import type {
+  ChatEvent,
+  ChatRequest,
+  ChatResponse,
+  DialectName,
+  FinishReason,
+  JsonObject,
+  ProviderDialectName,
+  Usage,
+} from "./core.ts";
 import type { SseEvent } from "./sse.ts";
 
 /** A translation with the names of what it could not carry ("logprobs", "messages[3].audio"), for the x-weir-dropped header. */
@@ -80,35 +89,62 @@ export interface WatchedEnd {
   /** The stream was cut, or ended in an in-band error. */
   error: WeirError | undefined;
   usage: Usage | undefined;
-  finishReason: import("./core.ts").FinishReason | undefined;
+  finishReason: FinishReason | undefined;
   /** Characters of output that went by, for estimating where no usage came. */
   outputCharacters: number;
 }
 
+/** Cuts the bytes of a provider's stream into events. One per stream. */
+export interface FrameReader {
+  /**
+   * @param chunk bytes as they came, cut anywhere
+   * @throws WeirError provider_bad_response for what cannot be read
+   */
+  push(chunk: Uint8Array): SseEvent[];
+  /** The bytes are over: what was whole without its end. A torn event is dropped; the stream's parser says that it was cut. */
+  end(): SseEvent[];
+}
+
+/** Who was asked: some providers do not repeat it in their answers. */
+export interface Answerer {
+  readonly model: string;
+}
+
+/** What an answer that is passed on as bytes is billed and recorded by. */
+export interface Inspected {
+  readonly usage: Usage | undefined;
+  readonly finishReason: FinishReason | undefined;
+  readonly outputCharacters: number;
+  /** Its 200 holds an error in place of an answer. */
+  readonly failure?: ProviderFailure | undefined;
+}
+
 /**
- * One wire format, both ways. Pure: no clock, no randomness, no IO. Every `parse` checks shapes and throws WeirError with the
- * parameter at fault: invalid_request for a client's input, provider_bad_response for a provider's.
+ * A wire format as far as a provider is asked in it: requests out, answers in. Pure: no clock, no randomness, no IO. Every `parse` checks
+ * shapes and throws WeirError with the parameter at fault: invalid_request for a client's input, provider_bad_response for a provider's.
  */
-export interface Dialect {
-  readonly name: DialectName;
-  parseRequest(body: JsonObject): ChatRequest;
+export interface ProviderDialect {
+  readonly name: ProviderDialectName;
   renderRequest(request: ChatRequest): Rendered<JsonObject>;
   /** @throws WeirError provider_bad_response; or the provider's own error, where its 200 holds one (a failed response, OpenRouter) */
-  parseResponse(body: JsonObject): ChatResponse;
+  parseResponse(body: JsonObject, answerer?: Answerer): ChatResponse;
+  readonly inspectResponse?: (body: JsonObject) => Inspected;
+  streamParser(answerer?: Answerer): StreamParser;
+  /** How its streams are cut into events; undefined: they are server-sent events. */
+  readonly frames?: () => FrameReader;
+  /** A provider's non-2xx answer (`body` undefined where it was no JSON), in the classes of `reliability`: rate, quota, overload, auth, rejected, error. */
+  parseError(status: number, body: JsonObject | undefined, headers: HeaderLookup): ProviderFailure;
+}
+
+/** A wire format both ways: clients speak it, too. */
+export interface Dialect extends ProviderDialect {
+  readonly name: DialectName;
+  parseRequest(body: JsonObject): ChatRequest;
   renderResponse(response: ChatResponse, context: RenderContext): Rendered<JsonObject>;
-  /** Usage, finish reason and output size of an answer that is passed on as bytes; `failure` where its 200 holds an error instead. */
-  inspectResponse(body: JsonObject): {
-    usage: Usage | undefined;
-    finishReason: import("./core.ts").FinishReason | undefined;
-    outputCharacters: number;
-    failure?: ProviderFailure | undefined;
-  };
-  streamParser(): StreamParser;
+  readonly inspectResponse: (body: JsonObject) => Inspected;
   streamRenderer(context: RenderContext): StreamRenderer;
   /** `hideUsage`: the client did not ask for the usage event that was asked of the provider; leave it out. */
   streamWatcher(options: { hideUsage: boolean }): StreamWatcher;
-  /** A provider's non-2xx answer (`body` undefined where it was no JSON), in the classes of `reliability`: rate, quota, overload, auth, rejected, error. */
-  parseError(status: number, body: JsonObject | undefined, headers: HeaderLookup): ProviderFailure;
   /** An error body for a client; the status is `error.status`. `requestId` where the dialect has a place for it; `providerCode` (ProviderFailure.code) is shown where the provider rejected the request. */
   renderError(error: WeirError, requestId: string, providerCode?: string): JsonObject;
   /** The in-band error event that ends a stream after its first byte; never `[DONE]`. */

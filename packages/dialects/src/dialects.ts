@@ -1,14 +1,21 @@
 import { anthropicMessages } from "./anthropic-messages.ts";
-import type { DialectName } from "./core.ts";
-import type { Dialect } from "./dialect.ts";
+import { bedrockConverse } from "./bedrock-converse.ts";
+import type { DialectName, ProviderDialectName } from "./core.ts";
+import type { Dialect, ProviderDialect } from "./dialect.ts";
 import { geminiGenerate } from "./gemini-generate.ts";
 import { openAiChat } from "./openai-chat.ts";
 import { openAiResponses } from "./openai-responses.ts";
 
-/** Every dialect by its name. */
+/** What clients may speak, by name. */
 export const dialects: Readonly<Record<DialectName, Dialect>> = {
   "openai-chat": openAiChat,
   "openai-responses": openAiResponses,
   "anthropic-messages": anthropicMessages,
   "gemini-generate": geminiGenerate,
+};
+
+/** What providers may speak, by name. */
+export const providerDialects: Readonly<Record<ProviderDialectName, ProviderDialect>> = {
+  ...dialects,
+  "bedrock-converse": bedrockConverse,
 };

@@ -1,7 +1,9 @@
 export { anthropicMessages } from "./anthropic-messages.ts";
+export { AwsEventStreamReader, encodeAwsEvent } from "./aws-event-stream.ts";
+export { bedrockConverse } from "./bedrock-converse.ts";
 export type * from "./core.ts";
 export type * from "./dialect.ts";
-export { dialects } from "./dialects.ts";
+export { dialects, providerDialects } from "./dialects.ts";
 export { parseGeminiEmbeddings, renderGeminiEmbeddings } from "./gemini-embeddings.ts";
 export { geminiGenerate } from "./gemini-generate.ts";
 export { keyProblem, withPlainKeys } from "./json-keys.ts";

@@ -1,5 +1,5 @@
 import { WeirError } from "@weir/kernel";
-import type { DialectName, Extra, Json, JsonObject } from "./core.ts";
+import type { Extra, Json, JsonObject, ProviderDialectName } from "./core.ts";
 
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -88,7 +88,7 @@ export function unknownFields(object: JsonObject, known: ReadonlySet<string>): J
 
 /** An Extra, or undefined where there is nothing to keep. */
 export function extraOf(
-  dialect: DialectName,
+  dialect: ProviderDialectName,
   fields: JsonObject | undefined,
   spelling?: JsonObject,
 ): Extra | undefined {
@@ -97,18 +97,23 @@ export function extraOf(
 }
 
 /** The fields that may be written out again: those of the same dialect. */
-export const fieldsFor = (dialect: DialectName, extra: Extra | undefined): JsonObject | undefined =>
+export const fieldsFor = (dialect: ProviderDialectName, extra: Extra | undefined): JsonObject | undefined =>
   extra?.dialect === dialect ? extra.fields : undefined;
 
 /** The spelling to follow, where it is the same dialect's. */
-export const spellingFor = (dialect: DialectName, extra: Extra | undefined): JsonObject | undefined =>
+export const spellingFor = (dialect: ProviderDialectName, extra: Extra | undefined): JsonObject | undefined =>
   extra?.dialect === dialect ? extra.spelling : undefined;
 
 /**
  * Names the fields of another dialect, which stay behind: "logit_bias", "messages[2].content[0].cache_control". A name is the client's
  * own spelling below the core's path to it: `messages[i]`, `messages[i].content[j]`, `tools[i]`; core fields are named in snake case.
  */
-export function describeDropped(dialect: DialectName, extra: Extra | undefined, path: string, dropped: string[]): void {
+export function describeDropped(
+  dialect: ProviderDialectName,
+  extra: Extra | undefined,
+  path: string,
+  dropped: string[],
+): void {
   if (extra === undefined || extra.dialect === dialect) return;
   for (const key of Object.keys(extra.fields))
     if (!isNothing(extra.fields[key])) dropped.push(path === "" ? key : `${path}.${key}`);

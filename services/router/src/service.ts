@@ -1,7 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { WeirConfig } from "@weir/config";
 import { policy } from "@weir/contracts";
-import { dialects } from "@weir/dialects";
+import { dialects, providerDialects } from "@weir/dialects";
 import { type Clock, systemClock } from "@weir/kernel";
 import type { Peers, Service } from "@weir/mesh";
 import type { Telemetry } from "@weir/telemetry";
@@ -57,6 +57,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
   const routing: Routing = {
     flow: {
       dialects,
+      wires: providerDialects,
       clock,
       random,
       holds,

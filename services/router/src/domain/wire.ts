@@ -1,7 +1,7 @@
-import type { DialectName } from "@weir/dialects";
+import type { ProviderDialectName } from "@weir/dialects";
 
 /** What bytes a provider's endpoint speaks. */
-export type ChatWire = DialectName;
+export type ChatWire = ProviderDialectName;
 export type EmbedWire = "openai-embeddings" | "gemini-embeddings";
 export type Wire = ChatWire | EmbedWire;
 

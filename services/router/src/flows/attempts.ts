@@ -7,11 +7,12 @@ import type { AttemptFailure } from "../domain/failure.ts";
 import { answerLimit } from "../domain/target.ts";
 import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
 import type { Attempted, HeldAttempt, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
-import type { Dialects } from "./prepare.ts";
+import type { Dialects, ProviderDialects } from "./prepare.ts";
 
 /** What every flow works with. */
 export interface FlowDependencies {
   readonly dialects: Dialects;
+  readonly wires: ProviderDialects;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;

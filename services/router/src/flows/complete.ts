@@ -53,7 +53,7 @@ export async function complete(
   targets: readonly RoutedTarget[],
 ): Promise<Completed> {
   const startedMs = dependencies.clock.monotonicMs();
-  const preparation = new Preparation(dependencies.dialects, input, call, false);
+  const preparation = new Preparation(dependencies, input, call, false);
   let tried: Tried<Answered>;
   try {
     tried = await tryInTurn(
@@ -117,20 +117,21 @@ async function attemptWhole(
   const request = requestTo(target, prepared.wire, false, prepared.body, call.headers, context, nowMs);
   const answer = await fetchWhole(target, request, dependencies.maxAnswerBytes);
   if (isFailure(answer)) return { ok: false, failure: answer };
-  const dialect = dependencies.dialects[prepared.wire];
+  const provider = dependencies.wires[prepared.wire];
+  const { same } = prepared;
   if (answer.status < 200 || answer.status > 299) {
-    const parse = dialect.parseError.bind(dialect);
-    return { ok: false, failure: readRefusal(target, answer, parse, prepared.same) };
+    const parse = provider.parseError.bind(provider);
+    return { ok: false, failure: readRefusal(target, answer, parse, same !== undefined) };
   }
   try {
     const json = parseObject(answer.body);
     // OpenRouter's and others' 200 may hold an error, a response may have failed.
-    const { failure } = dialect.inspectResponse(json);
+    const failure = provider.inspectResponse?.(json).failure;
     if (failure !== undefined) {
-      const said = prepared.same ? answer.body : undefined;
+      const said = same === undefined ? undefined : answer.body;
       return { ok: false, failure: refusedInside(target, failure, answer.status, said) };
     }
-    return { ok: true, value: read(dependencies, call, input, preparation, prepared, answer, json) };
+    return { ok: true, value: read(dependencies, call, input, preparation, prepared, target, answer, json) };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, answer.status) };
   }
@@ -145,18 +146,18 @@ export function badAnswer(error: unknown, status: number): AttemptFailure {
 }
 
 function read(
-  { dialects, clock }: FlowDependencies,
+  { dialects, wires, clock }: FlowDependencies,
   call: Call,
   input: ChatInput,
   preparation: Preparation,
   prepared: Prepared,
+  target: RoutedTarget,
   { status, headers: received, body: bytes }: WholeAnswer,
   json: JsonObject,
 ): Answered {
-  const dialect = dialects[prepared.wire];
   const headers = providerHeaders(received);
-  if (prepared.same) {
-    const { usage, finishReason, outputCharacters } = dialect.inspectResponse(json);
+  if (prepared.same !== undefined) {
+    const { usage, finishReason, outputCharacters } = prepared.same.inspectResponse(json);
     const contentType = received.get("content-type") ?? "application/json";
     return {
       prepared,
@@ -169,7 +170,7 @@ function read(
       headers,
     };
   }
-  const response = dialect.parseResponse(json);
+  const response = wires[prepared.wire].parseResponse(json, target);
   const rest = {
     prepared,
     usage: response.usage,

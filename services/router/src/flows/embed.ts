@@ -107,7 +107,7 @@ async function attempt(
   if (isFailure(answer)) return { ok: false, failure: answer };
   const { status, headers } = answer;
   if (status < 200 || status > 299) {
-    const dialect = dependencies.dialects[wire === "openai-embeddings" ? "openai-chat" : "gemini-generate"];
+    const dialect = dependencies.wires[wire === "openai-embeddings" ? "openai-chat" : "gemini-generate"];
     return { ok: false, failure: readRefusal(target, answer, dialect.parseError.bind(dialect), asked === undefined) };
   }
   try {

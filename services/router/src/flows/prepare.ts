@@ -1,4 +1,12 @@
-import { type Dialect, type DialectName, type Json, type JsonObject, spliceJson } from "@weir/dialects";
+import {
+  type Dialect,
+  type DialectName,
+  type Json,
+  type JsonObject,
+  type ProviderDialect,
+  type ProviderDialectName,
+  spliceJson,
+} from "@weir/dialects";
 import type { ChatRequest } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import type { Call, ChatInput, RawChat } from "../domain/call.ts";
@@ -8,13 +16,14 @@ import type { RoutedTarget } from "../ports.ts";
 import { textOfRequest } from "./usage.ts";
 
 export type Dialects = Readonly<Record<DialectName, Dialect>>;
+export type ProviderDialects = Readonly<Record<ProviderDialectName, ProviderDialect>>;
 
 /** A request as one target gets it. */
 export interface Prepared {
   readonly wire: ChatWire;
   readonly body: Uint8Array;
-  /** The client's dialect is the provider's: bytes go both ways unchanged. */
-  readonly same: boolean;
+  /** The client's dialect, where it is the provider's, too: bytes go both ways unchanged. */
+  readonly same: Dialect | undefined;
   /** Usage was asked of the provider though the client did not ask to see it. */
   readonly hideUsage: boolean;
   readonly dropped: readonly string[];
@@ -27,6 +36,7 @@ type Capped = Pick<Call, "model" | "outputCap" | "statedCaps">;
  */
 export class Preparation {
   readonly #dialects: Dialects;
+  readonly #wires: ProviderDialects;
   readonly #input: ChatInput;
   readonly #model: string;
   readonly #cap: number;
@@ -35,8 +45,14 @@ export class Preparation {
   #json: JsonObject | undefined;
   #core: ChatRequest | undefined;
 
-  constructor(dialects: Dialects, input: ChatInput, call: Capped, stream: boolean) {
+  constructor(
+    { dialects, wires }: { readonly dialects: Dialects; readonly wires: ProviderDialects },
+    input: ChatInput,
+    call: Capped,
+    stream: boolean,
+  ) {
     this.#dialects = dialects;
+    this.#wires = wires;
     this.#input = input;
     this.#model = call.model;
     this.#cap = call.outputCap;
@@ -98,7 +114,7 @@ export class Preparation {
       if (hideUsage && target.asksForUsage) (changes ??= {})["stream_options.include_usage"] = "true";
     }
     const body = changes === undefined ? input.body : spliceJson(input.body, changes);
-    return { wire, body, same: true, hideUsage, dropped: [] };
+    return { wire, body, same: this.#dialects[wire], hideUsage, dropped: [] };
   }
 
   /** A cap the client set stays where it is within policy's; each that it set higher is lowered; one is set where it set none. */
@@ -139,9 +155,9 @@ export class Preparation {
       streamUsage: target.asksForUsage,
       maxOutputTokens: cap > 0 ? Math.min(asked ?? cap, cap) : asked,
     };
-    const { body, dropped } = this.#dialects[wire].renderRequest(request);
+    const { body, dropped } = this.#wires[wire].renderRequest(request);
     const adapted = target.adapt === undefined ? body : target.adapt(body, wire);
-    return { wire, body: Buffer.from(JSON.stringify(adapted)), same: false, hideUsage: false, dropped };
+    return { wire, body: Buffer.from(JSON.stringify(adapted)), same: undefined, hideUsage: false, dropped };
   }
 
   #parsedBy(dialect: Dialect, input: RawChat): ChatRequest {

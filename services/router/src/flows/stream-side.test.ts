@@ -30,9 +30,13 @@ function sidesFor(provider: (typeof names)[number]): StreamSide[] {
   const translated = names.map((client) => {
     const dialect = dialects[client];
     const renderer = dialect.streamRenderer({ request, requestId: "r", nowS: 1 });
-    return new Translated(dialects[provider], { dialect, renderer, requestId: "r" });
+    return new Translated(dialects[provider], { model: "m" }, { dialect, renderer, requestId: "r" });
   });
-  return [new PassThrough(dialects[provider], true, "r"), new Translated(dialects[provider], undefined), ...translated];
+  return [
+    new PassThrough(dialects[provider], true, "r"),
+    new Translated(dialects[provider], { model: "m" }, undefined),
+    ...translated,
+  ];
 }
 
 describe("a provider's stream, whatever it holds", () => {

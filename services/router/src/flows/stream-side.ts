@@ -1,7 +1,10 @@
 import type {
+  Answerer,
   ChatEvent,
   Dialect,
   FinishReason,
+  FrameReader,
+  ProviderDialect,
   StreamParser,
   StreamRenderer,
   StreamWatcher,
@@ -130,7 +133,7 @@ export interface Client {
 
 /** Different dialects, or a typed caller: every event is read and said again. */
 export class Translated implements StreamSide {
-  readonly #sse = new SseParser();
+  readonly #frames: FrameReader;
   readonly #parser: StreamParser;
   readonly #client: Client | undefined;
   readonly #shown: Shown[] = [];
@@ -141,15 +144,16 @@ export class Translated implements StreamSide {
   #outputBytes = 0;
 
   /** @param client undefined: a typed caller */
-  constructor(provider: Dialect, client: Client | undefined) {
-    this.#parser = provider.streamParser();
+  constructor(provider: ProviderDialect, answerer: Answerer, client: Client | undefined) {
+    this.#frames = provider.frames?.() ?? new SseParser();
+    this.#parser = provider.streamParser(answerer);
     this.#client = client;
   }
 
   push(chunk: Uint8Array): void {
     if (this.#failure !== undefined) return;
     try {
-      for (const event of this.#sse.push(chunk)) this.#read(event);
+      for (const event of this.#frames.push(chunk)) this.#read(event);
     } catch (error) {
       this.#failure = unreadable(error);
     }
@@ -182,7 +186,7 @@ export class Translated implements StreamSide {
   end(broken: WeirError | undefined): SideEnd {
     if (this.#failure === undefined) {
       try {
-        for (const event of this.#sse.end()) this.#read(event);
+        for (const event of this.#frames.end()) this.#read(event);
         if (broken !== undefined && !this.#parser.done) this.#failure = broken;
         else for (const event of this.#parser.end()) this.#show(event);
       } catch (error) {

@@ -73,7 +73,7 @@ export async function* stream(
 ): AsyncGenerator<StreamMessage, void, undefined> {
   const { clock, dialects } = dependencies;
   const startedMs = clock.monotonicMs();
-  const preparation = new Preparation(dialects, input, call, true);
+  const preparation = new Preparation(dependencies, input, call, true);
   let tried: Tried<Flowing>;
   try {
     tried = await tryInTurn(
@@ -194,7 +194,7 @@ async function open(
   preparation: Preparation,
   target: RoutedTarget,
 ): Promise<Outcome<Flowing>> {
-  const { clock, dialects } = dependencies;
+  const { clock, wires } = dependencies;
   const prepared = preparation.for(target);
   const sentMs = clock.monotonicMs();
   const cut = new AbortController();
@@ -209,15 +209,17 @@ async function open(
   await pump.opened();
   if (pump.headers === undefined) return failedBy(pump);
   const { status, headers } = pump;
-  const provider = dialects[prepared.wire];
+  const provider = wires[prepared.wire];
+  const { same } = prepared;
   if (status < 200 || status > 299) {
     const body = await rest(pump);
     const parse = provider.parseError.bind(provider);
-    return { ok: false, failure: readRefusal(target, { status, headers, body }, parse, prepared.same) };
+    return { ok: false, failure: readRefusal(target, { status, headers, body }, parse, same !== undefined) };
   }
-  const side = prepared.same
-    ? new PassThrough(provider, prepared.hideUsage, call.requestId)
-    : new Translated(provider, clientOf(dependencies, input, call, preparation));
+  const side =
+    same === undefined
+      ? new Translated(provider, target, clientOf(dependencies, input, call, preparation))
+      : new PassThrough(same, prepared.hideUsage, call.requestId);
   while (!side.started && !side.done && side.failure === undefined) {
     const chunks = await pump.next();
     if (chunks === undefined) break;

@@ -1,5 +1,5 @@
 import { common, router } from "@weir/contracts";
-import type { DialectName, FinishReason, MediaPart, Role, ToolChoice } from "@weir/dialects";
+import type { DialectName, FinishReason, MediaPart, ProviderDialectName, Role, ToolChoice } from "@weir/dialects";
 import { type Reason, WeirError } from "@weir/kernel";
 import type { Billing } from "../domain/billing.ts";
 
@@ -76,7 +76,9 @@ export function roleName(role: common.Role): Role {
 export const kindName = (kind: common.MediaPart_Kind): MediaPart["kind"] => kindNames.get(kind) ?? "file";
 export const modeName = (mode: common.ToolChoice_Mode): ToolChoice["mode"] => modeNames.get(mode) ?? "auto";
 
-export const wireDialect = (name: DialectName): common.Dialect => DIALECTS[name];
+/** Unspecified for what only providers speak. */
+export const wireDialect = (name: ProviderDialectName): common.Dialect =>
+  name in DIALECTS ? DIALECTS[name as DialectName] : common.Dialect.UNSPECIFIED;
 export const wireKind = (kind: MediaPart["kind"]): common.MediaPart_Kind => KINDS[kind];
 export const wireBilling = (billing: Billing): router.Billing => BILLINGS[billing];
 
