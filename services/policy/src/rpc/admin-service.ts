@@ -4,6 +4,7 @@ import type { Clock } from "@weir/kernel";
 import type { Caller } from "../domain/authority.ts";
 import * as keys from "../flows/admin-keys.ts";
 import * as places from "../flows/admin-places.ts";
+import { payloadsIfStated, rulesIfStated } from "./convert-rules.ts";
 import * as convert from "./convert-terms.ts";
 
 type AdminService = ServiceImpl<typeof policy.PolicyAdminService>;
@@ -42,8 +43,8 @@ function organizationsAndWorkspaces(
       const row = await places.createWorkspace(admin, caller, {
         organization: request.organization,
         name: request.name,
-        payloads: convert.payloadsIfStated(request.payloadChoice),
-        rules: convert.rulesIfStated(request.rules),
+        payloads: payloadsIfStated(request.payloadChoice),
+        rules: rulesIfStated(request.rules),
       });
       return { workspace: convert.workspaceToWire(row) };
     },
@@ -51,8 +52,8 @@ function organizationsAndWorkspaces(
       const caller = await callerOf(context);
       const row = await places.updateWorkspace(admin, caller, {
         workspace: request.workspace,
-        payloads: convert.payloadsIfStated(request.payloadChoice),
-        rules: convert.rulesIfStated(request.rules),
+        payloads: payloadsIfStated(request.payloadChoice),
+        rules: rulesIfStated(request.rules),
       });
       return { workspace: convert.workspaceToWire(row) };
     },
@@ -71,7 +72,7 @@ function projectsAndKeys(
   return {
     async createProject(request, context) {
       const caller = await callerOf(context);
-      const rules = convert.rulesIfStated(request.rules);
+      const rules = rulesIfStated(request.rules);
       const row = await places.createProject(admin, caller, {
         workspace: request.workspace,
         name: request.name,
@@ -91,7 +92,7 @@ function projectsAndKeys(
         name: request.name,
         expiresAtMs: request.expiresAtMs === 0n ? undefined : Number(request.expiresAtMs),
         scopes: request.scopes.map((scope) => convert.SCOPES.fromWire(scope, "scopes")),
-        rules: convert.rulesIfStated(request.rules),
+        rules: rulesIfStated(request.rules),
       });
       return { key: convert.keyToWire(key), secret };
     },

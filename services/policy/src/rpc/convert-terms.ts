@@ -1,41 +1,16 @@
 import { policy } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
-import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { BudgetUnit, LimitSubject, LimitUnit, PlaceKind, Scope } from "../domain/key-policy.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
-import { NO_RULES, type Rules } from "../domain/rules.ts";
 import type { AskedPlace } from "../flows/admin-places.ts";
 import type { BudgetRow, KeyRow, LimitRow, OrganizationRow, ProjectRow, WorkspaceRow } from "../ports.ts";
-
-/** Words of the domain and the numbers they have on the wire. */
-interface Words<W extends string, N extends number> {
-  readonly toWire: (word: W) => N;
-  /** @throws WeirError for a number that is no word; `param` is the field's name */
-  readonly fromWire: (number: N, param: string) => W;
-}
-
-function words<W extends string, N extends number>(numbers: Record<W, N>): Words<W, N> {
-  const byNumber = new Map<number, W>(Object.entries<N>(numbers).map(([word, number]) => [number, word as W]));
-  return {
-    toWire: (word) => numbers[word],
-    fromWire(number, param) {
-      const word = byNumber.get(number);
-      if (word === undefined) throw new WeirError("invalid_request", `${param} is missing or not known.`, { param });
-      return word;
-    },
-  };
-}
+import { PAYLOADS, rulesToWire } from "./convert-rules.ts";
+import { words } from "./words.ts";
 
 export const SCOPES = words<Scope, policy.Scope>({
   inference: policy.Scope.INFERENCE,
   read: policy.Scope.READ,
   admin: policy.Scope.ADMIN,
-});
-
-export const PAYLOADS = words<PayloadChoice, policy.PayloadChoice>({
-  none: policy.PayloadChoice.NONE,
-  hashes: policy.PayloadChoice.HASHES,
-  redacted: policy.PayloadChoice.REDACTED,
-  full: policy.PayloadChoice.FULL,
 });
 
 export const BUDGET_UNITS = words<BudgetUnit, policy.BudgetUnit>({
@@ -64,32 +39,6 @@ export const LIMIT_UNITS = words<LimitUnit, policy.LimitUnit>({
   requests: policy.LimitUnit.REQUESTS,
   tokens: policy.LimitUnit.TOKENS,
 });
-
-/** 0 on the wire: not stated. */
-export const payloadsIfStated = (choice: policy.PayloadChoice): PayloadChoice | undefined =>
-  choice === policy.PayloadChoice.UNSPECIFIED ? undefined : PAYLOADS.fromWire(choice, "payload_choice");
-
-export const rulesToWire = (rules: Rules) => ({
-  allowedModels: [...rules.allowedModels],
-  deniedModels: [...rules.deniedModels],
-  allowedProviders: [...rules.allowedProviders],
-  allowedRegions: [...rules.allowedRegions],
-  maxInputTokens: rules.maxInputTokens,
-  maxOutputTokens: rules.maxOutputTokens,
-});
-
-export const rulesIfStated = (rules: policy.Rules | undefined): Rules | undefined =>
-  rules === undefined
-    ? undefined
-    : {
-        ...NO_RULES,
-        allowedModels: rules.allowedModels,
-        deniedModels: rules.deniedModels,
-        allowedProviders: rules.allowedProviders,
-        allowedRegions: rules.allowedRegions,
-        maxInputTokens: rules.maxInputTokens,
-        maxOutputTokens: rules.maxOutputTokens,
-      };
 
 /** @throws WeirError */
 export function askedPlace(message: policy.Place | undefined): AskedPlace {

@@ -8,7 +8,8 @@ import type { LimitState } from "../domain/limits.ts";
 import type { Admission, AdmissionVerdict } from "../domain/admission.ts";
 import type { KeyedSettlement } from "../flows/settle.ts";
 import type { WatchEvent } from "../flows/watch-feed.ts";
-import { PAYLOADS, rulesToWire, SCOPES } from "./convert-terms.ts";
+import { PAYLOADS, rulesToWire } from "./convert-rules.ts";
+import { SCOPES } from "./convert-terms.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
