@@ -41,6 +41,8 @@ export interface TokenBound {
   readonly sound?: boolean | undefined;
   /** False: none of it can be written to a cache for an hour. */
   readonly longCache?: boolean | undefined;
+  /** False: none of the input can be a picture or a video. */
+  readonly pictures?: boolean | undefined;
 }
 
 export const noMedia: MediaCounts = { images: 0, audioBytes: 0, unbounded: 0 };
@@ -84,6 +86,7 @@ export function tokensBoundOf(size: RequestSize): TokenBound | undefined {
     outputTokens: Math.max(1, size.n) * perAnswer,
     sound: parts.audioBytes > 0 || parts.unbounded > 0,
     longCache: size.longCache,
+    pictures: parts.images > 0 || parts.unbounded > 0,
   };
 }
 
@@ -118,8 +121,15 @@ function at(tokens: TokenBound, rates: Rates): bigint {
     rates.cacheWriteNanosPerMtok,
     tokens.longCache === false ? 0n : rates.cacheWriteLongNanosPerMtok,
     tokens.sound === false ? 0n : rates.audioInputNanosPerMtok,
+    tokens.sound === false ? 0n : (rates.cachedAudioInputNanosPerMtok ?? 0n),
+    tokens.pictures === false ? 0n : (rates.imageInputNanosPerMtok ?? 0n),
   );
-  const output = largest(rates.outputNanosPerMtok, rates.audioOutputNanosPerMtok);
+  const output = largest(
+    rates.outputNanosPerMtok,
+    rates.audioOutputNanosPerMtok,
+    rates.imageOutputNanosPerMtok ?? 0n,
+    rates.reasoningNanosPerMtok ?? 0n,
+  );
   return BigInt(tokens.inputTokens) * input + BigInt(tokens.outputTokens) * output;
 }
 

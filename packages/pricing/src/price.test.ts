@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { boundOf, costBoundOf, FRAMING_TOKENS, INSTRUCTION_TOKENS, noMedia, tokensBoundOf } from "./bound.ts";
-import { costOf, flatPrice, type Price, type Rates } from "./price.ts";
+import { costOf, flatPrice, type Price, type Rates, type TokenUsage, versionFor } from "./price.ts";
+import { noFees, toolCostBound, type ToolFees } from "./tools.ts";
 
 const DOLLAR = 1_000_000_000n;
 const mini = flatPrice(
@@ -30,19 +31,58 @@ const rates: fc.Arbitrary<Rates> = fc.record({
   cacheWriteLongNanosPerMtok: rate,
   audioInputNanosPerMtok: rate,
   audioOutputNanosPerMtok: rate,
+  imageInputNanosPerMtok: rate,
+  imageOutputNanosPerMtok: rate,
+  cachedAudioInputNanosPerMtok: rate,
+  reasoningNanosPerMtok: rate,
 });
 const prices: fc.Arbitrary<Price> = fc
   .record({
     base: rates,
     requestNanos: rate,
+    batchPercent: fc.integer({ min: 0, max: 100 }),
     tiers: fc.array(fc.record({ above: fc.nat(400_000), rates }), { maxLength: 3 }),
   })
-  .map(({ base, requestNanos, tiers }) => ({
+  .map(({ base, requestNanos, batchPercent, tiers }) => ({
     ...base,
     requestNanos,
+    batchPercent,
     version: "test",
     tiers: tiers.sort((a, b) => a.above - b.above).map((tier) => ({ ...tier.rates, aboveInputTokens: tier.above })),
   }));
+
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+
+/** Some usage that the bound allows, its parts within their totals. */
+function usageWithin(
+  bound: { inputTokens: number; outputTokens: number; sound?: boolean | undefined; pictures?: boolean | undefined },
+  longCache: boolean,
+  random: Iterator<number>,
+): TokenUsage {
+  const some = (most: number): number => Math.floor((random.next().value as number) * most);
+  const inputTokens = some(bound.inputTokens);
+  const outputTokens = some(bound.outputTokens);
+  const cachedInputTokens = some(inputTokens);
+  const cacheWriteTokens = some(inputTokens - cachedInputTokens);
+  // Sound and pictures may lie among what is cached.
+  const audioInputTokens = bound.sound === false ? 0 : some(inputTokens);
+  const imageInputTokens = bound.pictures === false ? 0 : some(inputTokens - audioInputTokens);
+  const audioOutputTokens = some(outputTokens);
+  const imageOutputTokens = some(outputTokens - audioOutputTokens);
+  return {
+    inputTokens,
+    outputTokens,
+    cachedInputTokens,
+    cacheWriteTokens,
+    cacheWriteLongTokens: longCache ? some(cacheWriteTokens) : 0,
+    audioInputTokens,
+    imageInputTokens,
+    audioOutputTokens,
+    imageOutputTokens,
+    reasoningTokens: some(outputTokens - audioOutputTokens - imageOutputTokens),
+    batch: some(2) === 1,
+  };
+}
 
 describe("what a request did cost", () => {
   it("is exact to the nano-dollar", () => {
@@ -106,32 +146,39 @@ describe("the bound", () => {
       maxOutput: fc.option(fc.integer({ min: 1, max: 100_000 }), { nil: undefined }),
       longCache: fc.boolean(),
     });
-    const shares = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 7, maxLength: 7 });
     fc.assert(
-      fc.property(sizes, prices, shares, (size, price, [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0]) => {
+      fc.property(sizes, prices, fc.infiniteStream(share), (size, price, random) => {
         const { images, audioBytes, unbounded, ...rest } = size;
         const request = { ...rest, parts: { images, audioBytes, unbounded } };
         const bound = tokensBoundOf(request);
         if (bound === undefined) throw new Error("a model with a window has a bound");
-        const inputTokens = Math.floor(a * bound.inputTokens);
-        const cachedInputTokens = Math.floor(b * inputTokens);
-        const cacheWriteTokens = Math.floor(c * (inputTokens - cachedInputTokens));
-        const outputTokens = Math.floor(d * bound.outputTokens);
-        const within = {
-          inputTokens,
-          outputTokens,
-          cachedInputTokens,
-          cacheWriteTokens,
-          cacheWriteLongTokens: size.longCache ? Math.floor(e * cacheWriteTokens) : 0,
-          audioInputTokens: bound.sound ? Math.floor(f * (inputTokens - cachedInputTokens - cacheWriteTokens)) : 0,
-          audioOutputTokens: Math.floor(g * outputTokens),
-        };
+        const within = usageWithin(bound, size.longCache, random);
         const most = boundOf(request, price);
         expect(most).toBeDefined();
         expect(costOf(within, price) <= (most ?? 0n)).toBe(true);
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it("grows with what it is of", () => {
+    const count = fc.nat(4_000_000);
+    fc.assert(
+      fc.property(prices, count, count, count, count, (price, input, output, moreInput, moreOutput) => {
+        const small = costBoundOf({ inputTokens: input, outputTokens: output }, price);
+        const large = costBoundOf({ inputTokens: input + moreInput, outputTokens: output + moreOutput }, price);
+        expect(large >= small).toBe(true);
+      }),
+    );
+  });
+
+  it("stays exact for the largest counts that the contracts carry", () => {
+    const most = 0xffff_ffff;
+    const dear = flatPrice({ inputNanosPerMtok: 1_000n * DOLLAR, outputNanosPerMtok: 1_000n * DOLLAR }, "test");
+    const cost = costOf(usage(most, most), dear);
+    expect(cost).toBe(BigInt(most) * 2n * 1_000_000n);
+    expect(cost < 2n ** 63n).toBe(true);
+    expect(costBoundOf({ inputTokens: most, outputTokens: most }, dear)).toBe(cost);
   });
 
   it("counts a token for every byte and what providers add", () => {
@@ -157,6 +204,70 @@ describe("the bound", () => {
     const tiered = { ...mini, tiers: [dear] };
     expect(costBoundOf({ inputTokens: 1000, outputTokens: 0 }, tiered)).toBe(150_000n);
     expect(costBoundOf({ inputTokens: 1001, outputTokens: 0 }, tiered)).toBe(9_009_000n);
+  });
+});
+
+describe("tools that a provider runs", () => {
+  const fee = fc.option(fc.bigInt({ min: 0n, max: DOLLAR }), { nil: undefined });
+  const fees: fc.Arbitrary<ToolFees> = fc.record({
+    webSearchNanos: fee,
+    previewSearchNanos: fee,
+    fileSearchNanos: fee,
+    codeSessionNanos: fee,
+    otherNanos: fee,
+    searchesPerRequest: fc.boolean(),
+    maxCalls: fc.nat(3),
+  });
+
+  it("cost no more than their bound, and have none where a fee or their number is unknown", () => {
+    const tools = fc.record({
+      calls: fc.nat(20),
+      webSearch: fc.boolean(),
+      previewSearch: fc.boolean(),
+      fileSearch: fc.boolean(),
+      other: fc.boolean(),
+      codeSessions: fc.nat(8),
+    });
+    fc.assert(
+      fc.property(fees, tools, fc.infiniteStream(share), (of, bound, random) => {
+        const most = toolCostBound(bound, of);
+        const price: Price = { ...mini, tools: of };
+        const unlimited = bound.calls === 0 && of.maxCalls === 0;
+        // A search that is paid once a request needs no limit.
+        const numbered = of.searchesPerRequest && bound.webSearch ? 30 : bound.calls || of.maxCalls;
+        let left = bound.calls || of.maxCalls;
+        const some = (present: boolean): number => {
+          const taken = present ? Math.round((random.next().value as number) * left) : 0;
+          left -= taken;
+          return taken;
+        };
+        const toolCalls = {
+          webSearches: of.searchesPerRequest ? (bound.webSearch ? numbered : 0) : some(bound.webSearch),
+          previewSearches: some(bound.previewSearch),
+          fileSearches: some(bound.fileSearch),
+          others: some(bound.other),
+          codeSessions: bound.codeSessions,
+        };
+        if (most === undefined) {
+          const known = [
+            of.webSearchNanos,
+            of.previewSearchNanos,
+            of.fileSearchNanos,
+            of.otherNanos,
+            of.codeSessionNanos,
+          ];
+          expect(unlimited || known.includes(undefined)).toBe(true);
+        } else expect(costOf({ ...usage(0, 0), toolCalls }, price) <= most).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("say in the price's version that a fee is missing", () => {
+    const toolCalls = { webSearches: 1, previewSearches: 0, fileSearches: 0, codeSessions: 0, others: 0 };
+    expect(versionFor(usage(1, 1, { toolCalls }), mini)).toBe("test+without-tool-fees");
+    expect(versionFor(usage(1, 1, { toolCalls }), { ...mini, tools: { ...noFees, webSearchNanos: 0n } })).toBe("test");
+    expect(versionFor(usage(1, 1), mini)).toBe("test");
   });
 });
 
