@@ -98,12 +98,17 @@ function completeProviders(
       header,
       read?.text([...path, "headers", header], value),
     ]);
+    const settings = Object.entries(read === undefined ? {} : from.settings).map(([setting, value]) => [
+      setting,
+      read?.secret([...path, "settings", setting], value),
+    ]);
     return {
       name,
       kind: from.kind,
       apiKey: read?.secret([...path, "api_key"], from.api_key),
       baseUrl: from.base_url?.replace(/\/+$/, ""),
       region: from.region,
+      settings: Object.fromEntries(settings) as Record<string, Secret>,
       headers: Object.fromEntries(headers) as Record<string, string>,
       timeouts: { connectMs: from.timeouts.connect, firstByteMs: from.timeouts.first_byte, idleMs: from.timeouts.idle },
       maxConnections: from.max_connections,
@@ -131,6 +136,7 @@ const plainProvider = (name: string, kind: string, apiKey: Secret | undefined): 
   apiKey,
   baseUrl: undefined,
   region: undefined,
+  settings: {},
   headers: {},
   timeouts: { connectMs: 5_000, firstByteMs: 120_000, idleMs: 60_000 },
   maxConnections: 256,

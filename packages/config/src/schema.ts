@@ -54,6 +54,13 @@ const provider = z.strictObject({
   api_key: secret.optional(),
   base_url: baseUrl.optional(),
   region: z.string().min(1).max(64).optional(),
+  /** What only its kind knows: each kind's file says which there are. */
+  settings: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, "is not a setting's name"),
+      z.union([z.string().min(1), z.number(), z.boolean()]).transform(String),
+    )
+    .default({}),
   headers: z
     .record(
       z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "is not a header's name"),

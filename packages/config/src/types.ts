@@ -81,6 +81,8 @@ export interface ProviderConfig {
   /** Undefined: the kind's own. */
   readonly baseUrl: string | undefined;
   readonly region: string | undefined;
+  /** What only its kind knows; any of them may be a secret. */
+  readonly settings: Readonly<Record<string, Secret>>;
   /** Sent with each call. */
   readonly headers: Readonly<Record<string, string>>;
   readonly timeouts: { readonly connectMs: number; readonly firstByteMs: number; readonly idleMs: number };

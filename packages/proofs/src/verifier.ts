@@ -65,13 +65,13 @@ export class LogVerifier {
   #provenTo = 0;
 
   /**
-   * @param trustedKey the one thing the auditor brings: a public key, raw
-   * @param keys its successors in order, each endorsed by the one before
+   * @param trustedKeys the one thing the auditor brings: public keys, raw; one is enough unless a key was lost
+   * @param keys their successors in order, each endorsed by one that is believed by then
    */
   constructor(
     sha256: Sha256,
     verify: VerifySignature,
-    trustedKey: Uint8Array,
+    trustedKeys: readonly Uint8Array[],
     keys: readonly EndorsedKey[],
     heads: readonly SignedHead[],
   ) {
@@ -87,17 +87,20 @@ export class LogVerifier {
     this.#heads = believed.sort((a, b) => a.size - b.size || a.atMs - b.atMs);
 
     function distrust(head: TreeHead, signed: SignedHead): string | undefined {
-      let key = trustedKey;
-      for (let at = 0; !sameBytes(signingKeyId(sha256, key), signed.keyId); at++) {
-        const next = keys[at];
-        if (next === undefined) return "its key is neither the trusted one nor a successor of it";
-        const message = endorsementBytes(head.logId, next.publicKey);
-        if (!verify(key, message, next.endorsement)) return "the endorsement of its key is not valid";
-        key = next.publicKey;
-      }
+      const key = believedKeys(head.logId).find((one) => sameBytes(signingKeyId(sha256, one), signed.keyId));
+      if (key === undefined) return "its key is neither a trusted one nor a successor of one";
       if (!verify(key, signed.head, signed.signature)) return "its signature is not valid";
       const first = believed[0];
       return first === undefined || sameBytes(first.logId, head.logId) ? undefined : "it is of another log";
+    }
+
+    function believedKeys(logId: Uint8Array): readonly Uint8Array[] {
+      const known = [...trustedKeys];
+      for (const { publicKey, endorsement } of keys) {
+        const message = endorsementBytes(logId, publicKey);
+        if (known.some((key) => verify(key, message, endorsement))) known.push(publicKey);
+      }
+      return known;
     }
   }
 

@@ -5,7 +5,7 @@ import type { DatabaseAddress } from "@weir/storage";
 import type { Telemetry } from "@weir/telemetry";
 
 /** The part of weir.yaml that concerns the audit log. */
-export type AuditConfig = Pick<WeirConfig, "adminToken" | "dataDir">;
+export type AuditConfig = Pick<WeirConfig, "adminToken" | "dataDir" | "audit">;
 
 export interface AuditOptions {
   readonly config: AuditConfig;
@@ -13,5 +13,7 @@ export interface AuditOptions {
   readonly database: DatabaseAddress;
   /** Undefined: it only answers questions, and another instance (or a worker thread of this process) does the writing. */
   readonly bus?: Pick<Bus, "subscribe"> | undefined;
+  /** Where tree heads go to NATS. */
+  readonly natsUrl?: string | undefined;
   readonly clock?: Clock | undefined;
 }

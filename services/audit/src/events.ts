@@ -1,10 +1,11 @@
 /** What the service tells operators: metrics and log lines. Nothing else in this service writes either. */
 import { createCounter, createGauge, type Telemetry } from "@weir/telemetry";
+import type { HeadEvents } from "./flows/heads.ts";
 import type { StoreEvents } from "./flows/store.ts";
 
 const AWAY = "the audit log's database is away";
 
-export interface AuditEvents extends StoreEvents {
+export interface AuditEvents extends StoreEvents, HeadEvents {
   /** Why the store cannot be used right now. */
   readonly away: string | undefined;
   /** The store answered. */
@@ -34,6 +35,29 @@ export function auditEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">
     away === undefined ? 1 : 0,
   );
 
+  const heads = createCounter(metrics, "weir_audit_heads_total", "Signed tree heads, by what became of them.", [
+    "result",
+  ]);
+  const [signedHeads, failedHeads] = [heads.series("signed"), heads.series("failed")];
+  const [publishedHeads, unpublishedHeads] = [heads.series("published"), heads.series("publish_failed")];
+  let headedSize = 0;
+  createGauge(
+    metrics,
+    "weir_audit_head_size",
+    "Records under the last tree head that this process signed.",
+    () => headedSize,
+  );
+  const failing = new Set<string>();
+  /** One line when something begins to fail and one when it works again. */
+  const turned = (what: string, error: unknown): void => {
+    if (error === undefined) {
+      if (failing.delete(what)) log.info({ what }, "works again");
+    } else if (!failing.has(what)) {
+      failing.add(what);
+      log.error({ err: error, what }, "tree heads are behind: nothing is lost, they are made up for");
+    }
+  };
+
   // One line when it goes and one when it is back, not one per try.
   const gone = (error: unknown): void => {
     if (away !== AWAY) log.warn({ err: error }, AWAY);
@@ -59,6 +83,23 @@ export function auditEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">
       quarantinedSeries.add(1);
       const { producer, number, kind } = record;
       log.error({ err: error, producer, number, kind }, "the store refuses a record; it is kept as bytes only");
+    },
+    signed(size) {
+      headedSize = size;
+      signedHeads.add(1);
+      turned("signing", undefined);
+    },
+    headFailed(error) {
+      failedHeads.add(1);
+      turned("signing", error);
+    },
+    published(place) {
+      publishedHeads.add(1);
+      turned(place, undefined);
+    },
+    placeFailed(place, error) {
+      unpublishedHeads.add(1);
+      turned(place, error);
     },
     unread(producer, bytes) {
       quarantinedSeries.add(1);

@@ -16,11 +16,12 @@ await using service = await createAudit({
   telemetry,
   database: { connectionString: config.databaseUrl.reveal() },
   bus,
+  natsUrl: config.natsUrl.reveal(),
 });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
-  validate: [audit.AuditService],
+  validate: [audit.AuditProofService, audit.AuditService],
   hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });

@@ -1,3 +1,6 @@
+import type { EpochMark, SignedHead, Subtree } from "@weir/proofs";
+import type { SigningKeyFacts } from "./domain/head.ts";
+import type { LogLeaf } from "./domain/log-leaf.ts";
 import type { Gap, LogEntry, LogFilter, ModelTotal, SealedPayload, Watermark } from "./domain/log-entry.ts";
 import type { Cursor } from "./domain/page.ts";
 import type { LogRecord } from "./domain/record.ts";
@@ -36,4 +39,84 @@ export interface TransportKey {
    * @throws WeirError not_found where it is sealed to a key that is not here; internal for bytes that were changed
    */
   open(sealed: Uint8Array, requestId: string): Uint8Array;
+}
+
+export interface StoredHead extends SignedHead {
+  readonly size: number;
+}
+
+export interface NewKey {
+  readonly id: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly endorsement: Uint8Array;
+}
+
+/** One look at the log, all of the same moment, and what is added to it in one transaction. */
+export interface HeadSession {
+  logId(): Promise<Uint8Array>;
+  /** How many leaves there are. */
+  size(): Promise<number>;
+  lastHead(): Promise<StoredHead | undefined>;
+  /** Oldest first. */
+  signingKeys(): Promise<SigningKeyFacts[]>;
+  /** The roots of the full subtrees of the tree of `size` leaves, the largest first. */
+  peaks(size: number): Promise<Uint8Array[]>;
+  /** Of the leaves from `from` to before `to`. */
+  leafHashes(from: number, to: number): Promise<Uint8Array[]>;
+  /** Of epochs that those leaves are of or answer. */
+  movedEpochs(from: number, to: number): Promise<EpochMark[]>;
+  /** MUST take nodes that are there already. */
+  addNodes(nodes: readonly (Subtree & { readonly hash: Uint8Array })[]): Promise<void>;
+  addHead(head: StoredHead): Promise<void>;
+  addKey(key: NewKey): Promise<void>;
+}
+
+/** Rejects with WeirError audit_unavailable when the store is away. */
+export interface HeadStore {
+  /** Runs `work` in a transaction, alone among all replicas. @returns undefined where another one is at it */
+  alone<T>(work: (session: HeadSession) => Promise<T>): Promise<T | undefined>;
+  /** Heads that a place does not have, oldest first. */
+  unpublished(place: string, limit: number): Promise<StoredHead[]>;
+  markPublished(place: string, size: number): Promise<void>;
+  signingKeys(): Promise<SigningKeyFacts[]>;
+}
+
+/** Where heads go beside the database. */
+export interface HeadPlace {
+  readonly name: string;
+  /** MUST NOT resolve before the head would survive a crash of this process. May be given the same head again. */
+  publish(head: StoredHead, keys: readonly SigningKeyFacts[]): Promise<void>;
+}
+
+/** The keys that sign heads; their private halves MUST NOT be in the store of what they sign. */
+export interface SigningKeys {
+  /**
+   * @param id the log's last key; undefined: it has none, and one is made
+   * @throws WeirError internal where this process does not have that key
+   */
+  current(id: Uint8Array | undefined): {
+    readonly id: Uint8Array;
+    readonly publicKey: Uint8Array;
+    sign(message: Uint8Array): Uint8Array;
+  };
+  /** A key for the time after the present one: made, and kept until `current` is asked for it. */
+  next(): { readonly id: Uint8Array; readonly publicKey: Uint8Array };
+}
+
+/** What proofs and exports are read from. Rejects with WeirError audit_unavailable when the store is away. */
+export interface ProofReader {
+  logId(): Promise<Uint8Array>;
+  signingKeys(): Promise<SigningKeyFacts[]>;
+  /** Newest first. @param beforeSize undefined: all */
+  heads(limit: number, beforeSize: number | undefined): Promise<StoredHead[]>;
+  /** The head of this size, or the newest. */
+  head(size: number | undefined): Promise<StoredHead | undefined>;
+  /** The root over full subtrees under the newest head. */
+  subtreeRoots(subtrees: readonly Subtree[]): Promise<Uint8Array[]>;
+  /** @returns the index of the record that tells most of a request */
+  indexOfRequest(requestId: string): Promise<number | undefined>;
+  /** How many leaves there are. */
+  size(): Promise<number>;
+  /** In log order, from `from` to before `to`, as many as fit in one answer. */
+  leaves(from: number, to: number, payloads: boolean): Promise<LogLeaf[]>;
 }

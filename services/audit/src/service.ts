@@ -1,25 +1,36 @@
+import { hash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "@weir/kernel";
 import type { Service } from "@weir/mesh";
+import type { Sha256 } from "@weir/proofs";
 import { type DatabaseAddress, ensureRole, heartbeat, migrate, openPool, retryWhileAway } from "@weir/storage";
 import { readBatches } from "./adapters/batch-reader.ts";
 import { postgresLogReader } from "./adapters/postgres-log-reader.ts";
 import { postgresLogWriter } from "./adapters/postgres-log-writer.ts";
+import { headPlaces } from "./adapters/head-places.ts";
+import { postgresHeads } from "./adapters/postgres-heads.ts";
+import { postgresProofs } from "./adapters/postgres-proofs.ts";
+import { signingKeyFile } from "./adapters/signing-key-file.ts";
 import { transportKeyFile } from "./adapters/transport-key-file.ts";
 import type { AuditOptions } from "./config.ts";
 import { auditEvents } from "./events.ts";
 import { logBrowser } from "./flows/browse.ts";
+import { headClock } from "./flows/head-clock.ts";
+import { type HeadDependencies, rotateKey } from "./flows/heads.ts";
+import { prover } from "./flows/prove.ts";
 import { storeAll } from "./flows/store.ts";
+import { adminGuard } from "./rpc/admin.ts";
 import { auditRoutes } from "./rpc/routes.ts";
 
 const ROLE = "weir_audit";
+const sha256: Sha256 = (bytes) => hash("sha256", bytes, "buffer");
 /** A start that takes longer goes on in the background: the database may be away for hours, and the process must be able to say so. */
 const START_MS = 3_000;
 const HEARTBEAT_MS = 1_000;
 
 /** Depends on its options only, so a worker thread can run it beside the relay. */
 export async function createAudit(options: AuditOptions): Promise<Service> {
-  const { config, telemetry, database, bus, clock = systemClock } = options;
+  const { config, telemetry, database, bus, natsUrl, clock = systemClock } = options;
   const events = auditEvents(telemetry);
   const common = {
     role: ROLE,
@@ -35,6 +46,13 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
     statementTimeoutMs: 30_000,
   });
   const reading = openPool(database, { ...common, applicationName: "weir-audit-reader" });
+  // A head after a long pause reads many leaves.
+  const signing = openPool(database, {
+    ...common,
+    applicationName: "weir-audit-heads",
+    max: 1,
+    statementTimeoutMs: 30_000,
+  });
   const stopping = new AbortController();
   const { signal } = stopping;
   const store = {
@@ -45,17 +63,38 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
   };
 
   const transportKey = transportKeyFile(config.dataDir);
+  const proofs = postgresProofs(reading, sha256);
+  const places = new AsyncDisposableStack();
+  const heads: HeadDependencies = {
+    store: postgresHeads(signing, sha256),
+    keys: signingKeyFile(config.dataDir, sha256),
+    // Who writes the log signs its heads; who only answers questions does not.
+    places: bus === undefined ? [] : headPlaces(config.audit.headsTo, config.dataDir, natsUrl, places),
+    sha256,
+    nowMs: () => clock.nowMs(),
+    events,
+  };
+  let headed: AsyncDisposable | undefined;
   let beating: Promise<void> | undefined;
   let subscribed: Promise<AsyncDisposable | undefined> | undefined;
   const subscribe = async (): Promise<AsyncDisposable | undefined> => {
     await retryWhileAway(() => prepareDatabase(database), { signal, onAway: events.gone });
     beating = heartbeat(reading, { everyMs: HEARTBEAT_MS, signal, onUp: events.back, onDown: events.gone });
-    return bus?.subscribe("audit", (batches) => storeAll(readBatches(batches, clock.nowMs(), events.unread), store));
+    if (bus === undefined) return undefined;
+    headed = headClock(heads, config.audit.headIntervalMs);
+    return bus.subscribe("audit", (batches) => storeAll(readBatches(batches, clock.nowMs(), events.unread), store));
   };
 
   return {
     name: "audit",
-    routes: auditRoutes(logBrowser(postgresLogReader(reading), transportKey), transportKey, config.adminToken),
+    routes: auditRoutes({
+      log: logBrowser(postgresLogReader(reading), transportKey),
+      key: transportKey,
+      proofs,
+      prover: prover(proofs, sha256),
+      rotateKey: (lost) => rotateKey(heads, lost),
+      requireAdmin: adminGuard(config.adminToken),
+    }),
     async start() {
       subscribed = subscribe();
       // What fails later than START_MS has no other place to be told.
@@ -70,8 +109,10 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
       // A start that failed was reported there.
       const subscription = await subscribed?.catch(() => undefined);
       await subscription?.[Symbol.asyncDispose]();
+      await headed?.[Symbol.asyncDispose]();
+      await places.disposeAsync();
       await beating;
-      await Promise.all([writing.end(), reading.end()]);
+      await Promise.all([writing.end(), reading.end(), signing.end()]);
     },
   };
 }

@@ -38,7 +38,7 @@ type AuditClient = Client<typeof audit.AuditService>;
 async function withAudit<T>(use: (client: AuditClient, send: (data: Uint8Array) => Promise<void>) => Promise<T>) {
   await using bus = memoryBus({ consumers: ["audit"] });
   const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
-  const config = { adminToken: new Secret(TOKEN), dataDir };
+  const config = { adminToken: new Secret(TOKEN), dataDir, audit: { headIntervalMs: 60_000, headsTo: [] } };
   await using service = await createAudit({ config, telemetry, database, bus });
   await service.start();
   await using running = await serveRoutes(service.routes, {

@@ -4,8 +4,27 @@ import type { DatabaseAddress } from "@weir/storage";
 import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
 import { outcomeRecord, poolOf, prepared } from "./support.ts";
 
-const TABLES = ["producer", "audit_leaf", "audit_record", "audit_payload", "unknown_outcome"];
+const TABLES = [
+  "producer",
+  "audit_leaf",
+  "audit_record",
+  "audit_payload",
+  "unknown_outcome",
+  "tree_node",
+  "tree_head",
+  "signing_key",
+  "head_publication",
+  "log",
+];
 const LOG = TABLES.map((table) => `audit.${table}`);
+const CHANGES: Readonly<Record<string, string>> = {
+  "audit.producer": "name = 'x'",
+  "audit.tree_head": "size = 99",
+  "audit.signing_key": "endorsement = ''",
+  "audit.head_publication": "size = 99",
+  "audit.log": "id = gen_random_uuid()",
+};
+const changeOf = (table: string): string => `update ${table} set ${CHANGES[table] ?? "index = 99"}`;
 const APPLICATION_ROLES = ["weir_audit", "weir_policy", "weir_evaluation"];
 
 let server: BackingPostgres;
@@ -41,7 +60,7 @@ const DENIED = "42501"; // insufficient_privilege
 
 describe.each(APPLICATION_ROLES)("%s", (role) => {
   const statements = LOG.flatMap((table) => [
-    `update ${table} set ${table === "audit.producer" ? "name = 'x'" : "index = 99"}`,
+    changeOf(table),
     `delete from ${table}`,
     `delete from ${table} where false`,
     `truncate ${table}`,
@@ -80,6 +99,7 @@ test("the log's writer may insert and read, and change nothing but its bookkeepi
   );
   expect(Object.fromEntries(granted.rows.map((row) => [row.relation, row.privileges]))).toEqual({
     ...Object.fromEntries(TABLES.map((table) => [table, "INSERT,SELECT"])),
+    log: "SELECT",
     producer_progress: "INSERT,SELECT,UPDATE",
   });
   const owned = await owner.query(
@@ -93,7 +113,7 @@ test.each(["weir_policy", "weir_evaluation"])("%s may not even read", async (rol
 });
 
 test.each(LOG)("triggers stop the owner, too: %s", async (table) => {
-  const change = `update ${table} set ${table === "audit.producer" ? "name = 'x'" : "index = 99"}`;
+  const change = changeOf(table);
   for (const statement of [change, `${change} where false`, `delete from ${table}`, `truncate ${table}`]) {
     expect(await failure(undefined, statement), statement).toBe(DENIED);
     // session_replication_role switches off ordinary triggers.

@@ -64,7 +64,7 @@ async function audited(url: string, token = TOKEN) {
   const bus = handBus();
   const telemetry = quiet();
   const service = await createAudit({
-    config: { adminToken, dataDir },
+    config: { adminToken, dataDir, audit: { headIntervalMs: 60_000, headsTo: [] } },
     telemetry,
     database: { connectionString: url },
     bus,

@@ -1,10 +1,11 @@
+import type { WeirConfig } from "@weir/config";
 import type { DatabaseAddress } from "@weir/storage";
 import type { LogLevel } from "@weir/telemetry";
 
 /** What the thread is started with: plain values, since nothing else crosses over. */
 export interface BackgroundData {
   /** Nobody can ask it anything, so it checks no token. */
-  readonly config: { readonly adminToken: undefined; readonly dataDir: string };
+  readonly config: { readonly adminToken: undefined; readonly dataDir: string; readonly audit: WeirConfig["audit"] };
   readonly database: DatabaseAddress;
   readonly spoolDirectory: string;
   readonly natsUrl: string | undefined;

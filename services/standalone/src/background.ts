@@ -31,7 +31,7 @@ const telemetry = running.use(
 const bus = running.use(
   natsUrl === undefined ? memoryBus({ consumers: ["audit", "evaluation"] }) : jetStreamBus({ url: natsUrl }),
 );
-const log = running.use(await createAudit({ config, telemetry, database, bus }));
+const log = running.use(await createAudit({ config, telemetry, database, bus, natsUrl }));
 const evaluation = running.use(await createEvaluation({ config, telemetry, database, bus }));
 await Promise.all([log.start(), evaluation.start()]);
 const peers = inProcessPeers(log.routes);

@@ -31,6 +31,7 @@ export interface Standalone extends AsyncDisposable {
 /** They ask their callers for a key or the admin token; everything else on the RPC port wants the mesh token. */
 const AUTHENTICATING = [
   policy.PolicyAdminService,
+  audit.AuditProofService,
   audit.AuditService,
   evaluation.EvaluationService,
   ingress.GatewayService,
@@ -53,7 +54,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   const background = starting.use(
     await startBackground(
       {
-        config: { adminToken: undefined, dataDir: config.dataDir },
+        config: { adminToken: undefined, dataDir: config.dataDir, audit: config.audit },
         database,
         spoolDirectory: spoolDirectory(config.dataDir),
         natsUrl: config.natsUrl?.reveal(),

@@ -1,12 +1,18 @@
 import { audit } from "@weir/contracts";
-import type { Secret } from "@weir/kernel";
 import { type Route, route } from "@weir/mesh";
+import type { SigningKeyFacts } from "../domain/head.ts";
 import type { LogBrowser } from "../flows/browse.ts";
-import type { TransportKey } from "../ports.ts";
-import { adminGuard } from "./admin.ts";
+import type { Prover } from "../flows/prove.ts";
+import type { ProofReader, TransportKey } from "../ports.ts";
+import { exportLog } from "./export.ts";
 import { gaps } from "./gaps.ts";
 import { get } from "./get.ts";
 import { list } from "./list.ts";
+import { listSigningKeys } from "./list-signing-keys.ts";
+import { listTreeHeads } from "./list-tree-heads.ts";
+import { proveConsistency } from "./prove-consistency.ts";
+import { proveInclusion } from "./prove-inclusion.ts";
+import { rotateSigningKey } from "./rotate-signing-key.ts";
 import { summarize } from "./summarize.ts";
 import { transportKey } from "./transport-key.ts";
 import { watermark } from "./watermark.ts";
@@ -15,24 +21,29 @@ import { watermark } from "./watermark.ts";
 export interface Handling {
   readonly log: LogBrowser;
   readonly key: Pick<TransportKey, "publicKey">;
+  readonly proofs: ProofReader;
+  readonly prover: Prover;
+  /** Undefined: another replica is just signing. */
+  readonly rotateKey: (lost: boolean) => Promise<SigningKeyFacts | undefined>;
   /** @throws WeirError missing_key, invalid_key, permission_denied */
   readonly requireAdmin: (headers: Headers) => void;
 }
 
-export function auditRoutes(
-  log: LogBrowser,
-  key: Pick<TransportKey, "publicKey">,
-  adminToken: Secret | undefined,
-): Route[] {
-  const handling: Handling = { log, key, requireAdmin: adminGuard(adminToken) };
-  return [
-    route(audit.AuditService, {
-      get: get(handling),
-      list: list(handling),
-      watermark: watermark(handling),
-      gaps: gaps(handling),
-      summarize: summarize(handling),
-      transportKey: transportKey(handling),
-    }),
-  ];
-}
+export const auditRoutes = (handling: Handling): Route[] => [
+  route(audit.AuditService, {
+    get: get(handling),
+    list: list(handling),
+    watermark: watermark(handling),
+    gaps: gaps(handling),
+    summarize: summarize(handling),
+    transportKey: transportKey(handling),
+  }),
+  route(audit.AuditProofService, {
+    listTreeHeads: listTreeHeads(handling),
+    proveInclusion: proveInclusion(handling),
+    proveConsistency: proveConsistency(handling),
+    listSigningKeys: listSigningKeys(handling),
+    rotateSigningKey: rotateSigningKey(handling),
+    export: exportLog(handling),
+  }),
+];

@@ -1,0 +1,26 @@
+import type { LeafRecord } from "@weir/proofs";
+
+/** A leaf with what it commits to, as it is stored, and the columns beside it. */
+export interface LogLeaf extends Omit<LeafRecord, "payloadDigest"> {
+  readonly index: number;
+  readonly storedHash: Uint8Array;
+  /** SHA-256 of the sealed payload; empty: there was none. */
+  readonly payloadDigest: Uint8Array;
+  readonly columns: LeafColumns;
+  /** Empty where it was not asked for, or is not kept any more. */
+  readonly sealedPayload: Uint8Array;
+}
+
+export interface LeafColumns {
+  readonly atMs: number;
+  readonly requestId: string;
+  readonly workspaceId: string;
+  readonly keyId: string;
+  readonly model: string;
+  readonly provider: string;
+  readonly outcome: number;
+  readonly status: bigint;
+  readonly inputTokens: bigint;
+  readonly outputTokens: bigint;
+  readonly costNanos: bigint;
+}
