@@ -16,6 +16,7 @@ export function provider(name: string, kind: string, more: Partial<ProviderConfi
     apiKey: new Secret("sk-test-0123456789abcdef"),
     baseUrl: undefined,
     region: undefined,
+    settings: {},
     headers: {},
     timeouts: { connectMs: 2_000, firstByteMs: 10_000, idleMs: 10_000 },
     maxConnections: 64,

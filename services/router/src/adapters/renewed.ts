@@ -1,0 +1,66 @@
+/** A value that expires: a token, temporary keys. */
+export interface Renewable<T> {
+  readonly value: T;
+  /** Infinity: never. */
+  readonly expiresAtMs: number;
+}
+
+/** So long before it expires another is fetched, while the old one is still used; of a short life the last fifth. */
+const MARGIN_MS = 5 * 60_000;
+/** How long after a failed renewal the next is tried, while the old value still holds. */
+const RETRY_MS = 10_000;
+
+/**
+ * Keeps one value and renews it before it expires. Whoever asks while none is valid waits for the same fetch; a fetch that fails fails
+ * those who wait for it, and the next to ask starts another.
+ */
+export class Renewed<T> {
+  readonly #fetch: () => Promise<Renewable<T>>;
+  readonly #nowMs: () => number;
+  #held: Renewable<T> | undefined;
+  #renewAtMs = 0;
+  #running: Promise<T> | undefined;
+
+  constructor(fetch: () => Promise<Renewable<T>>, nowMs: () => number) {
+    this.#fetch = fetch;
+    this.#nowMs = nowMs;
+  }
+
+  /** A promise only where no value is valid now. */
+  get(): T | Promise<T> {
+    const nowMs = this.#nowMs();
+    const held = this.#held;
+    if (held === undefined || held.expiresAtMs <= nowMs) return this.#renewed();
+    if (nowMs >= this.#renewAtMs && this.#running === undefined) {
+      this.#renewAtMs = nowMs + RETRY_MS;
+      // The old value holds until it expires; who asks then is told why there is no other.
+      this.#renewed().catch(() => undefined);
+    }
+    return held.value;
+  }
+
+  /** What is held now; it may have expired. */
+  get held(): T | undefined {
+    return this.#held?.value;
+  }
+
+  /** It was refused, though it had not expired: the next to ask gets another. */
+  drop(): void {
+    this.#held = undefined;
+  }
+
+  #renewed(): Promise<T> {
+    this.#running ??= this.#take().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #take(): Promise<T> {
+    const got = await this.#fetch();
+    const lifeMs = got.expiresAtMs - this.#nowMs();
+    this.#held = got;
+    this.#renewAtMs = got.expiresAtMs - Math.min(MARGIN_MS, lifeMs / 5);
+    return got.value;
+  }
+}
