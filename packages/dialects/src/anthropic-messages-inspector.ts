@@ -5,6 +5,7 @@ import type { FinishReason, JsonObject, Usage } from "./core.ts";
 import type { ProviderFailure } from "./dialect.ts";
 import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
+import { countServerTool, noCalls } from "./tool-calls.ts";
 import { type EventInspector, literalsAfter } from "./watcher.ts";
 
 const WRITTEN = ['"text"', '"thinking"', '"partial_json"'] as const;
@@ -16,6 +17,8 @@ export class MessagesInspector implements EventInspector {
   failure: ProviderFailure | undefined;
   finishReason: FinishReason | undefined;
   outputCharacters = 0;
+  /** What began, of a stream that is cut before it tells. */
+  readonly toolCalls = noCalls();
   #usage: JsonObject = {};
   #calls = false;
 
@@ -49,6 +52,7 @@ export class MessagesInspector implements EventInspector {
       case "content_block_start":
         this.started = true;
         if (isObject(body.content_block) && body.content_block.type === "tool_use") this.#calls = true;
+        countServerTool(body.content_block, this.toolCalls);
         return "pass";
       case "content_block_delta":
         this.started = true;

@@ -3,6 +3,7 @@ import { parseMessagesUsage, renderMessagesUsage, USAGE_KNOWN } from "./anthropi
 import type { ChatResponse, Choice, FinishReason, Json, JsonObject, Part, Usage } from "./core.ts";
 import type { Rendered, RenderContext } from "./dialect.ts";
 import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor } from "./shape.ts";
+import { messageCalls, withCalls } from "./tool-calls.ts";
 import { argumentsObject } from "./tool-arguments.ts";
 
 const KNOWN = names("id type role model content stop_reason stop_sequence usage");
@@ -84,7 +85,7 @@ export function parseMessagesResponse(body: JsonObject): ChatResponse {
         extra: extraOf(NAME, undefined, spelling),
       },
     ],
-    usage: parseMessagesUsage(body.usage),
+    usage: withCalls(parseMessagesUsage(body.usage), messageCalls(body)),
     extra: extraOf(NAME, moreUsage === undefined ? fields : { ...fields, usage: moreUsage }),
   };
 }
@@ -187,7 +188,7 @@ export function inspectMessagesResponse(body: JsonObject): {
     calls ||= block.type === "tool_use";
   }
   return {
-    usage: parseMessagesUsage(body.usage),
+    usage: withCalls(parseMessagesUsage(body.usage), messageCalls(body)),
     finishReason: typeof body.stop_reason === "string" ? parseStop(body.stop_reason, calls).reason : undefined,
     outputCharacters,
   };

@@ -1,5 +1,6 @@
 import type { Json, JsonObject, Usage } from "./core.ts";
 import { isObject, names } from "./shape.ts";
+import { serverToolCalls, withCalls } from "./tool-calls.ts";
 
 const count = (value: Json | undefined): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : undefined;
@@ -31,7 +32,8 @@ export function parseMessagesUsage(usage: Json | undefined): Usage | undefined {
     estimated: false,
   };
   if (isObject(usage.cache_creation)) result.cacheWriteLongTokens = Math.min(long, written);
-  return result;
+  if (usage.service_tier === "batch") result.batch = true;
+  return withCalls(result, serverToolCalls(usage));
 }
 
 /** The counts of a stream are cumulative, from message_start on; a null says nothing new. */

@@ -177,8 +177,27 @@ export interface Usage {
   audioOutputTokens?: number | undefined;
   /** Among cacheWriteTokens: written to be kept for an hour, which is dearer (Anthropic's ephemeral_1h_input_tokens). */
   cacheWriteLongTokens?: number | undefined;
+  /** Pictures and video among the input and the output, where the provider counts them apart. */
+  imageInputTokens?: number | undefined;
+  imageOutputTokens?: number | undefined;
+  /** What the provider ran by itself and bills by the call; undefined: nothing. */
+  toolCalls?: ToolCalls | undefined;
+  /** Answered at the rates of batches (OpenAI's flex and batch, Anthropic's batch). */
+  batch?: boolean | undefined;
   /** Counted by Weir because the provider gave none. */
   estimated: boolean;
+}
+
+/** Calls of a provider's own tools that are paid for beside tokens. */
+export interface ToolCalls {
+  readonly webSearches: number;
+  /** By OpenAI's web_search_preview, which has a price of its own. */
+  readonly previewSearches: number;
+  readonly fileSearches: number;
+  /** Containers for running code, in units of the smallest one. */
+  readonly codeSessions: number;
+  /** Maps, pictures and whatever has no name here. */
+  readonly others: number;
 }
 
 export interface TokenLogprob {

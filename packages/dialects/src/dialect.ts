@@ -7,6 +7,7 @@ import type {
   FinishReason,
   JsonObject,
   ProviderDialectName,
+  ToolCalls,
   Usage,
 } from "./core.ts";
 import type { SseEvent } from "./sse.ts";
@@ -92,6 +93,8 @@ export interface WatchedEnd {
   finishReason: FinishReason | undefined;
   /** Characters of output that went by, for estimating where no usage came. */
   outputCharacters: number;
+  /** What was seen of the provider's own tools, also where no usage came. */
+  toolCalls: ToolCalls | undefined;
 }
 
 /** Cuts the bytes of a provider's stream into events. One per stream. */

@@ -3,14 +3,15 @@ import { blockReasonOf, hasFinished, parseFinish } from "./gemini-generate-finis
 import { listOf } from "./gemini-generate-parts.ts";
 import { inspectCandidates } from "./gemini-generate-response.ts";
 import { parseGenerateUsage } from "./gemini-generate-usage.ts";
-import type { FinishReason, Json, JsonObject, Usage } from "./core.ts";
+import type { FinishReason, Json, JsonObject, ToolCalls, Usage } from "./core.ts";
 import type { ProviderFailure } from "./dialect.ts";
 import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
+import { Grounding } from "./tool-calls.ts";
 import { type EventInspector, literalsAfter } from "./watcher.ts";
 
 /** Chunks with one of these are parsed; quotes inside JSON strings are escaped, so that no content looks like a key. */
-const TELLING = ['"finishReason"', '"error"', '"promptFeedback"', '"functionCall"'] as const;
+const TELLING = ['"finishReason"', '"error"', '"promptFeedback"', '"functionCall"', '"groundingMetadata"'] as const;
 
 /**
  * Sees usage, finish reason, errors and the size of what was written in chunks that go by as bytes. Google has no terminal event: the
@@ -24,6 +25,11 @@ export class GenerateInspector implements EventInspector {
   readonly #finished = new Map<number, boolean>();
   #calls = false;
   #latest = "";
+  readonly #grounding = new Grounding();
+
+  get toolCalls(): ToolCalls | undefined {
+    return this.#grounding.calls;
+  }
 
   /** Every chunk repeats the usage so far: only the latest is read, and only when asked for. */
   get usage(): Usage | undefined {
@@ -53,6 +59,7 @@ export class GenerateInspector implements EventInspector {
 
   #body(body: JsonObject): "pass" | "terminal" {
     const seen = inspectCandidates(body);
+    this.#grounding.add(body);
     this.outputCharacters += seen.outputCharacters;
     this.#calls ||= seen.calls;
     if (seen.content || seen.finishReason !== undefined) this.started = true;

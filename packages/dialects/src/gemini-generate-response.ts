@@ -5,6 +5,7 @@ import { droppedUsage, moreUsage, parseGenerateUsage, renderGenerateUsage } from
 import type { ChatResponse, Choice, FinishReason, Json, JsonObject, TokenLogprob, Usage } from "./core.ts";
 import type { Rendered, RenderContext } from "./dialect.ts";
 import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor } from "./shape.ts";
+import { Grounding, withCalls } from "./tool-calls.ts";
 
 export const RESPONSE_KNOWN: ReadonlySet<string> = names("candidates usageMetadata modelVersion responseId createTime");
 export const CANDIDATE_KNOWN: ReadonlySet<string> = names("content finishReason index logprobsResult");
@@ -31,7 +32,7 @@ export function parseGenerateResponse(body: JsonObject): ChatResponse {
     model: typeof body.modelVersion === "string" ? body.modelVersion : "",
     createdS: createdOf(body),
     choices,
-    usage: parseGenerateUsage(body.usageMetadata),
+    usage: usageOfGenerated(body),
     extra: extraOf(NAME, more === undefined ? fields : { ...fields, usageMetadata: more }, spelling),
   };
 }
@@ -126,6 +127,13 @@ function renderCandidate(choice: Choice, dropped: string[]): JsonObject {
   return candidate;
 }
 
+/** All that a whole answer is billed by. */
+function usageOfGenerated(body: JsonObject): Usage | undefined {
+  const grounding = new Grounding();
+  grounding.add(body);
+  return withCalls(parseGenerateUsage(body.usageMetadata), grounding.calls);
+}
+
 /** What an answer that is passed on as bytes is billed and recorded by. */
 export function inspectGenerateResponse(body: JsonObject): {
   usage: Usage | undefined;
@@ -133,7 +141,7 @@ export function inspectGenerateResponse(body: JsonObject): {
   outputCharacters: number;
 } {
   const { outputCharacters, finishReason } = inspectCandidates(body);
-  return { usage: parseGenerateUsage(body.usageMetadata), finishReason, outputCharacters };
+  return { usage: usageOfGenerated(body), finishReason, outputCharacters };
 }
 
 /** What the candidates of an answer or a chunk say, as far as it can be read. */

@@ -10,6 +10,7 @@ import type { ChatEvent, Json, JsonObject, Part, TokenLogprob } from "./core.ts"
 import type { StreamParser } from "./dialect.ts";
 import { extraOf, isObject, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
+import { Grounding, withCalls } from "./tool-calls.ts";
 
 interface Candidate {
   next: number;
@@ -35,6 +36,7 @@ export class GenerateStreamParser implements StreamParser {
   #blocked = false;
   #usage = "";
   #moreUsage: JsonObject | undefined;
+  readonly #grounding = new Grounding();
   #done = false;
 
   get done(): boolean {
@@ -56,6 +58,7 @@ export class GenerateStreamParser implements StreamParser {
       if (!this.#blocked) emptyPart(0, 0, events);
       this.#blocked = true;
     }
+    this.#grounding.add(body);
     this.#addUsage(body.usageMetadata, events);
     return events;
   }
@@ -97,7 +100,7 @@ export class GenerateStreamParser implements StreamParser {
   }
 
   #addUsage(value: Json | undefined, events: ChatEvent[]): void {
-    const usage = parseGenerateUsage(value);
+    const usage = withCalls(parseGenerateUsage(value), this.#grounding.calls);
     if (usage === undefined) return;
     // Every chunk repeats it.
     const text = JSON.stringify(usage);

@@ -25,18 +25,22 @@ export function parseGenerateUsage(usage: Json | undefined): Usage | undefined {
     reasoningTokens: thoughts,
     estimated: false,
   };
-  const audioIn = audioOf(usage.promptTokensDetails);
-  const audioOut = audioOf(usage.candidatesTokensDetails);
+  const audioIn = partOf(usage.promptTokensDetails, "AUDIO");
+  const audioOut = partOf(usage.candidatesTokensDetails, "AUDIO");
+  const imageIn = partOf(usage.promptTokensDetails, "IMAGE") + partOf(usage.promptTokensDetails, "VIDEO");
+  const imageOut = partOf(usage.candidatesTokensDetails, "IMAGE") + partOf(usage.candidatesTokensDetails, "VIDEO");
   if (audioIn > 0) result.audioInputTokens = audioIn;
   if (audioOut > 0) result.audioOutputTokens = audioOut;
+  if (imageIn > 0) result.imageInputTokens = imageIn;
+  if (imageOut > 0) result.imageOutputTokens = imageOut;
   return result;
 }
 
-function audioOf(details: Json | undefined): number {
+function partOf(details: Json | undefined, modality: string): number {
   if (!Array.isArray(details)) return 0;
   let tokens = 0;
   for (const detail of details)
-    if (isObject(detail) && detail.modality === "AUDIO") tokens += count(detail.tokenCount) ?? 0;
+    if (isObject(detail) && detail.modality === modality) tokens += count(detail.tokenCount) ?? 0;
   return tokens;
 }
 

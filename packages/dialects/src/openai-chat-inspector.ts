@@ -1,11 +1,12 @@
-import type { FinishReason, Json, JsonObject, Usage } from "./core.ts";
+import type { FinishReason, Json, JsonObject, ToolCalls, Usage } from "./core.ts";
 import type { ProviderFailure } from "./dialect.ts";
 import { charactersOf, errorOf, parseFinish, usageOf } from "./openai-chat-response.ts";
 import { PARSE, scanChunk } from "./openai-chat-scan.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
-import { parseOpenAiUsage } from "./openai-usage.ts";
+import { parseOpenAiUsage, tiered } from "./openai-usage.ts";
 import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
+import { executedCalls, groqCalls } from "./tool-calls.ts";
 import type { EventInspector } from "./watcher.ts";
 
 /** Sees usage, finish reason, errors and the size of what was written in chat completion chunks that go by as bytes. */
@@ -17,9 +18,14 @@ export class ChatInspector implements EventInspector {
   finishReason: FinishReason | undefined;
   outputCharacters = 0;
   #calls = false;
+  readonly #executed = new Map<string, JsonObject>();
 
   constructor(options: { hideUsage: boolean }) {
     this.#hideUsage = options.hideUsage;
+  }
+
+  get toolCalls(): ToolCalls | undefined {
+    return groqCalls(this.#executed);
   }
 
   inspect(text: string): "pass" | "hide" | "terminal" {
@@ -61,7 +67,8 @@ export class ChatInspector implements EventInspector {
       this.started = true;
       if (this.finishReason === undefined || choice.index === 0) this.finishReason = parseFinish(reason, this.#calls);
     }
-    const usage = parseOpenAiUsage(usageOf(chunk));
+    executedCalls(choices, this.#executed);
+    const usage = tiered(parseOpenAiUsage(usageOf(chunk)), chunk);
     if (usage !== undefined) this.usage = usage;
     return this.#hideUsage && choices.length === 0 && isObject(chunk.usage) ? "hide" : "pass";
   }

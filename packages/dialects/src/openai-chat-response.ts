@@ -8,6 +8,7 @@ import type {
   JsonObject,
   Part,
   TokenLogprob,
+  Usage,
 } from "./core.ts";
 import type { ProviderFailure, Rendered, RenderContext } from "./dialect.ts";
 import { parsePart } from "./openai-chat-parts.ts";
@@ -15,8 +16,9 @@ import { renderToolCall, thinkingKey } from "./openai-chat-render.ts";
 import { parseAssistantParts } from "./openai-chat-request.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { urlOfSource } from "./openai-media.ts";
-import { parseOpenAiUsage, renderChatUsage } from "./openai-usage.ts";
+import { parseOpenAiUsage, renderChatUsage, tiered } from "./openai-usage.ts";
 import { describeDropped, extraOf, fieldsFor, isObject, names, output, spellingFor, unknownFields } from "./shape.ts";
+import { executedCalls, groqCalls, withCalls } from "./tool-calls.ts";
 
 const NAME = "openai-chat";
 const RESPONSE_KNOWN = names("id object created model choices usage");
@@ -81,6 +83,13 @@ export const usesFunctions = (request: ChatRequest): boolean => spellingFor(NAME
 export const usageOf = (body: JsonObject): Json | undefined =>
   body.usage ?? (isObject(body.x_groq) ? body.x_groq.usage : undefined);
 
+/** All that a whole completion is billed by. */
+function usageOfCompletion(body: JsonObject): Usage | undefined {
+  const executed = new Map<string, JsonObject>();
+  executedCalls(Array.isArray(body.choices) ? body.choices.filter(isObject) : [], executed);
+  return tiered(withCalls(parseOpenAiUsage(usageOf(body)), groqCalls(executed)), body);
+}
+
 /** Finds an in-band error: OpenAI's and Groq's `error` member, OpenRouter's (with a number for its code), of an answer, a chunk or a choice. */
 export function errorOf(chunk: JsonObject): Json | undefined {
   if (chunk.error !== undefined && chunk.error !== null && chunk.error !== "") return chunk.error;
@@ -122,7 +131,7 @@ export function parseChatResponse(body: JsonObject): ChatResponse {
     model: typeof body.model === "string" ? body.model : "",
     createdS: typeof body.created === "number" ? Math.floor(body.created) : 0,
     choices,
-    usage: parseOpenAiUsage(usageOf(body)),
+    usage: usageOfCompletion(body),
     extra: answerExtra(body),
   };
 }
@@ -274,7 +283,7 @@ export function inspectChatResponse(body: JsonObject): {
   const calls =
     isObject(first?.message) && Array.isArray(first.message.tool_calls) && first.message.tool_calls.length > 0;
   return {
-    usage: parseOpenAiUsage(usageOf(body)),
+    usage: usageOfCompletion(body),
     finishReason: first === undefined ? undefined : parseFinish(first.finish_reason, calls),
     outputCharacters,
     failure: error === undefined ? undefined : parseOpenAiStreamError(error),

@@ -5,7 +5,8 @@ import { parseContent } from "./openai-chat-parts.ts";
 import { argumentsOf } from "./openai-chat-request.ts";
 import { answerExtra, errorOf, parseFinish, parseImages, parseLogprobs, usageOf } from "./openai-chat-response.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
-import { parseOpenAiUsage } from "./openai-usage.ts";
+import { parseOpenAiUsage, tiered } from "./openai-usage.ts";
+import { executedCalls, groqCalls, withCalls } from "./tool-calls.ts";
 import { extraOf, isObject, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
 import { toolCallId } from "./tool-call-id.ts";
@@ -37,6 +38,7 @@ interface ChoiceState {
 export class ChatStreamParser implements StreamParser {
   readonly #choices = new Map<number, ChoiceState>();
   #id = "";
+  readonly #executed = new Map<string, JsonObject>();
   #started = false;
   #done = false;
 
@@ -71,7 +73,8 @@ export class ChatStreamParser implements StreamParser {
       const choice = output.object(value, `choices[${at}]`);
       this.#choice(choice, typeof choice.index === "number" ? choice.index : at, events);
     }
-    const usage = parseOpenAiUsage(usageOf(chunk));
+    executedCalls(choices.filter(isObject), this.#executed);
+    const usage = tiered(withCalls(parseOpenAiUsage(usageOf(chunk)), groqCalls(this.#executed)), chunk);
     if (usage !== undefined) {
       this.#start(chunk, events);
       events.push({ type: "usage", usage });

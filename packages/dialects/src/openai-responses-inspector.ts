@@ -2,8 +2,9 @@ import type { FinishReason, Json, Usage } from "./core.ts";
 import type { ProviderFailure } from "./dialect.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { finishOf } from "./openai-responses-response.ts";
-import { parseOpenAiUsage } from "./openai-usage.ts";
+import { usageOfResponse } from "./openai-usage.ts";
 import { isObject, names } from "./shape.ts";
+import { countResponseEvent, noCalls } from "./tool-calls.ts";
 import { readEvent } from "./sse.ts";
 import { type EventInspector, literalsAfter } from "./watcher.ts";
 
@@ -31,6 +32,8 @@ export class ResponsesInspector implements EventInspector {
   usage: Usage | undefined;
   finishReason: FinishReason | undefined;
   outputCharacters = 0;
+  /** Of a stream that is cut before it tells. */
+  readonly toolCalls = noCalls();
   #calls = false;
 
   inspect(text: string): "pass" | "terminal" {
@@ -50,7 +53,10 @@ export class ResponsesInspector implements EventInspector {
   #note(type: string, text: string): void {
     if (OPENING.has(type)) {
       if (text.includes('"type":"function_call"') || text.includes('"type":"custom_tool_call"')) this.#calls = true;
-    } else this.started = true;
+    } else {
+      this.started = true;
+      if (type.endsWith("_call.in_progress")) countResponseEvent(type, this.toolCalls);
+    }
   }
 
   #parse(text: string): "pass" | "terminal" {
@@ -72,7 +78,7 @@ export class ResponsesInspector implements EventInspector {
       return "pass";
     }
     const response = isObject(body.response) ? body.response : {};
-    this.usage = parseOpenAiUsage(response.usage) ?? this.usage;
+    this.usage = usageOfResponse(response) ?? this.usage;
     if (type === "response.failed") return this.#fail(response.error ?? null);
     const items = Array.isArray(response.output) ? response.output : [];
     const calls = items.some(

@@ -15,7 +15,7 @@ import {
 } from "./openai-responses-items.ts";
 import { renderFormat } from "./openai-responses-render.ts";
 import { noteMessage } from "./openai-responses-request.ts";
-import { parseOpenAiUsage, renderResponsesUsage } from "./openai-usage.ts";
+import { renderResponsesUsage, usageOfResponse } from "./openai-usage.ts";
 import { describeDropped, fieldsFor, isObject, names, output, spellingFor, unknownFields } from "./shape.ts";
 
 const RESPONSE_KNOWN = names("id object created_at model status output usage incomplete_details error");
@@ -42,7 +42,7 @@ export function parseResponsesResponse(body: JsonObject): ChatResponse {
         logprobs: logprobs.length === 0 ? undefined : logprobs,
       },
     ],
-    usage: parseOpenAiUsage(body.usage),
+    usage: usageOfResponse(body),
     extra: echoOf(body),
   };
 }
@@ -273,7 +273,7 @@ export function inspectResponsesResponse(body: JsonObject): {
   for (const item of items) outputCharacters += charactersOf(item);
   const calls = items.some((item) => item.type === "function_call" || item.type === "custom_tool_call");
   const finishReason = typeof body.status === "string" ? finishOf(body, calls) : undefined;
-  return { usage: parseOpenAiUsage(body.usage), finishReason, outputCharacters, failure: failureOf(body) };
+  return { usage: usageOfResponse(body), finishReason, outputCharacters, failure: failureOf(body) };
 }
 
 function charactersOf(item: JsonObject): number {

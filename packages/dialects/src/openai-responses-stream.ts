@@ -5,7 +5,7 @@ import { parseLogprob } from "./openai-chat-response.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { callExtra, NAME, parseReasoning, SUMMARY_GAP } from "./openai-responses-items.ts";
 import { echoOf, finishOf, parseItem, throwIfFailed } from "./openai-responses-response.ts";
-import { parseOpenAiUsage } from "./openai-usage.ts";
+import { usageOfResponse } from "./openai-usage.ts";
 import { isObject, output } from "./shape.ts";
 import type { SseEvent } from "./sse.ts";
 
@@ -163,7 +163,7 @@ export class ResponsesStreamParser implements StreamParser {
     for (const key of this.#open.keys()) this.#close(key, events);
     const status = type === "response.incomplete" ? { ...response, status: "incomplete" } : response;
     events.push({ type: "finish", choice: 0, reason: finishOf(status, this.#calls) });
-    const usage = parseOpenAiUsage(response.usage);
+    const usage = usageOfResponse(response);
     if (usage !== undefined) events.push({ type: "usage", usage });
   }
 

@@ -1,5 +1,6 @@
 import type { Json, JsonObject, Usage } from "./core.ts";
 import { isObject } from "./shape.ts";
+import { responseCalls, withCalls } from "./tool-calls.ts";
 
 const count = (value: Json | undefined): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : undefined;
@@ -32,8 +33,22 @@ export function parseOpenAiUsage(usage: Json | undefined): Usage | undefined {
   const audioOut = count(outputDetails.audio_tokens) ?? 0;
   if (audioIn > 0) result.audioInputTokens = audioIn;
   if (audioOut > 0) result.audioOutputTokens = audioOut;
+  const imageIn = count(inputDetails.image_tokens) ?? 0;
+  const imageOut = count(outputDetails.image_tokens) ?? 0;
+  if (imageIn > 0) result.imageInputTokens = imageIn;
+  if (imageOut > 0) result.imageOutputTokens = imageOut;
   return result;
 }
+
+/** @param answer a completion, a chunk or a response, which says at whose rates it was answered */
+export function tiered<U extends Usage | undefined>(usage: U, answer: JsonObject): U {
+  const { service_tier: tier } = answer;
+  return usage !== undefined && (tier === "flex" || tier === "batch") ? { ...usage, batch: true } : usage;
+}
+
+/** All that a response of OpenAI's is billed by. */
+export const usageOfResponse = (response: JsonObject): Usage | undefined =>
+  tiered(withCalls(parseOpenAiUsage(response.usage), responseCalls(response)), response);
 
 const firstObject = (...values: (Json | undefined)[]): JsonObject => values.find(isObject) ?? {};
 

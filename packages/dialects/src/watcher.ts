@@ -1,7 +1,8 @@
 import { WeirError } from "@weir/kernel";
-import type { FinishReason, Usage } from "./core.ts";
+import type { FinishReason, ToolCalls, Usage } from "./core.ts";
 import type { ProviderFailure, StreamWatcher, WatchedEnd } from "./dialect.ts";
 import { EventSplitter, MAX_EVENT_BYTES } from "./sse.ts";
+import { hasAny, withCalls } from "./tool-calls.ts";
 
 /**
  * What a dialect's eyes see of a stream that is passed on as bytes. One per stream. It is called for every event, so it looks for a
@@ -19,6 +20,8 @@ export interface EventInspector {
   readonly usage: Usage | undefined;
   readonly finishReason: FinishReason | undefined;
   readonly outputCharacters: number;
+  /** What the provider ran by itself so far; undefined, or zeros: nothing. */
+  readonly toolCalls?: ToolCalls | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -89,10 +92,14 @@ export class SseWatcher implements StreamWatcher {
       if (this.#done) this.#withheld.push(rest);
     }
     const cut = this.#done ? undefined : new WeirError("stream_interrupted", "the provider's stream ended too early");
+    const { usage } = inspector;
+    const toolCalls =
+      inspector.toolCalls !== undefined && hasAny(inspector.toolCalls) ? inspector.toolCalls : undefined;
     return {
       terminal: join(this.#withheld),
       error: inspector.failure?.error ?? cut,
-      usage: inspector.usage,
+      usage: usage?.toolCalls === undefined ? withCalls(usage, toolCalls) : usage,
+      toolCalls,
       finishReason: inspector.finishReason,
       outputCharacters: inspector.outputCharacters,
     };

@@ -42,7 +42,7 @@ export function toolFeesOf(book: string, model: string, published: PublishedFees
  */
 function openAiFees(model: string, own: ToolFees): ToolFees {
   const doesNotReason = /^(?:gpt-4o|gpt-4\.1|chatgpt-4o)/.test(model);
-  const block = /^gpt-4o-mini/.test(model) ? 1_200_000n : /^gpt-4\.1-mini/.test(model) ? 3_200_000n : 0n;
+  const block = model.startsWith("gpt-4o-mini") ? 1_200_000n : model.startsWith("gpt-4.1-mini") ? 3_200_000n : 0n;
   const search = own.webSearchNanos ?? perThousand(10);
   return {
     ...own,

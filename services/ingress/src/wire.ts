@@ -12,7 +12,7 @@ export const protobufType = (name: string): string => `application/protobuf; pro
 /** A plain object with its type's name is a message: create() would cost more than writing it. */
 export function usageMessage(usage: Usage | undefined): common.Usage | undefined {
   if (usage === undefined) return undefined;
-  return {
+  const message: common.Usage = {
     $typeName: "weir.common.v1.Usage",
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
@@ -23,5 +23,11 @@ export function usageMessage(usage: Usage | undefined): common.Usage | undefined
     audioInputTokens: usage.audioInputTokens ?? 0,
     audioOutputTokens: usage.audioOutputTokens ?? 0,
     cacheWriteLongTokens: usage.cacheWriteLongTokens ?? 0,
+    imageInputTokens: usage.imageInputTokens ?? 0,
+    imageOutputTokens: usage.imageOutputTokens ?? 0,
+    batch: usage.batch === true,
   };
+  if (usage.toolCalls !== undefined)
+    message.toolCalls = { $typeName: "weir.common.v1.ToolCalls", ...usage.toolCalls };
+  return message;
 }
