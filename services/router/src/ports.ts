@@ -1,4 +1,4 @@
-import type { JsonObject } from "@weir/dialects";
+import type { JsonChanges, JsonObject } from "@weir/dialects";
 import type { Reason, WeirError } from "@weir/kernel";
 import type { TokenBound } from "@weir/pricing";
 import type { Target } from "./domain/target.ts";
@@ -34,7 +34,9 @@ export interface TransportFailure {
     | "cancelled"
     | "too-many"
     /** The call's own time is over. */
-    | "deadline";
+    | "deadline"
+    /** There is no credential to send. */
+    | "credential";
   /** Whether any byte of the request may have reached the provider. */
   readonly sent: boolean;
 }
@@ -59,7 +61,19 @@ export interface Transport extends AsyncDisposable {
   send(request: ProviderRequest, sink: AnswerSink): Exchange;
 }
 
-/** Budgets are held for every attempt before it is made; the first one's hold exists already. */
+/** Proves to a provider who asks, where that is more than a header that never changes: a token that expires, a signature. */
+export interface Authorizer {
+  /**
+   * The header lines to add to a request. MUST NOT be shown to anybody but the provider's own origin.
+   * @returns a promise only while a credential has to be fetched; it rejects with a CredentialError
+   */
+  headersFor(request: ProviderRequest): string | Promise<string>;
+  /** The provider answered so: what it refused is not worth keeping. */
+  refused(status: 401 | 403): void;
+  /** Whether a text holds what it keeps. */
+  betrays(text: string): boolean;
+}
+
 /** A target with what it takes to call it; made once. */
 export interface RoutedTarget extends Target {
   readonly upstream: Upstream;
@@ -68,7 +82,8 @@ export interface RoutedTarget extends Target {
   /** As in the provider's quirks. */
   readonly outputCaps: Readonly<Partial<Record<Wire, readonly string[]>>>;
   readonly asksForUsage: boolean;
-  readonly adapt: ((body: JsonObject, wire: Wire) => JsonObject) | undefined;
+  readonly adapt: ((body: JsonObject, wire: Wire, model: string) => JsonObject) | undefined;
+  readonly splice: ((wire: Wire) => JsonChanges | undefined) | undefined;
   /** Path and rendered headers, made once for each. */
   endpoint(wire: Wire, stream: boolean): RenderedEndpoint;
 }
@@ -106,6 +121,7 @@ export interface HeldAttempt {
   readonly attempt: number;
 }
 
+/** Budgets are held for every attempt before it is made; the first one's hold exists already. */
 export interface Holds {
   /** @returns why the attempt must not be made; undefined: it is held */
   extend(

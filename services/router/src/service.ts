@@ -5,7 +5,7 @@ import { dialects, providerDialects } from "@weir/dialects";
 import { type Clock, systemClock } from "@weir/kernel";
 import type { Peers, Service } from "@weir/mesh";
 import type { Telemetry } from "@weir/telemetry";
-import { buildTable, type Table } from "./adapters/build-table.ts";
+import { buildTable, type Table, type TableOptions } from "./adapters/build-table.ts";
 import { policyHolds } from "./adapters/policy-holds.ts";
 import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
@@ -26,6 +26,8 @@ export interface RouterOptions {
   readonly loadProvider?: ProviderLoader;
   /** For providers with a certificate of an authority of one's own. */
   readonly tls?: ProviderHttpOptions["tls"];
+  /** Where clouds' own tools look for credentials; default: the process's own. */
+  readonly env?: TableOptions["env"];
 }
 
 export interface Router extends Service {
@@ -43,9 +45,17 @@ const SWEEP_MS = 5_000;
 
 /** @throws Error for a configuration that cannot be used, naming what is wrong */
 export async function createRouter(options: RouterOptions): Promise<Router> {
-  const { telemetry, peers, clock = systemClock, random = Math.random, loadProvider: load, tls } = options;
+  const { telemetry, peers, clock = systemClock, random = Math.random, loadProvider: load, tls, env } = options;
   const build = (config: RouterOptions["config"]): Promise<Table> =>
-    buildTable({ config: routerConfigOf(config), nowMs: clock.nowMs(), load, tls });
+    buildTable({
+      config: routerConfigOf(config),
+      nowMs: clock.nowMs(),
+      clock,
+      load,
+      tls,
+      ...(env === undefined ? {} : { env }),
+      onCredentialFailure: (provider, err) => telemetry.log.warn({ err, provider }, "there is no credential"),
+    });
   let { config } = options;
   let table = await build(config);
   // Made when first needed: the policy service may come up later.

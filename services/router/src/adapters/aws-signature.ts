@@ -63,7 +63,10 @@ const sha256 = (data: Uint8Array | string): string => createHash("sha256").updat
 
 /** Of RFC 3986, all but the unreserved. */
 const encode = (text: string): string =>
-  encodeURIComponent(text).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 
 /** Sorted by name, then by value; what is encoded stays so. */
 function canonicalQuery(query: string): string {

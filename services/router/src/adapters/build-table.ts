@@ -1,15 +1,13 @@
-import { headerLine } from "@weir/http1";
 import { emptyPriceBook, loadPriceBook, type ModelFacts, type PriceBook } from "@weir/pricing";
-import type { ProviderConfig } from "@weir/config";
+import { type Clock, systemClock } from "@weir/kernel";
 import type { RouterConfig } from "../config.ts";
 import { healthy } from "../domain/health.ts";
 import { type AliasConfig, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
 import type { Wire } from "../domain/wire.ts";
-import type { RenderedEndpoint, RoutedTarget, Transport, Upstream } from "../ports.ts";
-import type { ProviderKind } from "../providers/provider.ts";
-import { loadKind, type ProviderLoader } from "../providers/registry.ts";
-import { localAnswers } from "./local-answers.ts";
-import { joinPath, parseBaseUrl, type ProviderHttpOptions, providerHttp } from "./provider-http.ts";
+import type { RenderedEndpoint, RoutedTarget, Upstream } from "../ports.ts";
+import type { ProviderLoader } from "../providers/registry.ts";
+import { type Maker, makerOf, type MakerOptions, renderedEndpoint, wiresOf } from "./maker.ts";
+import type { ProviderHttpOptions } from "./provider-http.ts";
 
 /** Everything that is chosen once per configuration. */
 export interface Table extends AsyncDisposable {
@@ -19,13 +17,6 @@ export interface Table extends AsyncDisposable {
   readonly listed: readonly Route<RoutedTarget>[];
   readonly upstreams: readonly Upstream[];
   readonly targets: () => Iterable<RoutedTarget>;
-}
-
-interface Maker {
-  readonly config: ProviderConfig;
-  readonly kind: ProviderKind;
-  readonly upstream: Upstream;
-  readonly base: ReturnType<typeof parseBaseUrl>;
 }
 
 /** Names that clients made up are remembered up to here. */
@@ -38,12 +29,19 @@ export interface TableOptions {
   readonly nowMs: number;
   readonly load?: ProviderLoader | undefined;
   readonly tls?: ProviderHttpOptions["tls"];
+  readonly clock?: Clock;
+  /** Default: the process's own. */
+  readonly env?: MakerOptions["env"];
+  readonly onCredentialFailure?: MakerOptions["onCredentialFailure"];
 }
 
 /** @throws Error for a provider of an unknown kind, or without an address */
-export async function buildTable({ config, nowMs, load, tls }: TableOptions): Promise<Table> {
+export async function buildTable(options: TableOptions): Promise<Table> {
+  const { config, nowMs, load, tls, clock = systemClock, env = process.env } = options;
+  const { onCredentialFailure = () => undefined } = options;
   const makers = new Map<string, Maker>();
-  for (const provider of config.providers) makers.set(provider.name, await makerOf(provider, load, tls));
+  for (const provider of config.providers)
+    makers.set(provider.name, await makerOf(provider, { load, tls, clock, env, onCredentialFailure }));
   const wantsBook = [...makers.values()].some(({ kind }) => kind.priceBook !== undefined);
   const book = wantsBook ? await loadPriceBook() : emptyPriceBook;
   const targets = new Map<string, RoutedTarget>();
@@ -102,41 +100,6 @@ function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<strin
   if (target !== undefined && target.state.inFlight === 0) targets.delete(`${target.provider}/${target.model}`);
 }
 
-async function makerOf(
-  config: ProviderConfig,
-  load: ProviderLoader | undefined,
-  tls: ProviderHttpOptions["tls"],
-): Promise<Maker> {
-  const kind = await loadKind(config.kind, load);
-  const url = config.baseUrl ?? kind.baseUrl;
-  const { answer } = kind;
-  if (url === undefined && answer === undefined) throw new Error(`provider "${config.name}" needs a base_url`);
-  const base = parseBaseUrl(url ?? "http://localhost");
-  const options = {
-    maxConnections: config.maxConnections,
-    timeouts: config.timeouts,
-    ...(tls === undefined ? {} : { tls }),
-  };
-  const transport: Transport = answer === undefined ? providerHttp(base, options) : localAnswers(answer);
-  const stats = { succeeded: 0n, failed: 0n, inFlight: 0, lastFailureMs: 0, lastError: undefined };
-  const forwards = matcherOf(kind.forwards);
-  const secret = config.apiKey?.reveal() ?? "";
-  const betrays = (text: string): boolean => secret.length > 0 && text.includes(secret);
-  return {
-    config,
-    kind,
-    base,
-    upstream: { name: config.name, kind: config.kind, transport, forwards, betrays, stats },
-  };
-}
-
-function matcherOf(names: readonly string[]): (name: string) => boolean {
-  if (names.length === 0) return () => false;
-  const exact = new Set(names.filter((name) => !name.endsWith("*")));
-  const prefixes = names.filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1));
-  return (name) => exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
-}
-
 class ProviderTarget implements RoutedTarget {
   readonly provider: string;
   readonly kind: string;
@@ -151,6 +114,7 @@ class ProviderTarget implements RoutedTarget {
   readonly outputCaps: RoutedTarget["outputCaps"];
   readonly asksForUsage: boolean;
   readonly adapt: RoutedTarget["adapt"];
+  readonly splice: RoutedTarget["splice"];
   readonly #whole = new Map<Wire, RenderedEndpoint>();
   readonly #streamed = new Map<Wire, RenderedEndpoint>();
 
@@ -166,13 +130,14 @@ class ProviderTarget implements RoutedTarget {
     this.contextWindow = alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow;
     this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
     this.upstream = upstream;
-    this.wires = kind.wires;
+    this.wires = wiresOf(kind, model);
     this.outputCaps = kind.quirks.outputCaps;
     this.asksForUsage = kind.quirks.asksForUsage;
     this.adapt = kind.quirks.adapt;
-    for (const wire of kind.wires) {
-      this.#whole.set(wire, rendered(maker, model, wire, false));
-      this.#streamed.set(wire, rendered(maker, model, wire, true));
+    this.splice = kind.quirks.splice;
+    for (const wire of this.wires) {
+      this.#whole.set(wire, renderedEndpoint(maker, model, wire, false));
+      this.#streamed.set(wire, renderedEndpoint(maker, model, wire, true));
     }
   }
 
@@ -181,17 +146,4 @@ class ProviderTarget implements RoutedTarget {
     if (found === undefined) throw new TypeError(`${this.kind} does not speak ${wire}`);
     return found;
   }
-}
-
-function rendered({ config, kind, base }: Maker, model: string, wire: Wire, stream: boolean): RenderedEndpoint {
-  const { path, headers } = kind.endpoint({ model, wire, stream, apiKey: config.apiKey?.reveal() ?? "" });
-  const lines = new Map<string, string>([
-    ["content-type", "application/json"],
-    ["accept", stream ? "text/event-stream" : "application/json"],
-    ["accept-encoding", "identity"],
-    ["user-agent", "weir"],
-  ]);
-  for (const [name, value] of headers) lines.set(name.toLowerCase(), value);
-  for (const [name, value] of Object.entries(config.headers)) lines.set(name.toLowerCase(), value);
-  return { path: joinPath(base, path), headers: [...lines].map(([name, value]) => headerLine(name, value)).join("") };
 }

@@ -75,6 +75,9 @@ describe("a renewed token", () => {
     failing.error = undefined;
     expect(await renewed.get()).toBe("token-1");
     renewed.drop();
+    expect(renewed.get()).toBe("token-1");
+    advance(10_000);
+    renewed.drop();
     expect(await renewed.get()).toBe("token-2");
     advance(3_600_000);
     expect(await renewed.get()).toBe("token-3");

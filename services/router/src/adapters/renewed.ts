@@ -7,7 +7,7 @@ export interface Renewable<T> {
 
 /** So long before it expires another is fetched, while the old one is still used; of a short life the last fifth. */
 const MARGIN_MS = 5 * 60_000;
-/** How long after a failed renewal the next is tried, while the old value still holds. */
+/** How long after a renewal, failed or refused, the next is tried. */
 const RETRY_MS = 10_000;
 
 /**
@@ -19,6 +19,7 @@ export class Renewed<T> {
   readonly #nowMs: () => number;
   #held: Renewable<T> | undefined;
   #renewAtMs = 0;
+  #takenAtMs = 0;
   #running: Promise<T> | undefined;
 
   constructor(fetch: () => Promise<Renewable<T>>, nowMs: () => number) {
@@ -44,9 +45,9 @@ export class Renewed<T> {
     return this.#held?.value;
   }
 
-  /** It was refused, though it had not expired: the next to ask gets another. */
+  /** It was refused, though it had not expired: the next to ask gets another. What was just taken would only be taken again. */
   drop(): void {
-    this.#held = undefined;
+    if (this.#nowMs() - this.#takenAtMs >= RETRY_MS) this.#held = undefined;
   }
 
   #renewed(): Promise<T> {
@@ -58,8 +59,10 @@ export class Renewed<T> {
 
   async #take(): Promise<T> {
     const got = await this.#fetch();
-    const lifeMs = got.expiresAtMs - this.#nowMs();
+    const nowMs = this.#nowMs();
+    const lifeMs = got.expiresAtMs - nowMs;
     this.#held = got;
+    this.#takenAtMs = nowMs;
     this.#renewAtMs = got.expiresAtMs - Math.min(MARGIN_MS, lifeMs / 5);
     return got.value;
   }

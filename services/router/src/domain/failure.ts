@@ -23,7 +23,8 @@ export type TransportFailureKind =
   | "protocol"
   | "cancelled"
   | "too-many"
-  | "deadline";
+  | "deadline"
+  | "credential";
 
 const TRANSPORT: Readonly<Record<TransportFailureKind, readonly [Reason, string]>> = {
   connect: ["provider_unreachable", "The provider cannot be reached."],
@@ -34,6 +35,7 @@ const TRANSPORT: Readonly<Record<TransportFailureKind, readonly [Reason, string]
   protocol: ["provider_bad_response", "The provider's answer is no valid HTTP."],
   cancelled: ["client_closed", "The client went away."],
   "too-many": ["overloaded", "Too many requests wait for this provider."],
+  credential: ["provider_auth", "There is no credential for the provider."],
   deadline: ["deadline_exceeded", "The time for this request is over."],
 };
 

@@ -104,7 +104,7 @@ export class Preparation {
   /** The client's own bytes, with only what policy and routing change. */
   #spliced(input: RawChat, target: RoutedTarget): Prepared {
     const wire = input.dialect;
-    let changes: Record<string, string> | undefined;
+    let changes: Record<string, string | undefined> | undefined;
     // Gemini has the model in its path.
     if (target.model !== this.#model && wire !== "gemini-generate") changes = { model: JSON.stringify(target.model) };
     if (this.#cap > 0) changes = this.#capped(input, target.outputCaps[wire] ?? [], changes);
@@ -113,6 +113,8 @@ export class Preparation {
       hideUsage = !this.#asksForUsage(input);
       if (hideUsage && target.asksForUsage) (changes ??= {})["stream_options.include_usage"] = "true";
     }
+    const own = target.splice?.(wire);
+    if (own !== undefined) changes = { ...changes, ...own };
     const body = changes === undefined ? input.body : spliceJson(input.body, changes);
     return { wire, body, same: this.#dialects[wire], hideUsage, dropped: [] };
   }
@@ -121,8 +123,8 @@ export class Preparation {
   #capped(
     input: RawChat,
     names: readonly string[],
-    changes?: Record<string, string>,
-  ): Record<string, string> | undefined {
+    changes?: Record<string, string | undefined>,
+  ): Record<string, string | undefined> | undefined {
     const [preferred] = names;
     // Where it is known what the body states, it need not be parsed for that.
     if (preferred === undefined || names.some((name) => this.#statedCaps.includes(name))) return changes;
@@ -156,7 +158,7 @@ export class Preparation {
       maxOutputTokens: cap > 0 ? Math.min(asked ?? cap, cap) : asked,
     };
     const { body, dropped } = this.#wires[wire].renderRequest(request);
-    const adapted = target.adapt === undefined ? body : target.adapt(body, wire);
+    const adapted = target.adapt === undefined ? body : target.adapt(body, wire, target.model);
     return { wire, body: Buffer.from(JSON.stringify(adapted)), same: undefined, hideUsage: false, dropped };
   }
 

@@ -1,7 +1,7 @@
 import type { common, router } from "@weir/contracts";
 import type { Usage } from "@weir/dialects";
 import type { WeirError } from "@weir/kernel";
-import type { Price } from "@weir/pricing";
+import { type DatedPrice, type Price, type Rates, type ToolFees } from "@weir/pricing";
 import type { Attempt, CallResult, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
 import type { Target } from "../domain/target.ts";
 import { wireBilling, wireFinish, wireReason } from "./names.ts";
@@ -14,7 +14,7 @@ import { wireBilling, wireFinish, wireReason } from "./names.ts";
 const uint32 = (value: number): number => Math.min(0xffffffff, Math.max(0, Math.ceil(value) || 0));
 
 export function usageMessage(usage: Usage): common.Usage {
-  return {
+  const message: common.Usage = {
     $typeName: "weir.common.v1.Usage",
     inputTokens: uint32(usage.inputTokens),
     outputTokens: uint32(usage.outputTokens),
@@ -25,7 +25,21 @@ export function usageMessage(usage: Usage): common.Usage {
     audioInputTokens: uint32(usage.audioInputTokens ?? 0),
     audioOutputTokens: uint32(usage.audioOutputTokens ?? 0),
     cacheWriteLongTokens: uint32(usage.cacheWriteLongTokens ?? 0),
+    imageInputTokens: uint32(usage.imageInputTokens ?? 0),
+    imageOutputTokens: uint32(usage.imageOutputTokens ?? 0),
+    batch: usage.batch === true,
   };
+  const { toolCalls } = usage;
+  if (toolCalls !== undefined)
+    message.toolCalls = {
+      $typeName: "weir.common.v1.ToolCalls",
+      webSearches: uint32(toolCalls.webSearches),
+      previewSearches: uint32(toolCalls.previewSearches),
+      fileSearches: uint32(toolCalls.fileSearches),
+      codeSessions: uint32(toolCalls.codeSessions),
+      others: uint32(toolCalls.others),
+    };
+  return message;
 }
 
 export const servedMessage = ({ provider, model, region, attempt }: Served): router.Served => ({
@@ -107,15 +121,62 @@ export const answerMessage = ({ status, contentType, body }: RawAnswer): router.
 });
 
 export function priceMessage(price: Price): common.Price {
-  const { requestNanos, version, tiers, ...rates } = price;
-  return {
+  const { requestNanos, version, tiers, tools, batchPercent = 0, ...rates } = price;
+  const message: common.Price = {
     $typeName: "weir.common.v1.Price",
-    ...rates,
+    ...allRates(rates),
     requestNanos,
     version,
-    tiers: tiers.map((tier) => ({ $typeName: "weir.common.v1.PriceTier", ...tier })),
+    tiers: tiers.map((tier) => ({
+      $typeName: "weir.common.v1.PriceTier",
+      aboveInputTokens: tier.aboveInputTokens,
+      ...allRates(tier),
+    })),
+    batchPercent,
   };
+  if (tools !== undefined) message.tools = feesMessage(tools);
+  return message;
 }
+
+/** Every rate is in the message; 0 says that another one counts. */
+const allRates = (rates: Rates): Required<{ [Name in keyof Rates]: bigint }> => ({
+  inputNanosPerMtok: rates.inputNanosPerMtok,
+  outputNanosPerMtok: rates.outputNanosPerMtok,
+  cachedInputNanosPerMtok: rates.cachedInputNanosPerMtok,
+  cacheWriteNanosPerMtok: rates.cacheWriteNanosPerMtok,
+  cacheWriteLongNanosPerMtok: rates.cacheWriteLongNanosPerMtok,
+  audioInputNanosPerMtok: rates.audioInputNanosPerMtok,
+  audioOutputNanosPerMtok: rates.audioOutputNanosPerMtok,
+  imageInputNanosPerMtok: rates.imageInputNanosPerMtok ?? 0n,
+  imageOutputNanosPerMtok: rates.imageOutputNanosPerMtok ?? 0n,
+  cachedAudioInputNanosPerMtok: rates.cachedAudioInputNanosPerMtok ?? 0n,
+  reasoningNanosPerMtok: rates.reasoningNanosPerMtok ?? 0n,
+});
+
+function feesMessage(fees: ToolFees): common.ToolFees {
+  const message: common.ToolFees = {
+    $typeName: "weir.common.v1.ToolFees",
+    searchesPerRequest: fees.searchesPerRequest,
+    maxCalls: fees.maxCalls,
+  };
+  if (fees.webSearchNanos !== undefined) message.webSearchNanos = fees.webSearchNanos;
+  if (fees.previewSearchNanos !== undefined) message.previewSearchNanos = fees.previewSearchNanos;
+  if (fees.fileSearchNanos !== undefined) message.fileSearchNanos = fees.fileSearchNanos;
+  if (fees.codeSessionNanos !== undefined) message.codeSessionNanos = fees.codeSessionNanos;
+  if (fees.otherNanos !== undefined) message.otherNanos = fees.otherNanos;
+  return message;
+}
+
+const datedMessage = ({ workspace, fromMs, toMs, price }: DatedPrice): router.DatedPrice => {
+  const message: router.DatedPrice = {
+    $typeName: "weir.router.v1.DatedPrice",
+    workspace,
+    fromMs: BigInt(fromMs),
+    toMs: BigInt(toMs),
+  };
+  if (price !== undefined) message.price = priceMessage(price);
+  return message;
+};
 
 export function candidateMessage(target: Target): router.Candidate {
   const message: router.Candidate = {
