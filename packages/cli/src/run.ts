@@ -5,6 +5,7 @@ import { catalogue, WeirError } from "@weir/kernel";
 import { fromConnectError } from "@weir/mesh";
 import { type Command, type Flags, UsageError } from "./command.ts";
 import { auditCommands } from "./commands/audit.ts";
+import { auditProofCommands } from "./commands/audit-proof.ts";
 import { budgetCommands } from "./commands/budgets.ts";
 import { configCommands } from "./commands/config.ts";
 import { evaluationCommands } from "./commands/evaluations.ts";
@@ -21,6 +22,7 @@ const COMMANDS: readonly Command[] = [
   ...budgetCommands,
   ...limitCommands,
   ...auditCommands,
+  ...auditProofCommands,
   ...routingCommands,
   ...evaluationCommands,
   ...configCommands,

@@ -1,4 +1,5 @@
 export { Accounts, type MissingNumbers, type Predecessor } from "./accounts.ts";
+export { searchable, uuidOrNone } from "./columns.ts";
 export {
   canonicalHead,
   endorsementBytes,

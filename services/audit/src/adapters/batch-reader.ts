@@ -1,5 +1,6 @@
 import { type Batch, decodeFrames, FRAME_KIND } from "@weir/events";
-import { type LogRecord, searchable } from "../domain/record.ts";
+import { searchable } from "@weir/proofs";
+import type { LogRecord } from "../domain/record.ts";
 import { recordOf } from "./header-reader.ts";
 
 /** Told of bytes in a batch that are no frame. */

@@ -1,16 +1,9 @@
 import { hash } from "node:crypto";
 import { audit } from "@weir/contracts";
 import { FRAME_KIND, type Frame } from "@weir/events";
-import { unreadNumber } from "@weir/proofs";
+import { searchable, unreadNumber, uuidOrNone } from "@weir/proofs";
 import { compileCodec } from "@weir/mesh";
-import {
-  type Attributes,
-  type LogRecord,
-  NO_ATTRIBUTES,
-  quarantined,
-  searchable,
-  uuidOrNone,
-} from "../domain/record.ts";
+import { type Attributes, type LogRecord, NO_ATTRIBUTES, quarantined } from "../domain/record.ts";
 
 const epochOpen = compileCodec(audit.EpochOpenSchema);
 const intent = compileCodec(audit.IntentSchema);

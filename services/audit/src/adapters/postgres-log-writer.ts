@@ -1,8 +1,8 @@
 import { createHash, hash } from "node:crypto";
-import { HASH_BYTES, leafHash, type NumberRange, type Sha256 } from "@weir/proofs";
+import { HASH_BYTES, leafHash, type NumberRange, searchable, type Sha256 } from "@weir/proofs";
 import type pg from "pg";
 import { accountOf } from "../domain/accounting.ts";
-import { type LogRecord, searchable } from "../domain/record.ts";
+import type { LogRecord } from "../domain/record.ts";
 import type { LogWriter } from "../ports.ts";
 import { asUnavailable } from "./unavailable.ts";
 

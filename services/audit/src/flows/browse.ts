@@ -1,7 +1,7 @@
 import { WeirError } from "@weir/kernel";
 import type { Gap, LogEntry, LogFilter, ModelTotal, Watermark } from "../domain/log-entry.ts";
 import { cursorOf, pageSize, pageToken } from "../domain/page.ts";
-import { searchable, uuidOrNone } from "../domain/record.ts";
+import { searchable, uuidOrNone } from "@weir/proofs";
 import type { LogReader, TransportKey } from "../ports.ts";
 
 export interface EntryPage {
