@@ -82,6 +82,8 @@ export interface StreamWatcher {
   readonly failure: ProviderFailure | undefined;
   /** Bytes of text, thinking and arguments that went by so far: what a stream that its client leaves is charged by. */
   readonly outputBytes: number;
+  /** What the model wrote so far, for counting it; undefined where it was not asked for, or is too much. */
+  readonly written: readonly string[] | undefined;
 }
 
 export interface WatchedEnd {
@@ -106,6 +108,13 @@ export interface FrameReader {
   push(chunk: Uint8Array): SseEvent[];
   /** The bytes are over: what was whole without its end. A torn event is dropped; the stream's parser says that it was cut. */
   end(): SseEvent[];
+}
+
+export interface WatchOptions {
+  /** The client did not ask for the usage event that was asked of the provider; leave it out. */
+  readonly hideUsage: boolean;
+  /** Keeps what the model writes, in the dialects whose tokens can be counted (OpenAI's). */
+  readonly keepText?: boolean | undefined;
 }
 
 /** Who was asked: some providers do not repeat it in their answers. */
@@ -146,8 +155,7 @@ export interface Dialect extends ProviderDialect {
   renderResponse(response: ChatResponse, context: RenderContext): Rendered<JsonObject>;
   readonly inspectResponse: (body: JsonObject) => Inspected;
   streamRenderer(context: RenderContext): StreamRenderer;
-  /** `hideUsage`: the client did not ask for the usage event that was asked of the provider; leave it out. */
-  streamWatcher(options: { hideUsage: boolean }): StreamWatcher;
+  streamWatcher(options: WatchOptions): StreamWatcher;
   /** An error body for a client; the status is `error.status`. `requestId` where the dialect has a place for it; `providerCode` (ProviderFailure.code) is shown where the provider rejected the request. */
   renderError(error: WeirError, requestId: string, providerCode?: string): JsonObject;
   /** The in-band error event that ends a stream after its first byte; never `[DONE]`. */

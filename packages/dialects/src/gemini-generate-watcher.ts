@@ -27,6 +27,10 @@ export class GenerateWatcher implements StreamWatcher {
     return this.failure !== undefined || (this.#ended && this.#watcher.done);
   }
 
+  get written(): undefined {
+    return undefined;
+  }
+
   get outputBytes(): number {
     return this.#watcher.outputBytes;
   }

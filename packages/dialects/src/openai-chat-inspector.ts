@@ -1,6 +1,6 @@
 import type { FinishReason, Json, JsonObject, ToolCalls, Usage } from "./core.ts";
-import type { ProviderFailure } from "./dialect.ts";
-import { charactersOf, errorOf, parseFinish, usageOf } from "./openai-chat-response.ts";
+import type { ProviderFailure, WatchOptions } from "./dialect.ts";
+import { charactersOf, errorOf, parseFinish, textsOf, usageOf } from "./openai-chat-response.ts";
 import { PARSE, scanChunk } from "./openai-chat-scan.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { parseOpenAiUsage, tiered } from "./openai-usage.ts";
@@ -8,6 +8,7 @@ import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
 import { executedCalls, groqCalls } from "./tool-calls.ts";
 import type { EventInspector } from "./watcher.ts";
+import { Written } from "./written.ts";
 
 /** Sees usage, finish reason, errors and the size of what was written in chat completion chunks that go by as bytes. */
 export class ChatInspector implements EventInspector {
@@ -19,9 +20,11 @@ export class ChatInspector implements EventInspector {
   outputCharacters = 0;
   #calls = false;
   readonly #executed = new Map<string, JsonObject>();
+  readonly written: Written | undefined;
 
-  constructor(options: { hideUsage: boolean }) {
+  constructor(options: WatchOptions) {
     this.#hideUsage = options.hideUsage;
+    this.written = options.keepText === true ? new Written() : undefined;
   }
 
   get toolCalls(): ToolCalls | undefined {
@@ -29,7 +32,7 @@ export class ChatInspector implements EventInspector {
   }
 
   inspect(text: string): "pass" | "hide" | "terminal" {
-    const characters = this.started && text.startsWith("data: {") ? scanChunk(text, this.#calls) : PARSE;
+    const characters = this.started && text.startsWith("data: {") ? scanChunk(text, this.#calls, this.written) : PARSE;
     if (characters === PARSE) return this.#parse(text);
     this.outputCharacters += characters;
     return "pass";
@@ -60,6 +63,7 @@ export class ChatInspector implements EventInspector {
     for (const choice of choices) {
       const delta = isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {};
       this.outputCharacters += charactersOf(delta);
+      if (this.written !== undefined) for (const text of textsOf(delta)) this.written.text(text);
       if (Array.isArray(delta.tool_calls) && delta.tool_calls.length > 0) this.#calls = true;
       if (!this.started && hasContent(delta)) this.started = true;
       const reason = choice.finish_reason;

@@ -292,20 +292,24 @@ export function inspectChatResponse(body: JsonObject): {
 
 /** Characters that a model wrote in a message or a delta. */
 export function charactersOf(message: JsonObject): number {
-  let characters = lengthOf(message.content) + lengthOf(message.refusal);
-  characters += lengthOf(message.reasoning_content) || lengthOf(message.reasoning);
-  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : [];
-  for (const call of calls)
-    if (isObject(call.function)) characters += lengthOf(call.function.name) + lengthOf(call.function.arguments);
-  if (isObject(message.function_call))
-    characters += lengthOf(message.function_call.name) + lengthOf(message.function_call.arguments);
+  let characters = 0;
+  for (const text of textsOf(message)) characters += text.length;
   return characters;
 }
 
-function lengthOf(value: Json | undefined): number {
-  if (typeof value === "string") return value.length;
-  if (!Array.isArray(value)) return 0;
-  let length = 0;
-  for (const part of value) if (isObject(part)) length += lengthOf(part.text) + lengthOf(part.thinking);
-  return length;
+/** What a model wrote in a message or a delta. */
+export function textsOf(message: JsonObject): string[] {
+  const thought = textsIn(message.reasoning_content);
+  const texts = [...textsIn(message.content), ...textsIn(message.refusal)];
+  texts.push(...(thought.length === 0 ? textsIn(message.reasoning) : thought));
+  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : [];
+  for (const called of [...calls.map((call) => call.function), message.function_call])
+    if (isObject(called)) texts.push(...textsIn(called.name), ...textsIn(called.arguments));
+  return texts;
+}
+
+function textsIn(value: Json | undefined): string[] {
+  if (typeof value === "string") return value === "" ? [] : [value];
+  if (!Array.isArray(value)) return [];
+  return value.filter(isObject).flatMap((part) => [...textsIn(part.text), ...textsIn(part.thinking)]);
 }

@@ -1,3 +1,5 @@
+import type { Written } from "./written.ts";
+
 const TAB = 9;
 const LF = 10;
 const CR = 13;
@@ -17,9 +19,10 @@ export const PARSE = -1;
  * Counts what the model wrote in an ordinary chunk, in one pass and without parsing it: searching for each member by name takes longer.
  * @param text the event as it came, starting with `data: {`
  * @param callsKnown whether tool calls were seen before, so that one more says nothing new
+ * @param into takes what was written
  * @returns characters, escapes counted as one; PARSE where a finish reason, usage, an error or anything unusual is in it
  */
-export function scanChunk(text: string, callsKnown: boolean): number {
+export function scanChunk(text: string, callsKnown: boolean, into?: Written): number {
   let length = text.length;
   while (isLineEnd(text.charCodeAt(length - 1))) length -= 1;
   let written = 0;
@@ -60,6 +63,8 @@ export function scanChunk(text: string, callsKnown: boolean): number {
     else if (kind === THINKING) thinking += size;
     else if (kind === THINKING_AGAIN) thinkingAgain += size;
     else other += size;
+    if (into !== undefined && size > 0 && (kind === WRITTEN || kind === THINKING || thinking === 0))
+      into.literal(text.slice(next + 1, at));
   }
   // The two names of thinking hold the same text where a server sends both; Mistral's lists have their text one level down.
   written += thinking || thinkingAgain;

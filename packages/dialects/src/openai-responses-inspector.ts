@@ -1,5 +1,5 @@
 import type { FinishReason, Json, Usage } from "./core.ts";
-import type { ProviderFailure } from "./dialect.ts";
+import type { ProviderFailure, WatchOptions } from "./dialect.ts";
 import { parseOpenAiStreamError } from "./openai-errors.ts";
 import { finishOf } from "./openai-responses-response.ts";
 import { usageOfResponse } from "./openai-usage.ts";
@@ -7,6 +7,7 @@ import { isObject, names } from "./shape.ts";
 import { countResponseEvent, noCalls } from "./tool-calls.ts";
 import { readEvent } from "./sse.ts";
 import { type EventInspector, literalsAfter } from "./watcher.ts";
+import { Written } from "./written.ts";
 
 /** Events that say nothing yet: an attempt that only got so far may still be made elsewhere. */
 const OPENING = names(
@@ -34,13 +35,18 @@ export class ResponsesInspector implements EventInspector {
   outputCharacters = 0;
   /** Of a stream that is cut before it tells. */
   readonly toolCalls = noCalls();
+  readonly written: Written | undefined;
   #calls = false;
+
+  constructor({ keepText }: Pick<WatchOptions, "keepText"> = {}) {
+    this.written = keepText === true ? new Written() : undefined;
+  }
 
   inspect(text: string): "pass" | "terminal" {
     const type = typeOf(text);
     if (type?.endsWith(".delta") === true) {
       this.started = true;
-      this.outputCharacters += literalsAfter(text, '"delta"');
+      this.outputCharacters += literalsAfter(text, '"delta"', this.written);
       return "pass";
     }
     if (type !== undefined && !TERMINAL.has(type)) {
@@ -73,7 +79,10 @@ export class ResponsesInspector implements EventInspector {
     if (type === "error") return this.#fail(isObject(body.error) ? body.error : body);
     if (!TERMINAL.has(type)) {
       if (isObject(body.error)) return this.#fail(body.error);
-      if (type.endsWith(".delta") && typeof body.delta === "string") this.outputCharacters += body.delta.length;
+      if (type.endsWith(".delta") && typeof body.delta === "string") {
+        this.outputCharacters += body.delta.length;
+        this.written?.text(body.delta);
+      }
       this.#note(type, text);
       return "pass";
     }

@@ -25,7 +25,7 @@ export const openAiResponses: Dialect = {
   streamParser: () => new ResponsesStreamParser(),
   streamRenderer: (context) => new ResponsesStreamRenderer(context),
   // Usage is part of the terminal event: there is nothing to hide.
-  streamWatcher: () => new SseWatcher(new ResponsesInspector()),
+  streamWatcher: (options) => new SseWatcher(new ResponsesInspector(options)),
   parseError: parseOpenAiError,
   renderError: (error, _requestId, providerCode) => ({ error: renderOpenAiError(error, providerCode) }),
   // The documented event is flat; OpenAI's servers send an `error` object, which its SDK throws. So both.

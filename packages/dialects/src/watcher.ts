@@ -3,6 +3,7 @@ import type { FinishReason, ToolCalls, Usage } from "./core.ts";
 import type { ProviderFailure, StreamWatcher, WatchedEnd } from "./dialect.ts";
 import { EventSplitter, MAX_EVENT_BYTES } from "./sse.ts";
 import { hasAny, withCalls } from "./tool-calls.ts";
+import type { Written } from "./written.ts";
 
 /**
  * What a dialect's eyes see of a stream that is passed on as bytes. One per stream. It is called for every event, so it looks for a
@@ -22,6 +23,8 @@ export interface EventInspector {
   readonly outputCharacters: number;
   /** What the provider ran by itself so far; undefined, or zeros: nothing. */
   readonly toolCalls?: ToolCalls | undefined;
+  /** What the model wrote, where that was asked for. */
+  readonly written?: Written | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -51,6 +54,10 @@ export class SseWatcher implements StreamWatcher {
 
   get failure(): ProviderFailure | undefined {
     return this.#inspector.failure;
+  }
+
+  get written(): readonly string[] | undefined {
+    return this.#inspector.written?.texts();
   }
 
   get outputBytes(): number {
@@ -124,14 +131,30 @@ export function literalLength(text: string, quote: number): number {
   return length + end - from;
 }
 
-/** Adds the lengths of the string literals that follow each occurrence of `key` (quotes included) and a colon. */
-export function literalsAfter(text: string, key: string): number {
+/**
+ * Adds the lengths of the string literals that follow each occurrence of `key` (quotes included) and a colon.
+ * @param into takes the literals themselves
+ */
+export function literalsAfter(text: string, key: string, into?: Written): number {
   let length = 0;
   for (let at = text.indexOf(key); at !== -1; at = text.indexOf(key, at + key.length)) {
     const value = valueAt(text, at + key.length);
-    if (value !== -1 && text.charCodeAt(value) === 34) length += literalLength(text, value);
+    if (value === -1 || text.charCodeAt(value) !== 34) continue;
+    length += literalLength(text, value);
+    into?.literal(text.slice(value + 1, literalEnd(text, value + 1)));
   }
   return length;
+}
+
+/** Where the string literal ends that starts at `from`. */
+function literalEnd(text: string, from: number): number {
+  let at = from;
+  for (; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 34) return at;
+    if (code === 92) at += 1;
+  }
+  return at;
 }
 
 /** Where the value starts that follows a key which ended before `from`: past spaces and the colon; -1 where no colon follows. */
