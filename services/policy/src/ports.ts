@@ -10,6 +10,7 @@ import type {
 import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
 import type { BucketVerdict, Take } from "./domain/limits.ts";
 import type { BudgetPeriod } from "./domain/periods.ts";
+import type { BudgetSubject } from "./domain/subjects.ts";
 import type { Rules } from "./domain/rules.ts";
 
 /** What every ledger MUST do: exact over any number of replicas, safe to repeat, durable before it resolves. */
@@ -137,14 +138,25 @@ export interface BudgetTerms {
   readonly period: BudgetPeriod;
   readonly limit: bigint;
   readonly hard: boolean;
+  /** Default: one for all. */
+  readonly per?: BudgetSubject | undefined;
+  /** Of a budget per run: how often the same call may come within a run. */
+  readonly maxIdenticalCalls?: number | undefined;
 }
 
 export interface BudgetRow extends BudgetTerms {
   readonly id: number;
   readonly place: { readonly kind: PlaceKind; readonly id: string };
+  readonly per: BudgetSubject;
+  /** In the current period; of a budget per run or end user those of all of them. */
   readonly spent: bigint;
   readonly held: bigint;
+  /** How many there are of a budget per run or end user. */
+  readonly subjects: number;
+  readonly timeZone: string;
   readonly periodStartMs: number;
+  /** Undefined: never. */
+  readonly periodEndMs: number | undefined;
   readonly closed: boolean;
 }
 

@@ -24,9 +24,9 @@ const budgetIds = [
   await fixture.budget({ period: "day", unit: "tokens", limit: 10n ** 17n, hard: false }),
 ];
 const keyId = "01890000-0000-7000-8000-000000000000";
-const { newId } = nodeKeysmith(systemClock);
+const ids = nodeKeysmith(systemClock);
 const holdOf = (): HoldRequest => ({
-  requestId: newId(),
+  requestId: ids.newId(),
   attempt: 1,
   owner: "bench/0/1",
   place: { keyId, budgetIds },

@@ -3,6 +3,7 @@ import { ledgerPool, prepareDatabase } from "../src/adapters/postgres-pools.ts";
 import { postgresLedger, type PostgresLedger } from "../src/adapters/postgres-ledger.ts";
 import type { BudgetUnit } from "../src/domain/key-policy.ts";
 import type { BudgetPeriod } from "../src/domain/periods.ts";
+import type { BudgetSubject } from "../src/domain/subjects.ts";
 import pg from "pg";
 
 export interface LedgerFixture extends AsyncDisposable {
@@ -10,7 +11,14 @@ export interface LedgerFixture extends AsyncDisposable {
   readonly events: string[];
   asSuperuser(text: string): Promise<pg.QueryResult>;
   ledger(): PostgresLedger;
-  budget(terms: { unit?: BudgetUnit; period?: BudgetPeriod; limit: bigint; hard?: boolean }): Promise<number>;
+  budget(terms: {
+    unit?: BudgetUnit;
+    period?: BudgetPeriod;
+    limit: bigint;
+    hard?: boolean;
+    per?: BudgetSubject;
+    maxIdenticalCalls?: number | undefined;
+  }): Promise<number>;
   /** Sums of all periods of a budget. */
   sums(budgetId: number): Promise<{ held: bigint; spent: bigint; closed: boolean }>;
   /** Rows of the ledger that do not add up. */
@@ -52,10 +60,11 @@ export async function ledgerFixture(databaseUrl: string): Promise<LedgerFixture>
       ledgers.push(ledger);
       return ledger;
     },
-    async budget({ unit = "nano-usd", period = "total", limit, hard = true }) {
+    async budget({ unit = "nano-usd", period = "total", limit, hard = true, per = "none", maxIdenticalCalls }) {
       const { rows } = await pool.query<{ id: number }>(
-        `insert into budget (place, place_id, unit, period, limit_amount, hard) values ('workspace', $1, $2, $3, $4, $5) returning id`,
-        [randomUUID(), unit, period, limit, hard],
+        `insert into budget (place, place_id, unit, period, limit_amount, hard, per, max_identical_calls)
+          values ('workspace', $1, $2, $3, $4, $5, $6, $7) returning id`,
+        [randomUUID(), unit, period, limit, hard, per, maxIdenticalCalls ?? null],
       );
       return rows[0]?.id ?? 0;
     },

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Amounts } from "../src/domain/amounts.ts";
 import type { BudgetUnit } from "../src/domain/key-policy.ts";
-import type { HoldRequest, Settlement } from "../src/domain/ledger.ts";
+import type { HoldPlace, HoldRequest, Settlement } from "../src/domain/ledger.ts";
 import type { Ledger } from "../src/ports.ts";
 import { recover } from "../src/flows/recover.ts";
 import { ledgerFixture, type LedgerFixture } from "./ledger-fixture.ts";
@@ -45,7 +45,9 @@ const step = fc.oneof(
           request,
           attempt: fc.integer({ min: 1, max: 3 }),
           owner: fc.nat(1),
-          path: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+          path: fc.subarray([0, 1, 2, 3, 4, 5], { minLength: 1 }),
+          run: fc.nat(1),
+          call: fc.nat(2),
           bound: amounts,
         }),
         { maxLength: 6 },
@@ -57,10 +59,15 @@ const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("recover" as const), owner: fc.nat(1), open: fc.array(request) }),
   },
 );
-const budget = fc.record({
+const terms = {
   unit: fc.constantFrom<BudgetUnit>("nano-usd", "tokens", "requests"),
   limit: fc.bigInt({ min: 0n, max: 40n }),
   hard: fc.boolean(),
+};
+const budget = fc.record(terms);
+const runBudget = fc.record({
+  ...terms,
+  maxIdenticalCalls: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
 });
 
 function distinct<T extends { request: number; attempt: number }>(items: T[]): T[] {
@@ -73,11 +80,26 @@ test("the ledger does what a serial model does, in batches, over reservations, e
   await fc.assert(
     fc.asyncProperty(
       fc.array(budget, { minLength: 4, maxLength: 4 }),
+      fc.array(runBudget, { minLength: 2, maxLength: 2 }),
       fc.array(step, { maxLength: 14 }),
-      async (budgets, steps) => {
+      async (plain, perRun, steps) => {
         const model = new LedgerModel();
-        const ids = await Promise.all(budgets.map((terms) => fixture.budget(terms)));
-        budgets.forEach((terms, i) => model.budget(ids[i] ?? 0, terms.unit, terms.limit, terms.hard));
+        const runs = [randomUUID(), randomUUID()];
+        const budgets = [
+          ...plain.map((one) => ({ ...one, per: "none" as const, maxIdenticalCalls: undefined })),
+          ...perRun.map((one) => ({ ...one, per: "run" as const })),
+        ];
+        const ids = await Promise.all(budgets.map((one) => fixture.budget(one)));
+        budgets.forEach((one, i) => model.budget(ids[i] ?? 0, one.unit, one.limit, one.hard, one.maxIdenticalCalls));
+        const placeOf = (path: readonly number[], run: number, call: number): HoldPlace => ({
+          keyId: randomUUID(),
+          budgetIds: path.map((i) => ids[i] ?? 0),
+          subjects: path.some((i) => i >= 4) ? path.map((i) => (i < 4 ? "" : (runs[run] ?? ""))) : undefined,
+          call: {
+            digest: `call-${call}`,
+            counted: path.flatMap((i, at) => (budgets[i]?.maxIdenticalCalls === undefined ? [] : [at])),
+          },
+        });
         const requests = Array.from({ length: REQUESTS }, () => randomUUID());
         const owners = [randomUUID(), randomUUID()];
 
@@ -92,7 +114,7 @@ test("the ledger does what a serial model does, in batches, over reservations, e
                 requestId: requests[h.request] ?? "",
                 attempt: h.attempt,
                 owner: owners[h.owner] ?? "",
-                place: h.attempt > 1 ? undefined : { keyId: randomUUID(), budgetIds: h.path.map((i) => ids[i] ?? 0) },
+                place: h.attempt > 1 ? undefined : placeOf(h.path, h.run, h.call),
                 bound: h.bound,
               }),
             );
@@ -122,8 +144,7 @@ test("the ledger does what a serial model does, in batches, over reservations, e
         }
 
         for (const expected of model.budgets) {
-          const { held, spent, closed } = expected;
-          expect(await fixture.sums(expected.id)).toEqual({ held, spent, closed });
+          expect(await fixture.sums(expected.id)).toEqual(model.sums(expected));
         }
       },
     ),

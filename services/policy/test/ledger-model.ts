@@ -7,14 +7,22 @@ interface ModelBudget {
   readonly unit: BudgetUnit;
   readonly limit: bigint;
   readonly hard: boolean;
+  readonly maxIdenticalCalls: number | undefined;
+  closed: boolean;
+  readonly periods: Map<string, ModelPeriod>;
+}
+
+/** Of a budget, for one subject. */
+interface ModelPeriod {
+  readonly budget: ModelBudget;
   held: bigint;
   spent: bigint;
-  closed: boolean;
+  readonly calls: Map<string, number>;
 }
 
 interface ModelHold {
   readonly owner: string;
-  readonly path: readonly ModelBudget[];
+  readonly path: readonly ModelPeriod[];
   readonly bound: Amounts;
 }
 
@@ -33,8 +41,27 @@ export class LedgerModel {
   readonly #paid = new Map<string, Paid>();
   readonly #dead = new Set<string>();
 
-  budget(id: number, unit: BudgetUnit, limit: bigint, hard: boolean): void {
-    this.budgets.push({ id, unit, limit, hard, held: 0n, spent: 0n, closed: false });
+  budget(id: number, unit: BudgetUnit, limit: bigint, hard: boolean, maxIdenticalCalls?: number): void {
+    this.budgets.push({ id, unit, limit, hard, maxIdenticalCalls, closed: false, periods: new Map() });
+  }
+
+  #period(id: number, subject: string): ModelPeriod {
+    const budget = this.budgets.find((one) => one.id === id) as ModelBudget;
+    const known = budget.periods.get(subject);
+    if (known !== undefined) return known;
+    const period = { budget, held: 0n, spent: 0n, calls: new Map() };
+    budget.periods.set(subject, period);
+    return period;
+  }
+
+  /** Over all subjects of a budget. */
+  sums(budget: ModelBudget): { held: bigint; spent: bigint; closed: boolean } {
+    const periods = [...budget.periods.values()];
+    return {
+      held: periods.reduce((sum, { held }) => sum + held, 0n),
+      spent: periods.reduce((sum, { spent }) => sum + spent, 0n),
+      closed: budget.closed,
+    };
   }
 
   fence(owner: string): void {
@@ -49,22 +76,30 @@ export class LedgerModel {
 
   hold(request: HoldRequest): HoldVerdict {
     const name = nameOf(request);
+    const { place } = request;
     const path =
-      request.place === undefined
+      place === undefined
         ? this.#holds.get(`${request.requestId}/1`)?.path
-        : request.place.budgetIds.map((id) => this.budgets.find((budget) => budget.id === id) as ModelBudget);
+        : place.budgetIds.map((id, at) => this.#period(id, place.subjects?.[at] ?? ""));
     if (this.#paid.has(name)) return { kind: "already-settled" };
     if (this.#holds.has(name)) return { kind: "held" };
     if (request.attempt > 1 && this.#paid.has(`${request.requestId}/1`)) return { kind: "already-settled" };
     if (this.#dead.has(request.owner)) return { kind: "dead-owner" };
     if (path === undefined) return { kind: "nothing-to-hold" };
-    for (const budget of path) {
-      const room = budget.limit - budget.held - budget.spent;
+    const counted = (place?.call?.counted ?? []).map((at) => path[at] as ModelPeriod);
+    for (const { budget, held, spent } of path) {
+      const room = budget.limit - held - spent;
       if (!budget.hard) continue;
       if (budget.closed) return { kind: "refused", budgetId: budget.id, room: undefined };
       if (room < amountOf(budget.unit, request.bound, 1n)) return { kind: "refused", budgetId: budget.id, room };
     }
-    for (const budget of path) budget.held += amountOf(budget.unit, request.bound, 1n);
+    const digest = place?.call?.digest ?? "";
+    for (const { budget, calls } of counted) {
+      if ((calls.get(digest) ?? 0) >= (budget.maxIdenticalCalls ?? Infinity))
+        return { kind: "repeated", budgetId: budget.id };
+    }
+    for (const { calls } of counted) calls.set(digest, (calls.get(digest) ?? 0) + 1);
+    for (const period of path) period.held += amountOf(period.budget.unit, request.bound, 1n);
     this.#holds.set(name, { owner: request.owner, path, bound: request.bound });
     return { kind: "held" };
   }
@@ -81,9 +116,9 @@ export class LedgerModel {
     const requests = kind === "void" ? 0n : 1n;
     const paid = this.#paid.get(name);
     if (paid === undefined) {
-      for (const budget of hold.path) {
-        budget.held -= amountOf(budget.unit, hold.bound, 1n);
-        budget.spent += amountOf(budget.unit, actual, requests);
+      for (const period of hold.path) {
+        period.held -= amountOf(period.budget.unit, hold.bound, 1n);
+        period.spent += amountOf(period.budget.unit, actual, requests);
       }
       this.#paid.set(name, { kind, credited: false });
       return { kind: "settled", aboveBound: this.#closeAbove(hold, actual) };
@@ -91,15 +126,16 @@ export class LedgerModel {
     if (paid.kind !== "at-bound" || paid.credited || kind === "at-bound")
       return { kind: "duplicate", aboveBound: false };
     paid.credited = true;
-    for (const budget of hold.path) {
-      const bound = amountOf(budget.unit, hold.bound, 1n);
-      budget.spent -= bound - least(bound, amountOf(budget.unit, actual, requests));
+    for (const period of hold.path) {
+      const { unit } = period.budget;
+      const bound = amountOf(unit, hold.bound, 1n);
+      period.spent -= bound - least(bound, amountOf(unit, actual, requests));
     }
     return { kind: "credited", aboveBound: this.#closeAbove(hold, actual) };
   }
 
   #closeAbove(hold: ModelHold, actual: Amounts): boolean {
-    for (const budget of hold.path) {
+    for (const { budget } of hold.path) {
       if (budget.hard && amountOf(budget.unit, actual, 1n) > amountOf(budget.unit, hold.bound, 1n))
         budget.closed = true;
     }

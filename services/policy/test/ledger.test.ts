@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { periodStartMs } from "../src/domain/periods.ts";
 import type { HoldRequest } from "../src/domain/ledger.ts";
 import { ledgerFixture, type LedgerFixture } from "./ledger-fixture.ts";
 
@@ -259,23 +258,36 @@ test("a hold is settled in the period in which it was made; a new period begins 
   ]);
 });
 
-test("the database and the domain agree on when periods begin", async () => {
-  const instants = [
-    0,
-    1,
-    Date.UTC(2026, 0, 1),
-    Date.UTC(2026, 0, 1) - 1,
-    Date.UTC(2024, 1, 29, 23, 59, 59, 999),
-    Date.UTC(2027, 0, 3, 12),
-    Date.UTC(2027, 0, 4),
-  ];
-  for (const period of ["day", "week", "month", "total"] as const) {
-    const { rows } = await fixture.pool.query<{ start: string }>(
-      "select extract(epoch from period_start($1, to_timestamp(t / 1000))) * 1000 as start from unnest($2::float8[]) t",
-      [period, instants],
-    );
-    expect(rows.map((row) => Number(row.start))).toEqual(instants.map((at) => periodStartMs(period, at)));
-  }
+test("who moves to another time zone goes on in the period that is running, and the next one begins there", async () => {
+  const workspace = randomUUID();
+  await fixture.pool.query("insert into organization (id, name) values ($1, 'zones')", [workspace]);
+  await fixture.pool.query(
+    "insert into workspace (id, organization_id, name, payloads) values ($1, $1, 'zones', 'none')",
+    [workspace],
+  );
+  const { rows } = await fixture.pool.query<{ id: number }>(
+    "insert into budget (place, place_id, unit, period, limit_amount, hard) values ('workspace', $1, 'requests', 'day', 1, true) returning id",
+    [workspace],
+  );
+  const budget = rows[0]?.id ?? 0;
+  const ledger = fixture.ledger();
+  expect(await ledger.hold([hold([budget], 0n)])).toEqual([{ kind: "held" }]);
+  const zone = new Date().getUTCHours() < 12 ? "Pacific/Kiritimati" : "Pacific/Niue";
+  await fixture.pool.query("update workspace set time_zone = $2 where id = $1", [workspace, zone]);
+  // It is another day there, but what was spent today stays spent.
+  const another = await fixture.ledger().hold([hold([budget], 0n)]);
+  expect(another).toEqual([{ kind: "refused", budgetId: budget, room: 0n }]);
+  await fixture.pool.query(
+    "update budget_period set start_at = start_at - interval '2 days', end_at = now() where budget_id = $1",
+    [budget],
+  );
+  expect(await ledger.hold([hold([budget], 0n)])).toEqual([{ kind: "held" }]);
+  const { rows: periods } = await fixture.pool.query<{ isThere: boolean; follows: boolean }>(
+    `select end_at = (budget_time('day', now(), $2)).end_at as "isThere", start_at >= lag(end_at) over (order by start_at) as follows
+      from budget_period where budget_id = $1 order by start_at desc limit 1`,
+    [budget, zone],
+  );
+  expect(periods[0]).toEqual({ isThere: true, follows: true });
 });
 
 describe("when Postgres fails", () => {

@@ -6,7 +6,7 @@ export const APPLY_BATCH = {
   name: "apply_batch",
   text: `select results, verdicts, rooms from apply_batch($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::boolean[],
     $6::uuid[], $7::int[], $8::text[], $9::bigint[], $10::bigint[], $11::int[], $12::int[],
-    $13::uuid[], $14::int[], $15::int[], $16::uuid[], $17::int[], $18::bigint[], $19::bigint[])`,
+    $13::uuid[], $14::int[], $15::int[], $16::uuid[], $17::int[], $18::bigint[], $19::bigint[], $20::int[], $21::int[], $22::text[])`,
 };
 
 export interface BatchRow {
@@ -15,7 +15,7 @@ export interface BatchRow {
   readonly rooms: string | null;
 }
 
-/** Nothing of these texts needs quoting: they are numbers, UUIDs and words. pg would quote and escape each. */
+/** Nothing of these texts needs quoting: they are numbers, UUIDs, words and digests. pg would quote and escape each. */
 class ArrayText {
   #text = "{";
 
@@ -63,6 +63,7 @@ export function batchValues({ settlements, entries, holds, paths, totals, ownerI
     sTokens.add(charge?.tokens ?? 0);
   }
   const [owners, pEnd, pPeriod, hRequest, hAttempt, hOwner, hKey, hPath, hCost, hTokens] = arrays(10);
+  const [cHold, cPeriod, cDigest] = arrays(3);
   const numbers = new Map<readonly Period[], number>();
   const distinct = new Set<number>();
   let end = 0;
@@ -89,10 +90,15 @@ export function batchValues({ settlements, entries, holds, paths, totals, ownerI
     hPath.add(number);
     hCost.add(bound.costNanos);
     hTokens.add(bound.tokens);
+    for (const index of place?.call?.counted ?? []) {
+      cHold.add(at + 1);
+      cPeriod.add((path?.[index] as Period).id);
+      cDigest.add(place?.call?.digest ?? "");
+    }
   }
   for (const owner of distinct) owners.add(owner);
   const values: (string | null)[] = [owners, tPeriod, tHeld, tSpent, tTakes, sRequest, sAttempt, sKind, sCost, sTokens]
-    .concat([pEnd, pPeriod, hRequest, hAttempt, hOwner, hKey, hPath, hCost, hTokens])
+    .concat([pEnd, pPeriod, hRequest, hAttempt, hOwner, hKey, hPath, hCost, hTokens, cHold, cPeriod, cDigest])
     .map(String);
   if (totals === undefined) values.fill(null, 1, 5);
   return values;
@@ -129,6 +135,8 @@ export const isWhole = (row: BatchRow): boolean => row.results === null && row.v
 const SETTLED: SettlementResult = { kind: "settled", aboveBound: false };
 const HELD: HoldVerdict = { kind: "held" };
 
+const REPEATED = "-5";
+
 export function readResults(row: BatchRow, { settlements }: Batch): SettlementResult[] {
   if (isWhole(row)) return settlements.map(() => SETTLED);
   if (row.results === null || row.results === "") return [];
@@ -147,6 +155,7 @@ export function readVerdicts(row: BatchRow, { holds }: Batch): HoldVerdict[] {
     const verdict = VERDICTS[code];
     if (verdict !== undefined) return verdict;
     const room = rooms[index] ?? "-";
+    if (code === REPEATED) return { kind: "repeated", budgetId: Number(room) };
     return { kind: "refused", budgetId: Number(code), room: room === "-" ? undefined : BigInt(room) };
   });
 }

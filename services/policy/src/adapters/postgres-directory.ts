@@ -16,8 +16,8 @@ const VIEWS = `
       lateral (values ('organization', o.id, o.name, 1), ('workspace', w.id, w.name, 2), ('project', p.id, p.name, 3), ('key', k.id, k.name, 4)) v(kind, id, name, rank)
     where k.revoked_at is null and ($1::uuid[] is null or k.id = any($1))
   ), budgets as (
-    select key_id, jsonb_agg(jsonb_build_object('id', b.id, 'place', b.place, 'placeName', place.name, 'unit', b.unit, 'period', b.period, 'hard', b.hard)
-      order by place.rank, b.id) as list
+    select key_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', b.id, 'place', b.place, 'placeName', place.name, 'unit', b.unit, 'period', b.period, 'hard', b.hard,
+      'per', b.per, 'maxIdenticalCalls', b.max_identical_calls)) order by place.rank, b.id) as list
     from place join budget b on b.place_id = place.id and b.place = place.kind group by key_id
   ), limits as (
     select key_id, jsonb_agg(jsonb_build_object('id', l.id, 'place', l.place, 'placeName', place.name, 'per', l.per, 'unit', l.unit,

@@ -1,5 +1,6 @@
 import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, PlaceKind, Scope } from "../domain/key-policy.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
+import type { BudgetSubject } from "../domain/subjects.ts";
 import type { Rules } from "../domain/rules.ts";
 import type { BudgetRow, KeyRow, LimitRow, ProjectRow, WorkspaceRow } from "../ports.ts";
 import { rulesFromJson } from "./rules-json.ts";
@@ -10,9 +11,13 @@ export const PROJECT = "p.id, p.workspace_id, p.name, p.rules";
 export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scopes, k.rules, k.operator,
   extract(epoch from k.created_at) * 1000 as created, extract(epoch from k.expires_at) * 1000 as expires,
   extract(epoch from k.revoked_at) * 1000 as revoked`;
-export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amount, b.hard, b.closed, coalesce(t.held, 0) as held,
-  coalesce(t.spent, 0) as spent, extract(epoch from period_start(b.period, now())) * 1000 as start
-  from budget b left join budget_period t on t.budget_id = b.id and t.start_at = period_start(b.period, now())`;
+/** Of a budget that is one for each run or end user: the sums over all of them, and how many they are. */
+export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amount, b.hard, b.closed, b.per, b.max_identical_calls, b.time_zone,
+  t.held, t.spent, t.subjects, extract(epoch from coalesce(t.start_at, c.start_at)) * 1000 as start,
+  extract(epoch from nullif(coalesce(t.end_at, c.end_at), 'infinity')) * 1000 as end
+  from budget b cross join budget_time(b.period, now(), b.time_zone) c cross join lateral (
+    select coalesce(sum(p.held), 0) as held, coalesce(sum(p.spent), 0) as spent, count(*) as subjects, min(p.start_at) as start_at, max(p.end_at) as end_at
+    from budget_period p where p.budget_id = b.id and p.end_at > now()) t`;
 export const LIMIT = "l.id, l.place, l.place_id, l.per, l.unit, l.amount, l.window_ms, l.burst, l.fail_closed";
 
 const ms = (text: string | null): number | undefined => (text === null ? undefined : Math.floor(Number(text)));
@@ -84,9 +89,14 @@ export interface BudgetColumns {
   readonly limit_amount: string;
   readonly hard: boolean;
   readonly closed: boolean;
+  readonly per: BudgetSubject;
+  readonly max_identical_calls: number | null;
+  readonly time_zone: string;
   readonly held: string;
   readonly spent: string;
+  readonly subjects: string;
   readonly start: string;
+  readonly end: string | null;
 }
 
 export const budgetRow = (row: BudgetColumns): BudgetRow => ({
@@ -97,9 +107,14 @@ export const budgetRow = (row: BudgetColumns): BudgetRow => ({
   limit: BigInt(row.limit_amount),
   hard: row.hard,
   closed: row.closed,
+  per: row.per,
+  maxIdenticalCalls: row.max_identical_calls ?? undefined,
+  timeZone: row.time_zone,
   held: BigInt(row.held),
   spent: BigInt(row.spent),
+  subjects: Number(row.subjects),
   periodStartMs: ms(row.start) ?? 0,
+  periodEndMs: ms(row.end),
 });
 
 export interface LimitColumns {

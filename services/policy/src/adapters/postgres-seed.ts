@@ -43,12 +43,22 @@ interface At {
   readonly id: string;
 }
 
-/** Puts a budget: the one of that place, unit and period gets these terms and is opened. */
+/** Puts a budget: the one of that place, unit, period and kind of subject gets these terms and is opened. */
 export async function insertBudget(client: pg.PoolClient, place: At, terms: BudgetTerms): Promise<number> {
   const { rows } = await client.query<{ id: number }>(
-    `insert into budget (place, place_id, unit, period, limit_amount, hard) values ($1, $2, $3, $4, $5, $6)
-      on conflict (place_id, unit, period) do update set limit_amount = $5, hard = $6, closed = false returning id`,
-    [place.kind, place.id, terms.unit, terms.period, terms.limit, terms.hard],
+    `insert into budget (place, place_id, unit, period, limit_amount, hard, per, max_identical_calls) values ($1, $2, $3, $4, $5, $6, $7, $8)
+      on conflict (place_id, unit, period, per)
+      do update set limit_amount = $5, hard = $6, max_identical_calls = $8, closed = false, retired_at = null returning id`,
+    [
+      place.kind,
+      place.id,
+      terms.unit,
+      terms.period,
+      terms.limit,
+      terms.hard,
+      terms.per ?? "none",
+      terms.maxIdenticalCalls ?? null,
+    ],
   );
   return (rows[0] as { id: number }).id;
 }

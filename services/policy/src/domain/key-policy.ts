@@ -1,6 +1,7 @@
 import { dollarsOf, WeirError } from "@weir/kernel";
 import type { Attribute, AttributeKind, AttributeTable } from "@weir/rules";
 import type { BudgetPeriod } from "./periods.ts";
+import type { BudgetSubject } from "./subjects.ts";
 import type { Rules } from "./rules.ts";
 
 /** The path of a key: organization > workspace > project > key. */
@@ -26,6 +27,10 @@ export interface BudgetOnPath {
   readonly unit: BudgetUnit;
   readonly period: BudgetPeriod;
   readonly hard: boolean;
+  /** Default: one for all. */
+  readonly per?: BudgetSubject | undefined;
+  /** Of a budget per run: how often the same call may come within a run. */
+  readonly maxIdenticalCalls?: number | undefined;
 }
 
 export interface LimitOnPath {
@@ -75,8 +80,8 @@ export interface KeyPolicy {
 const UNIT_WORD: Record<BudgetUnit, string> = { "nano-usd": "usd", tokens: "tokens", requests: "requests" };
 
 /** "budget workspace/default month usd" */
-export const budgetRule = (budget: BudgetOnPath): string =>
-  `budget ${budget.place}/${budget.placeName} ${budget.period} ${UNIT_WORD[budget.unit]}`;
+export const budgetRule = ({ place, placeName, period, unit, per = "none" }: BudgetOnPath): string =>
+  `budget ${place}/${placeName} ${period} ${UNIT_WORD[unit]}${per === "none" ? "" : ` per ${per}`}`;
 
 /** "limit workspace/default 600 requests per key in 60 s" */
 export const limitRule = (limit: LimitOnPath): string =>

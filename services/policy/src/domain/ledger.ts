@@ -6,6 +6,8 @@ export interface HoldPlace {
   readonly budgetIds: readonly number[];
   /** For each budget whom its period is of; "" where it is one for all. Undefined: all of them are. */
   readonly subjects?: readonly string[] | undefined;
+  /** Counted as a call by the budgets at these places of the list. Undefined: by none. */
+  readonly call?: { readonly digest: string; readonly counted: readonly number[] } | undefined;
 }
 
 /** What one attempt may cost at most, to be held on all budgets of its path. */
@@ -24,6 +26,8 @@ export type HoldVerdict =
   | { readonly kind: "nothing-to-hold" }
   /** `room` is what was left there; undefined: the budget is closed. */
   | { readonly kind: "refused"; readonly budgetId: number; readonly room: bigint | undefined }
+  /** The same call came as often within its run as this budget lets it. */
+  | { readonly kind: "repeated"; readonly budgetId: number }
   /** This attempt was settled before it could be held, or its request is over: attempt 1 is settled. */
   | { readonly kind: "already-settled" }
   /** Its owner was declared dead by Recover. */
