@@ -55,6 +55,7 @@ export function complete(
     rpc,
     dataDir: resolve(directory, file.data_dir),
     instance: file.instance ?? instanceOf(hostname()),
+    trustedProxies: file.trusted_proxies,
     bootstrapKey: secret(["bootstrap_key"], file.bootstrap_key),
     hmacKey: secret(["hmac_key"], file.hmac_key),
     adminToken: secret(["admin_token"], file.admin_token),
@@ -65,6 +66,7 @@ export function complete(
     peers: file.peer,
     policy: { graceMs: file.policy.grace, storeGraceMs: file.policy.store_grace },
     audit: { headIntervalMs: file.audit.head_interval, headsTo: file.audit.heads_to },
+    oidc: { internalOrigins: file.oidc.internal_origins },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
     log,
   };

@@ -1,3 +1,4 @@
+import { rangeOf } from "@weir/rules";
 import { z } from "zod";
 import { dollarsNanos, durationMs, listenAddress, sizeBytes } from "./units.ts";
 
@@ -156,6 +157,14 @@ const headPlace = z
   .string()
   .regex(/^(nats|file:.+|https?:\/\/.+)$/, "is not `nats`, `file:` with a path, or the URL of a witness");
 
+/** An issuer of tokens that may be internal, or plain http. */
+const origin = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && new URL(text).origin === text,
+    "is not an origin like https://id.internal:8443",
+  );
+
 const http = z.strictObject({
   listen: listen.prefault("127.0.0.1:8080"),
   max_body_bytes: size(1024).prefault("32MiB"),
@@ -166,6 +175,15 @@ const http = z.strictObject({
   max_connections: count.default(10_000),
   drain_timeout: duration().prefault("30s"),
 });
+
+/** Addresses and CIDR ranges: a list, or a text with commas. */
+const ranges = z
+  .union([z.string(), z.array(z.string())])
+  .transform((given) => (typeof given === "string" ? given.split(",").map((text) => text.trim()) : given))
+  .refine(
+    (texts) => texts.every((text) => rangeOf(text) !== undefined),
+    "is no address and no range like 10.0.0.0/8 or 2001:db8::/32, without bits beyond its prefix",
+  );
 
 export const fileSchema = z.strictObject({
   providers: z.record(name, provider).default({}),
@@ -178,6 +196,7 @@ export const fileSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "is not a name: up to 63 letters, digits, dots, underscores and dashes")
     .optional(),
+  trusted_proxies: ranges.default([]),
   bootstrap_key: secret.optional(),
   hmac_key: secret.optional(),
   admin_token: secret.optional(),
@@ -196,6 +215,7 @@ export const fileSchema = z.strictObject({
   policy: z
     .strictObject({ grace: duration(1_000).prefault("60s"), store_grace: duration(1_000).prefault("24h") })
     .prefault({}),
+  oidc: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
   spool: z.strictObject({ max_bytes: size(2 ** 20).prefault("4GiB"), strict: z.boolean().default(false) }).prefault({}),
   audit: z
     .strictObject({

@@ -13,6 +13,8 @@ export interface WeirConfig {
   readonly dataDir: string;
   /** Tells instances of one service apart; stable over restarts. Default: the host's name. */
   readonly instance: string;
+  /** WEIR_TRUSTED_PROXIES: addresses and ranges whose `x-forwarded-for` says for whom they call. */
+  readonly trustedProxies: readonly string[];
   /** WEIR_BOOTSTRAP_KEY: a key with full rights in workspace `default`. */
   readonly bootstrapKey: Secret | undefined;
   /** WEIR_HMAC_KEY: what the hashes in records are keyed by; the same for all ingresses. Undefined: each data folder has one of its own. */
@@ -43,6 +45,10 @@ export interface WeirConfig {
     readonly headIntervalMs: number;
     /** The second places: "nats", "file:PATH" (in the data folder where it is relative), or a witness's URL. */
     readonly headsTo: readonly string[];
+  };
+  readonly oidc: {
+    /** Issuers of tokens whose keys may be fetched from internal addresses, or over plain http. */
+    readonly internalOrigins: readonly string[];
   };
   readonly spool: {
     /** At this size new requests are refused. */

@@ -9,13 +9,27 @@ export function policyEvents(log: Log) {
   });
   return {
     directory: store("the policy directory"),
-    limiter: store("Redis"),
+    limiter: {
+      ...store("Redis"),
+      onScriptsRefused: (err: unknown) =>
+        log.error(
+          { err },
+          "Redis does not run the scripts that limits are made of: all requests under limits are refused",
+        ),
+    },
+    onWaitingDefect: (err: unknown) => log.error({ err }, "defect in a line of waiting requests"),
     ledger: {
       ...store("the ledger"),
       onUnwritable: (err: unknown) =>
         log.error({ err }, "a batch cannot be written as a whole; its items go one by one"),
       onAdvanceFailed: (err: unknown) => log.warn({ err }, "the ledger's housekeeping failed; it will be tried again"),
     },
+    onUsesUnwritten: (err: unknown) =>
+      log.warn({ err }, "when keys were last used was not written; it will be tried again"),
+    onCleanupFailed: (err: unknown) =>
+      log.warn({ err }, "expired short-lived keys were not cleaned up; it will be tried again"),
+    onIssuerAway: (err: unknown) =>
+      log.warn({ err }, "an issuer's keys cannot be fetched; its tokens are refused meanwhile"),
     onConnectionError: (err: Error) => log.warn({ err }, "a connection broke"),
     onAboveBound: ({ requestId, attempt, outcome }: Settlement) => {
       const charge =

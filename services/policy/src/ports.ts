@@ -1,17 +1,14 @@
-import type {
-  BudgetUnit,
-  KeyPolicy,
-  LimitSubject,
-  LimitUnit,
-  PayloadChoice,
-  PlaceKind,
-  Scope,
-} from "./domain/key-policy.ts";
+import type { BudgetUnit, KeyPolicy, PayloadChoice, PlaceKind, Scope } from "./domain/key-policy.ts";
 import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
-import type { BucketVerdict, Take } from "./domain/limits.ts";
+import type { LimitTerms } from "./domain/limit-terms.ts";
+import type { BucketVerdict } from "./domain/limits.ts";
+import type { Claims, IssuerTerms } from "./domain/issuer.ts";
 import type { BudgetPeriod } from "./domain/periods.ts";
 import type { BudgetSubject } from "./domain/subjects.ts";
 import type { Rules } from "./domain/rules.ts";
+import type { Take } from "./domain/takes.ts";
+
+export type { LimitTerms } from "./domain/limit-terms.ts";
 
 /** What every ledger MUST do: exact over any number of replicas, safe to repeat, durable before it resolves. */
 export interface Ledger {
@@ -29,30 +26,64 @@ export interface Ledger {
   openHolds(owner: string): Promise<HoldName[]>;
 }
 
-/** The takes of one request: all of them or none. */
+/** The takes of one request, or of one attempt of it: all of them or none. */
 export interface BucketRequest {
-  readonly requestId: string;
+  /** Under which it is remembered: the request's id, for an attempt's own takes "id:attempt". */
+  readonly id: string;
+  /** At least one. */
   readonly takes: readonly Take[];
 }
 
-/** What an attempt really used. */
-export interface TokensUsed {
-  readonly requestId: string;
+/** What an attempt took by itself, of limits per provider, is remembered apart from what its request took. */
+export const recordOfAttempt = (requestId: string, attempt: number): string => `${requestId}:${attempt}`;
+
+/** What an attempt came to. */
+export interface Use {
+  /** As in BucketRequest. */
+  readonly id: string;
   readonly attempt: number;
-  readonly tokens: number;
+  /** Undefined: nobody knows, so what was taken stays taken. */
+  readonly tokens: TokensUsed | undefined;
+  /** Whether what was remembered under the id is over with it: then its slots are free. */
+  readonly over: boolean;
+}
+
+export interface TokensUsed {
+  readonly total: number;
+  /** Undefined: only their sum is known. */
+  readonly parts: { readonly input: number; readonly output: number } | undefined;
 }
 
 /**
- * Rate limits by domain/gcra.ts. A request that was taken before is not taken again for as long as it is remembered: until time has
- * repaid what it took, at least ten seconds.
+ * Rate limits by domain/gcra.ts, and slots: of those that run at the same time. A request that was taken before is not taken again for as
+ * long as it is remembered: until time has repaid what it took, ten seconds at least and an hour at most; with slots for as long as
+ * those are renewed. A slot whose lease is over is free.
  */
 export interface Buckets {
-  /** In order; each sees what those before it took. @throws Error when the store is away: within the store's command timeout */
+  /** In order; each sees what those before it took. @throws Error when the store is away: within the store's command timeout; ScriptsRefusedError */
   take(requests: readonly BucketRequest[]): Promise<BucketVerdict[]>;
   /** Undoes takes, as far as time has not repaid them. */
-  giveBack(requestIds: readonly string[]): Promise<void>;
+  giveBack(ids: readonly string[]): Promise<void>;
   /** Corrects token limits: the first attempt that is settled gives back what the request did not use, further ones take more. */
-  settle(used: readonly TokensUsed[]): Promise<void>;
+  settle(uses: readonly Use[]): Promise<void>;
+  /** What these hold of slots is theirs for another lease, also where it had lapsed. */
+  renew(ids: readonly string[]): Promise<void>;
+}
+
+/** How long a slot is held without being renewed: a request whose ingress died frees it by then. */
+export const SLOT_LEASE_MS = 30_000;
+
+/** The store is there and does not do what limits need. No outage, which would pass: somebody must set it right. */
+export class ScriptsRefusedError extends Error {
+  override readonly name = "ScriptsRefusedError";
+}
+
+/** How many replicas of this service share a store; each says that it is there. */
+export interface Replicas {
+  /** @returns how many there are, this one included. @throws as Buckets.take */
+  beat(): Promise<number>;
+  /** This one is none of them any more. Never rejects. */
+  leave(): Promise<void>;
 }
 
 /** Which key's view a version of the directory changed. */
@@ -67,6 +98,8 @@ export interface DirectoryState {
   readonly keys: readonly KeyPolicy[];
   /** Ascending without a gap, the last one `version`; may be empty. */
   readonly changes: readonly Change[];
+  /** Of the keys that were revoked, those whose running requests end, too; of `load`, all of the last hour. */
+  readonly ended: readonly string[];
 }
 
 export interface DirectoryStore {
@@ -84,6 +117,7 @@ export interface Place {
   readonly name: string;
   /** Undefined for an organization. */
   readonly workspaceId: string | undefined;
+  readonly organizationId: string;
 }
 
 export interface OrganizationRow {
@@ -119,6 +153,15 @@ export interface KeyRow {
   readonly createdAtMs: number;
   readonly expiresAtMs: number | undefined;
   readonly revokedAtMs: number | undefined;
+  /** The keys it was minted from, the first one first. */
+  readonly ancestors: readonly string[];
+  readonly guards: readonly string[];
+  /** Whom all its requests are for; "": each says so itself. */
+  readonly endUser: string;
+  /** To some ten seconds. */
+  readonly lastUsedAtMs: number | undefined;
+  /** Texts it had before that still work. */
+  readonly retired: readonly { readonly prefix: string; readonly expiresAtMs: number }[];
 }
 
 export interface NewKey {
@@ -131,6 +174,92 @@ export interface NewKey {
   readonly rules: Rules;
   readonly operator: boolean;
   readonly expiresAtMs: number | undefined;
+  readonly ancestors: readonly string[];
+  readonly guards: readonly string[];
+  readonly endUser: string;
+}
+
+/** What is undefined stays as it is. */
+export interface KeyChange {
+  readonly name?: string | undefined;
+  readonly expiresAtMs?: number | "never" | undefined;
+  readonly scopes?: readonly Scope[] | undefined;
+  readonly rules?: Rules | undefined;
+  readonly guards?: readonly string[] | undefined;
+}
+
+export interface KeyUse {
+  readonly keyId: string;
+  readonly atMs: number;
+}
+
+/**
+ * Keys as administrators and those who mint see them. Each method is one transaction, and has told the watchers when it resolves.
+ * @throws WeirError not_found, already_exists, policy_unavailable
+ */
+export interface KeyStore {
+  create(key: NewKey): Promise<KeyRow>;
+  /**
+   * Makes a key below others, if none of them is revoked.
+   * @param most so many may live at a time below the first of them
+   * @throws WeirError invalid_key, rate_limited
+   */
+  mint(key: NewKey, budgets: readonly BudgetTerms[], most: number): Promise<KeyRow>;
+  /** @param filter workspaceId undefined: of all */
+  list(filter: {
+    readonly workspaceId: string | undefined;
+    readonly includeRevoked: boolean;
+    readonly includeShortLived: boolean;
+  }): Promise<KeyRow[]>;
+  byId(id: string): Promise<KeyRow | undefined>;
+  /** By its present text, or one it had before: then with that one's expiry, where it is the earlier one. */
+  byHash(hash: Uint8Array): Promise<KeyRow | undefined>;
+  update(id: string, change: KeyChange): Promise<KeyRow>;
+  /** @param untilMs so long the texts it had before go on working; one that would end earlier still does */
+  rotate(id: string, text: { readonly hash: Uint8Array; readonly prefix: string }, untilMs: number): Promise<KeyRow>;
+  /** With all keys that were minted from it. Revoking again changes nothing, but for ending the requests that were left running. */
+  revoke(id: string, endRequests: boolean): Promise<KeyRow>;
+  /** A later time stays. */
+  recordUses(uses: readonly KeyUse[]): Promise<void>;
+  /** Lets replicas drop short-lived keys that expired a while ago. @returns how many; fewer than `most`: no more are left */
+  forgetExpired(most: number): Promise<number>;
+  /** Deletes those that were forgotten long ago. @returns as forgetExpired */
+  deleteForgotten(most: number): Promise<number>;
+}
+
+export interface IssuerRow extends IssuerTerms {
+  readonly id: string;
+  readonly workspaceId: string;
+  readonly projectId: string;
+  readonly name: string;
+  /** The parent of its keys. */
+  readonly keyId: string;
+  readonly scopes: readonly Scope[];
+  readonly rules: Rules;
+  readonly createdAtMs: number;
+}
+
+/** Trusted issuers. @throws WeirError not_found, policy_unavailable */
+export interface IssuerStore {
+  /** The one of that name in that project gets these terms, and its key those of `key`; else both are made. */
+  put(
+    issuer: { readonly id: string; readonly projectId: string; readonly name: string; readonly terms: IssuerTerms },
+    key: NewKey,
+  ): Promise<IssuerRow>;
+  /** Of a workspace, or of all. */
+  list(workspaceId: string | undefined): Promise<IssuerRow[]>;
+  byUrl(url: string): Promise<IssuerRow[]>;
+  byId(id: string): Promise<IssuerRow | undefined>;
+  /** Revokes its key, too, and with it all keys below. */
+  remove(id: string, endRequests: boolean): Promise<void>;
+}
+
+export interface TokenVerifier {
+  /**
+   * Signature, time, issuer and audience; the required claims are not its business.
+   * @throws WeirError invalid_key, expired_key; policy_unavailable where the issuer's keys cannot be had
+   */
+  verify(token: string, issuer: IssuerTerms): Promise<Claims>;
 }
 
 export interface BudgetTerms {
@@ -160,15 +289,6 @@ export interface BudgetRow extends BudgetTerms {
   readonly closed: boolean;
 }
 
-export interface LimitTerms {
-  readonly per: LimitSubject;
-  readonly unit: LimitUnit;
-  readonly amount: number;
-  readonly windowMs: number;
-  readonly burst: number;
-  readonly failClosed: boolean;
-}
-
 export interface LimitRow extends LimitTerms {
   readonly id: number;
   readonly place: { readonly kind: PlaceKind; readonly id: string };
@@ -187,13 +307,6 @@ export interface DirectoryAdmin {
   workspaces(organizationId: string | undefined): Promise<WorkspaceRow[]>;
   createProject(row: ProjectRow): Promise<void>;
   projects(workspaceId: string): Promise<ProjectRow[]>;
-  createKey(key: NewKey): Promise<KeyRow>;
-  /** Of a workspace, or of all. */
-  keys(workspaceId: string | undefined, includeRevoked: boolean): Promise<KeyRow[]>;
-  keyById(id: string): Promise<KeyRow | undefined>;
-  keyByHash(hash: Uint8Array): Promise<KeyRow | undefined>;
-  /** Revoking again changes nothing. */
-  revokeKey(id: string): Promise<KeyRow>;
   putBudget(place: Place, terms: BudgetTerms): Promise<BudgetRow>;
   putLimit(place: Place, terms: LimitTerms): Promise<LimitRow>;
   /** Of all places of a workspace and its organization; undefined: of all. */

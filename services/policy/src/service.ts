@@ -1,21 +1,29 @@
+import { once } from "node:events";
 import { systemClock, WeirError } from "@weir/kernel";
 import { openRedis } from "@weir/storage";
 import { memoryBuckets } from "./adapters/memory-buckets.ts";
 import { digest, nodeKeysmith } from "./adapters/node-keysmith.ts";
+import { oidcTokens, unverifiedClaims } from "./adapters/oidc-tokens.ts";
 import { postgresAdmin } from "./adapters/postgres-admin.ts";
 import { postgresDirectory } from "./adapters/postgres-directory.ts";
+import { postgresIssuers } from "./adapters/postgres-issuers.ts";
+import { postgresKeys } from "./adapters/postgres-keys.ts";
 import { postgresLedger } from "./adapters/postgres-ledger.ts";
 import { directoryPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
 import { redisBuckets } from "./adapters/redis-buckets.ts";
+import { redisReplicas } from "./adapters/redis-replicas.ts";
 import type { PolicyOptions, PolicyService } from "./config.ts";
 import type { KeyPolicy } from "./domain/key-policy.ts";
 import { policyEvents } from "./events.ts";
-import { adminByKey } from "./flows/admin-keys.ts";
+import { keyBySecret } from "./flows/admin-keys.ts";
 import type { FindKey } from "./flows/admit.ts";
 import { bootstrap, checkBootstrapKey, checkSeeds } from "./flows/bootstrap.ts";
 import { Directory } from "./flows/directory.ts";
 import { directorySync } from "./flows/directory-sync.ts";
+import { keyCleanup } from "./flows/key-cleanup.ts";
+import { KeyUses } from "./flows/key-uses.ts";
 import { createLimiter } from "./flows/limiter.ts";
+import { WaitingLines } from "./flows/waiting-lines.ts";
 import { policyRoutes } from "./rpc/routes.ts";
 
 /** @throws Error for a bootstrap key that is too short and for workspaces that cannot be kept as described; a database that is away is no error, see PolicyService.notReady */
@@ -33,10 +41,18 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   const ofAdmin = directoryPool(database, onError);
   const ledger = postgresLedger(ofLedger, events.ledger);
   const admin = postgresAdmin(ofAdmin);
+  const keys = postgresKeys(ofAdmin);
+  const uses = new KeyUses(keys, events.onUsesUnwritten);
+  const cleanup = keyCleanup(keys, events.onCleanupFailed);
 
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl, { connectionName: "weir-policy", onError });
   const local = memoryBuckets({ nowUs: () => Math.floor(clock.monotonicMs() * 1000) });
-  const limiter = createLimiter(redis === undefined ? undefined : redisBuckets(redis), local, clock, events.limiter);
+  const shared =
+    redis === undefined
+      ? undefined
+      : { buckets: redisBuckets(redis), replicas: redisReplicas(redis, { name: keysmith.newId() }) };
+  const limiter = createLimiter(shared, local, events.limiter);
+  const lines = new WaitingLines(limiter, events.onWaitingDefect);
 
   let bootstrapSecret: string | undefined;
   const directory = new Directory();
@@ -59,22 +75,40 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   }
   const keyOf: FindKey = (keyId) => directory.key(keyId) ?? lookAgain(keyId);
 
+  // What was written stays written where the refresh fails; the poll brings it.
+  const places = { directory: admin, keysmith, refresh: () => sync.refresh().catch(() => undefined) };
+  const internalOrigins = new Set(config.oidc.internalOrigins);
+  const ofKeys = {
+    ...places,
+    keys,
+    keyOf,
+    clock,
+    issuers: postgresIssuers(ofAdmin),
+    tokens: oidcTokens(clock, internalOrigins, events.onIssuerAway),
+    claimsOf: unverifiedClaims,
+    internalOrigins,
+  };
   const ending = new AbortController();
   const routes = policyRoutes({
     policy: {
-      admit: { ledger, limiter, keyOf, digest, clock },
+      admit: { ledger, limiter, lines, keyOf, digest, clock },
       settle: { ledger, limiter, keyOf: (keyId) => directory.key(keyId), onAboveBound: events.onAboveBound },
       directory,
       sync,
       clock,
+      uses,
       ending: ending.signal,
     },
-    // What was written stays written where the refresh fails; the poll brings it.
-    admin: { directory: admin, keysmith, refresh: () => sync.refresh().catch(() => undefined) },
+    admin: places,
+    keys: ofKeys,
     authentication: {
       adminToken: config.adminToken,
       keysmith,
-      byKey: (secret) => adminByKey(admin, keysmith, keyOf, clock.nowMs(), secret),
+      async byKey(secret) {
+        const key = await keyBySecret(ofKeys, secret);
+        uses.add([{ keyId: key.keyId, atMs: clock.nowMs() }]);
+        return key;
+      },
     },
   });
 
@@ -84,7 +118,9 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     get bootstrapSecret() {
       return bootstrapSecret;
     },
-    start: () => sync.start(),
+    async start() {
+      await Promise.all([sync.start(), connected(redis).then(() => limiter.start())]);
+    },
     endWatches: () => ending.abort(),
     notReady() {
       if (directory.version === undefined) return "the policy database has not been reached yet";
@@ -92,10 +128,23 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     },
     async [Symbol.asyncDispose]() {
       ending.abort();
+      lines[Symbol.dispose]();
+      await cleanup[Symbol.asyncDispose]();
+      await uses[Symbol.asyncDispose]();
       await sync[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();
       await Promise.all([ofLedger.end(), ofDirectory.end(), ofAdmin.end()]);
+      await limiter[Symbol.asyncDispose]();
       redis?.disconnect();
     },
   };
+}
+
+/** How long a start waits for Redis: going on without it would count what came first in this process alone. */
+const CONNECT_WITHIN_MS = 1_000;
+
+async function connected(redis: ReturnType<typeof openRedis> | undefined): Promise<void> {
+  if (redis === undefined || redis.status === "ready") return;
+  // Away: the limiter finds out, and says so.
+  await once(redis, "ready", { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined);
 }

@@ -98,7 +98,7 @@ describe("who may call", () => {
     expect(await reasonOf(one.admin.putBudget({ place: place("workspace", name), ...terms }, as))).toBe(
       "permission_denied",
     );
-    expect(await reasonOf(one.admin.createKey({ name: "k", scopes: [Scope.READ] }, as))).toBe("permission_denied");
+    expect(await reasonOf(one.admin.createKey({ name: "k", scopes: [Scope.BILLING] }, as))).toBe("permission_denied");
     const made = await one.admin.createKey({ name: "k", rules: { maxOutputTokens: 500 } }, as);
     expect(made.key).toMatchObject({
       workspaceId: own.key?.workspaceId,

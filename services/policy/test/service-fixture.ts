@@ -12,6 +12,7 @@ export interface Replica extends AsyncDisposable {
   readonly service: PolicyService;
   readonly policy: Client<typeof policy.PolicyService>;
   readonly admin: Client<typeof policy.PolicyAdminService>;
+  readonly tokens: Client<typeof policy.TokenService>;
   readonly asAdmin: typeof admin;
   readonly log: string[];
 }
@@ -32,6 +33,7 @@ export async function replica(
       bootstrapKey: undefined,
       adminToken: new Secret(ADMIN_TOKEN),
       workspaces: new Map(),
+      oidc: { internalOrigins: [] },
       ...options.config,
     },
     telemetry: { log: { info: write, warn: write, error: write } },
@@ -44,6 +46,7 @@ export async function replica(
     service,
     policy: peers.client(policy.PolicyService),
     admin: peers.client(policy.PolicyAdminService),
+    tokens: peers.client(policy.TokenService),
     asAdmin: admin,
     log,
     [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),

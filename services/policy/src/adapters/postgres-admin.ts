@@ -3,7 +3,7 @@ import { missing } from "../domain/authority.ts";
 import type { PlaceKind } from "../domain/key-policy.ts";
 import type { DirectoryAdmin, Place } from "../ports.ts";
 import * as columns from "./postgres-rows.ts";
-import { insertBudget, insertKey, insertLimit, insertWorkspace, noteChangesBelow, seed } from "./postgres-seed.ts";
+import { insertBudget, insertLimit, insertWorkspace, noteChangesBelow, seed } from "./postgres-seed.ts";
 import { directoryChange, withClearErrors } from "./postgres-transaction.ts";
 import { rulesToJson } from "./rules-json.ts";
 
@@ -60,31 +60,6 @@ export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
       return found.map(columns.projectRow);
     },
 
-    createKey: (key) =>
-      directoryChange(pool, async (client) => {
-        await insertKey(client, key);
-        return existing(await keyWhere(client, "k.id = $1", key.id), "key", key.id);
-      }),
-    async keys(workspaceId, includeRevoked) {
-      const found = await rows<columns.KeyColumns>(
-        `select ${columns.KEY} from api_key k join project p on p.id = k.project_id
-          where ($1::uuid is null or p.workspace_id = $1) and ($2 or k.revoked_at is null) order by k.created_at, k.id`,
-        [workspaceId ?? null, includeRevoked],
-      );
-      return found.map(columns.keyRow);
-    },
-    keyById: (id) => withClearErrors(() => keyWhere(pool, "k.id = $1", id)),
-    keyByHash: (hash) => withClearErrors(() => keyWhere(pool, "k.hash = $1", hash)),
-    revokeKey: (id) =>
-      directoryChange(pool, async (client) => {
-        const revoked = await client.query(
-          "update api_key set revoked_at = now() where id = $1 and revoked_at is null",
-          [id],
-        );
-        if (revoked.rowCount === 1) await client.query("select note_changes(array[$1::uuid])", [id]);
-        return existing(await keyWhere(client, "k.id = $1", id), "key", id);
-      }),
-
     putBudget: (place, terms) =>
       directoryChange(pool, async (client) => {
         const id = await insertBudget(client, place, terms);
@@ -118,47 +93,52 @@ export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
   };
 }
 
-async function keyWhere(client: pg.Pool | pg.PoolClient, condition: string, value: unknown) {
-  const found = await client.query<columns.KeyColumns>(
-    `select ${columns.KEY} from api_key k join project p on p.id = k.project_id where ${condition}`,
-    [value],
-  );
-  return found.rows[0] === undefined ? undefined : columns.keyRow(found.rows[0]);
-}
-
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 const PLACE_QUERY: Record<PlaceKind, { byId: string; byName: string }> = {
   organization: {
-    byId: "select id, name, null as workspace_id from organization where id = $1",
-    byName: "select id, name, null as workspace_id from organization where name = $1 and $2::uuid is null",
+    byId: "select id, name, null as workspace_id, id as organization_id from organization where id = $1",
+    byName:
+      "select id, name, null as workspace_id, id as organization_id from organization where name = $1 and $2::uuid is null",
   },
   workspace: {
-    byId: "select id, name, id as workspace_id from workspace where id = $1",
-    byName: "select id, name, id as workspace_id from workspace where name = $1 and $2::uuid is null",
+    byId: "select id, name, id as workspace_id, organization_id from workspace where id = $1",
+    byName: "select id, name, id as workspace_id, organization_id from workspace where name = $1 and $2::uuid is null",
   },
   project: {
-    byId: "select id, name, workspace_id from project where id = $1",
-    byName: `select p.id, p.name, p.workspace_id from project p join workspace w on w.id = p.workspace_id
+    byId: "select p.id, p.name, p.workspace_id, w.organization_id from project p join workspace w on w.id = p.workspace_id where p.id = $1",
+    byName: `select p.id, p.name, p.workspace_id, w.organization_id from project p join workspace w on w.id = p.workspace_id
       where case when $2::uuid is null then w.name || '/' || p.name = $1 else p.workspace_id = $2 and p.name = $1 end`,
   },
   key: {
-    byId: "select k.id, k.name, p.workspace_id from api_key k join project p on p.id = k.project_id where k.id = $1",
+    byId: `select k.id, k.name, p.workspace_id, w.organization_id from api_key k join project p on p.id = k.project_id
+      join workspace w on w.id = p.workspace_id where k.id = $1`,
     // A key's name need not be unique.
-    byName: "select null as id, null as name, null as workspace_id where $1 = '' and $2::uuid is null and false",
+    byName:
+      "select null as id, null as name, null as workspace_id, null as organization_id where $1 = '' and $2::uuid is null and false",
   },
 };
+
+interface PlaceColumns {
+  readonly id: string;
+  readonly name: string;
+  readonly workspace_id: string | null;
+  readonly organization_id: string;
+}
 
 async function find(pool: pg.Pool, kind: PlaceKind, nameOrId: string, workspaceId?: string): Promise<Place> {
   const query = PLACE_QUERY[kind];
   const { rows } = ID.test(nameOrId)
-    ? await pool.query<{ id: string; name: string; workspace_id: string | null }>(query.byId, [nameOrId])
-    : await pool.query<{ id: string; name: string; workspace_id: string | null }>(query.byName, [
-        nameOrId,
-        kind === "project" ? (workspaceId ?? null) : null,
-      ]);
+    ? await pool.query<PlaceColumns>(query.byId, [nameOrId])
+    : await pool.query<PlaceColumns>(query.byName, [nameOrId, kind === "project" ? (workspaceId ?? null) : null]);
   const row = existing(rows[0], kind, nameOrId);
-  return { kind, id: row.id, name: row.name, workspaceId: row.workspace_id ?? undefined };
+  return {
+    kind,
+    id: row.id,
+    name: row.name,
+    workspaceId: row.workspace_id ?? undefined,
+    organizationId: row.organization_id,
+  };
 }
 
 function existing<T>(row: T | undefined, kind: PlaceKind, name: string): T {

@@ -1,5 +1,7 @@
 import type pg from "pg";
 import type { BudgetOnPath, KeyPolicy, LimitOnPath, PayloadChoice, Scope } from "../domain/key-policy.ts";
+import { type KeyTerms, termsOfChain } from "../domain/key-chain.ts";
+import type { QueueTerms } from "../domain/limit-terms.ts";
 import { mergeRules, type Rules } from "../domain/rules.ts";
 import type { Change, DirectoryState, DirectoryStore } from "../ports.ts";
 import { rulesFromJson } from "./rules-json.ts";
@@ -9,37 +11,84 @@ const CHANGES_ON_LOAD = 1000;
 /** An expired key stays known for so long, so that its user is told that it expired and not that there is no such key. */
 const EXPIRED_KEPT = "1 day";
 
+const TERMS = (alias: string): string =>
+  `jsonb_build_object('scopes', ${alias}.scopes, 'rules', ${alias}.rules, 'endUser', ${alias}.end_user,
+    'expiresAtMs', floor(extract(epoch from ${alias}.expires_at) * 1000))`;
+
 const VIEWS = `
   with place as (
     select k.id as key_id, v.kind, v.id, v.name, v.rank from api_key k
       join project p on p.id = k.project_id join workspace w on w.id = p.workspace_id join organization o on o.id = w.organization_id,
-      lateral (values ('organization', o.id, o.name, 1), ('workspace', w.id, w.name, 2), ('project', p.id, p.name, 3), ('key', k.id, k.name, 4)) v(kind, id, name, rank)
-    where k.revoked_at is null and ($1::uuid[] is null or k.id = any($1))
+      lateral (values ('organization', o.id, o.name, 1), ('workspace', w.id, w.name, 2), ('project', p.id, p.name, 3), ('key', k.id, k.name, 1000)) v(kind, id, name, rank)
+    where k.revoked_at is null and not k.forgotten and ($1::uuid[] is null or k.id = any($1))
+    union all
+    select k.id, 'key', a.id, a.name, 4 + cardinality(a.ancestors) from api_key k join api_key a on a.id = any(k.ancestors)
+    where k.ancestors <> '{}' and k.revoked_at is null and not k.forgotten and ($1::uuid[] is null or k.id = any($1))
   ), budgets as (
     select key_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', b.id, 'place', b.place, 'placeName', place.name, 'unit', b.unit, 'period', b.period, 'hard', b.hard,
       'per', b.per, 'maxIdenticalCalls', b.max_identical_calls)) order by place.rank, b.id) as list
     from place join budget b on b.place_id = place.id and b.place = place.kind group by key_id
   ), limits as (
     select key_id, jsonb_agg(jsonb_build_object('id', l.id, 'place', l.place, 'placeName', place.name, 'per', l.per, 'unit', l.unit,
-      'amount', l.amount, 'windowMs', l.window_ms, 'burst', l.burst, 'failClosed', l.fail_closed) order by place.rank, l.id) as list
+      'amount', l.amount, 'windowMs', l.window_ms, 'burst', l.burst, 'failClosed', l.fail_closed,
+      'only', l.only_for, 'queue', l.queue) order by place.rank, l.id) as list
     from place join rate_limit l on l.place_id = place.id and l.place = place.kind group by key_id
+  ), retired as (
+    select key_id, jsonb_agg(jsonb_build_object('hash', encode(hash, 'hex'), 'expiresAtMs', floor(extract(epoch from expires_at) * 1000))) as list
+    from retired_secret where expires_at > now() - interval '${EXPIRED_KEPT}' and ($1::uuid[] is null or key_id = any($1)) group by key_id
   )
-  select k.id, k.hash, k.name, k.scopes, k.operator, extract(epoch from k.expires_at) * 1000 as expires_at_ms, k.rules as key_rules,
+  select k.id, k.hash, r.list as retired, k.name, k.ancestors, k.guards, k.operator,
+    ${TERMS("k")} as terms, case when k.ancestors <> '{}' then (
+      select jsonb_agg(${TERMS("a")} order by cardinality(a.ancestors)) from api_key a where a.id = any(k.ancestors)) end as terms_above,
     p.id as project_id, p.rules as project_rules, w.id as workspace_id, w.name as workspace, w.payloads, w.rules as workspace_rules,
     w.organization_id, b.list as budgets, l.list as limits
   from api_key k join project p on p.id = k.project_id join workspace w on w.id = p.workspace_id
     left join budgets b on b.key_id = k.id left join limits l on l.key_id = k.id
-  where k.revoked_at is null and (k.expires_at is null or k.expires_at > now() - interval '${EXPIRED_KEPT}')
+    left join retired r on r.key_id = k.id
+  where k.revoked_at is null and not k.forgotten and (k.expires_at is null or k.expires_at > now() - interval '${EXPIRED_KEPT}')
     and ($1::uuid[] is null or k.id = any($1))`;
+
+interface TermsColumn {
+  readonly scopes: Scope[];
+  readonly rules: Partial<Rules>;
+  readonly endUser: string;
+  readonly expiresAtMs: number | null;
+}
+
+const termsOf = (column: TermsColumn): KeyTerms => ({
+  ...column,
+  rules: rulesFromJson(column.rules),
+  expiresAtMs: column.expiresAtMs ?? undefined,
+});
+
+interface LimitColumn extends Omit<LimitOnPath, "queue"> {
+  readonly queue: QueueTerms | null;
+}
+
+/** @param workspace whose weight in a queue is the path's */
+const limitsOnPath = (limits: readonly LimitColumn[], workspace: string): LimitOnPath[] =>
+  limits.map(({ queue, ...limit }) => ({
+    ...limit,
+    queue:
+      queue === null
+        ? undefined
+        : {
+            maxWaitMs: queue.maxWaitMs,
+            maxLength: queue.maxLength,
+            weight: Object.hasOwn(queue.weights, workspace) ? (queue.weights[workspace] as number) : 1,
+          },
+  }));
 
 interface ViewRow {
   readonly id: string;
   readonly hash: Buffer;
+  readonly retired: { readonly hash: string; readonly expiresAtMs: number }[] | null;
   readonly name: string;
-  readonly scopes: Scope[];
+  readonly ancestors: string[];
+  readonly guards: string[];
   readonly operator: boolean;
-  readonly expires_at_ms: string | null;
-  readonly key_rules: Partial<Rules>;
+  readonly terms: TermsColumn;
+  readonly terms_above: TermsColumn[] | null;
   readonly project_id: string;
   readonly project_rules: Partial<Rules>;
   readonly workspace_id: string;
@@ -48,7 +97,7 @@ interface ViewRow {
   readonly workspace_rules: Partial<Rules>;
   readonly organization_id: string;
   readonly budgets: BudgetOnPath[] | null;
-  readonly limits: LimitOnPath[] | null;
+  readonly limits: LimitColumn[] | null;
 }
 
 export function postgresDirectory(pool: pg.Pool): DirectoryStore {
@@ -57,19 +106,19 @@ export function postgresDirectory(pool: pg.Pool): DirectoryStore {
       snapshot(pool, async (client) => {
         const version = await currentVersion(client);
         const changes = await changesAfter(client, version - CHANGES_ON_LOAD);
-        return { version, keys: await views(client, null), changes };
+        return { version, keys: await views(client, null), changes, ended: await endedKeys(client, null) };
       }),
 
     async changesSince(since) {
       // Asked twice a second by every replica, and nearly always all there is to know.
-      if ((await currentVersion(pool)) === since) return { version: since, keys: [], changes: [] };
+      if ((await currentVersion(pool)) === since) return { version: since, keys: [], changes: [], ended: [] };
       return snapshot(pool, async (client) => {
         const version = await currentVersion(client);
         if (version < since) return undefined;
         const changes = await changesAfter(client, since);
         if (changes.length !== version - since) return undefined;
-        const ids = new Set(changes.map((change) => change.keyId));
-        return { version, keys: await views(client, [...ids]), changes };
+        const ids = [...new Set(changes.map((change) => change.keyId))];
+        return { version, keys: await views(client, ids), changes, ended: await endedKeys(client, ids) };
       });
     },
 
@@ -124,22 +173,41 @@ async function changesAfter(client: pg.PoolClient, version: number): Promise<Cha
   return rows.map((row) => ({ version: Number(row.version), keyId: row.key_id }));
 }
 
+/** No request runs for longer (http.answer_timeout): whoever hears of these later has none of theirs any more. */
+const ENDED_KEPT = "1 hour";
+
+async function endedKeys(client: pg.PoolClient, ids: string[] | null): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `select id from api_key where end_requests and revoked_at > now() - interval '${ENDED_KEPT}' and ($1::uuid[] is null or id = any($1))`,
+    [ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
 async function views(client: pg.PoolClient, ids: string[] | null): Promise<KeyPolicy[]> {
   const { rows } = await client.query<ViewRow>(VIEWS, [ids]);
-  return rows.map((row) => ({
-    keyId: row.id,
-    hash: row.hash,
-    organizationId: row.organization_id,
-    workspaceId: row.workspace_id,
-    workspace: row.workspace,
-    projectId: row.project_id,
-    name: row.name,
-    expiresAtMs: row.expires_at_ms === null ? undefined : Math.floor(Number(row.expires_at_ms)),
-    scopes: row.scopes,
-    operator: row.operator,
-    payloads: row.payloads,
-    rules: mergeRules([row.workspace_rules, row.project_rules, row.key_rules].map(rulesFromJson)),
-    budgets: row.budgets ?? [],
-    limits: row.limits ?? [],
-  }));
+  return rows.map((row) => {
+    const terms = termsOfChain([...(row.terms_above ?? []), row.terms].map(termsOf));
+    return {
+      keyId: row.id,
+      hash: row.hash,
+      retired: (row.retired ?? []).map(({ hash, expiresAtMs }) => ({ hash: Buffer.from(hash, "hex"), expiresAtMs })),
+      ancestors: row.ancestors,
+      guards: row.guards,
+      organizationId: row.organization_id,
+      workspaceId: row.workspace_id,
+      workspace: row.workspace,
+      projectId: row.project_id,
+      name: row.name,
+      expiresAtMs: terms.expiresAtMs,
+      scopes: terms.scopes,
+      endUser: terms.endUser,
+      keyRules: terms.rules,
+      operator: row.operator,
+      payloads: row.payloads,
+      rules: mergeRules([...[row.workspace_rules, row.project_rules].map(rulesFromJson), terms.rules]),
+      budgets: row.budgets ?? [],
+      limits: limitsOnPath(row.limits ?? [], row.workspace),
+    };
+  });
 }

@@ -1,4 +1,5 @@
 import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { QueueTerms } from "../domain/limit-terms.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
 import type { BudgetSubject } from "../domain/subjects.ts";
 import type { Rules } from "../domain/rules.ts";
@@ -10,7 +11,10 @@ export const WORKSPACE = "w.id, w.organization_id, w.name, w.payloads, w.rules";
 export const PROJECT = "p.id, p.workspace_id, p.name, p.rules";
 export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scopes, k.rules, k.operator,
   extract(epoch from k.created_at) * 1000 as created, extract(epoch from k.expires_at) * 1000 as expires,
-  extract(epoch from k.revoked_at) * 1000 as revoked`;
+  extract(epoch from k.revoked_at) * 1000 as revoked, k.ancestors, k.guards, k.end_user,
+  (select extract(epoch from u.used_at) * 1000 from key_use u where u.key_id = k.id) as used,
+  (select jsonb_agg(jsonb_build_object('prefix', r.prefix, 'expiresAtMs', floor(extract(epoch from r.expires_at) * 1000)) order by r.expires_at)
+    from retired_secret r where r.key_id = k.id and r.expires_at > now()) as retired`;
 /** Of a budget that is one for each run or end user: the sums over all of them, and how many they are. */
 export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amount, b.hard, b.closed, b.per, b.max_identical_calls, b.time_zone,
   t.held, t.spent, t.subjects, extract(epoch from coalesce(t.start_at, c.start_at)) * 1000 as start,
@@ -18,7 +22,8 @@ export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amou
   from budget b cross join budget_time(b.period, now(), b.time_zone) c cross join lateral (
     select coalesce(sum(p.held), 0) as held, coalesce(sum(p.spent), 0) as spent, count(*) as subjects, min(p.start_at) as start_at, max(p.end_at) as end_at
     from budget_period p where p.budget_id = b.id and p.end_at > now()) t`;
-export const LIMIT = "l.id, l.place, l.place_id, l.per, l.unit, l.amount, l.window_ms, l.burst, l.fail_closed";
+export const LIMIT =
+  "l.id, l.place, l.place_id, l.per, l.unit, l.amount, l.window_ms, l.burst, l.fail_closed, l.only_for, l.queue";
 
 const ms = (text: string | null): number | undefined => (text === null ? undefined : Math.floor(Number(text)));
 
@@ -64,6 +69,11 @@ export interface KeyColumns {
   readonly created: string;
   readonly expires: string | null;
   readonly revoked: string | null;
+  readonly ancestors: string[];
+  readonly guards: string[];
+  readonly end_user: string;
+  readonly used: string | null;
+  readonly retired: { readonly prefix: string; readonly expiresAtMs: number }[] | null;
 }
 
 export const keyRow = (row: KeyColumns): KeyRow => ({
@@ -78,6 +88,11 @@ export const keyRow = (row: KeyColumns): KeyRow => ({
   createdAtMs: ms(row.created) ?? 0,
   expiresAtMs: ms(row.expires),
   revokedAtMs: ms(row.revoked),
+  ancestors: row.ancestors,
+  guards: row.guards,
+  endUser: row.end_user,
+  lastUsedAtMs: ms(row.used),
+  retired: row.retired ?? [],
 });
 
 export interface BudgetColumns {
@@ -127,6 +142,8 @@ export interface LimitColumns {
   readonly window_ms: string;
   readonly burst: string;
   readonly fail_closed: boolean;
+  readonly only_for: string;
+  readonly queue: QueueTerms | null;
 }
 
 export const limitRow = (row: LimitColumns): LimitRow => ({
@@ -138,4 +155,6 @@ export const limitRow = (row: LimitColumns): LimitRow => ({
   windowMs: Number(row.window_ms),
   burst: Number(row.burst),
   failClosed: row.fail_closed,
+  only: row.only_for,
+  queue: row.queue ?? undefined,
 });

@@ -18,8 +18,8 @@ export async function insertWorkspace(client: pg.PoolClient, row: WorkspaceRow, 
 
 export async function insertKey(client: pg.PoolClient, key: NewKey): Promise<void> {
   await client.query(
-    `insert into api_key (id, project_id, name, hash, prefix, scopes, rules, operator, expires_at)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::float8 / 1000))`,
+    `insert into api_key (id, project_id, name, hash, prefix, scopes, rules, operator, expires_at, ancestors, guards, end_user)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::float8 / 1000), $10, $11, $12)`,
     [
       key.id,
       key.projectId,
@@ -30,6 +30,9 @@ export async function insertKey(client: pg.PoolClient, key: NewKey): Promise<voi
       rulesToJson(key.rules),
       key.operator,
       key.expiresAtMs ?? null,
+      key.ancestors,
+      key.guards,
+      key.endUser,
     ],
   );
   await client.query("select note_changes(array[$1::uuid])", [key.id]);
@@ -65,9 +68,21 @@ export async function insertBudget(client: pg.PoolClient, place: At, terms: Budg
 
 export async function insertLimit(client: pg.PoolClient, place: At, terms: LimitTerms): Promise<number> {
   const { rows } = await client.query<{ id: number }>(
-    `insert into rate_limit (place, place_id, per, unit, amount, window_ms, burst, fail_closed) values ($1, $2, $3, $4, $5, $6, $7, $8)
-      on conflict (place_id, per, unit, window_ms) do update set amount = $5, burst = $7, fail_closed = $8 returning id`,
-    [place.kind, place.id, terms.per, terms.unit, terms.amount, terms.windowMs, terms.burst, terms.failClosed],
+    `insert into rate_limit (place, place_id, per, unit, amount, window_ms, burst, fail_closed, only_for, queue)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+      on conflict (place_id, per, unit, window_ms, only_for) do update set amount = $5, burst = $7, fail_closed = $8, queue = $10 returning id`,
+    [
+      place.kind,
+      place.id,
+      terms.per,
+      terms.unit,
+      terms.amount,
+      terms.windowMs,
+      terms.burst,
+      terms.failClosed,
+      terms.only ?? "",
+      terms.queue === undefined ? null : JSON.stringify(terms.queue),
+    ],
   );
   return (rows[0] as { id: number }).id;
 }
@@ -82,7 +97,10 @@ export async function seed(client: pg.PoolClient, plan: SeedPlan): Promise<boole
 
   const { always, ...key } = plan.key;
   const known = always
-    ? await client.query("select from api_key where hash = $1", [key.hash])
+    ? await client.query(
+        "select hash from api_key where hash = $1 union all select hash from retired_secret where hash = $1",
+        [key.hash],
+      )
     : await client.query("select from api_key limit 1");
   if (known.rowCount !== 0) return false;
   const projectId = await idOf(

@@ -7,9 +7,10 @@ import type { Rules } from "./rules.ts";
 /** The path of a key: organization > workspace > project > key. */
 export type PlaceKind = "organization" | "workspace" | "project" | "key";
 export type BudgetUnit = "nano-usd" | "tokens" | "requests";
-export type LimitSubject = "key" | "project" | "workspace" | "end-user" | "client-ip" | "model";
-export type LimitUnit = "requests" | "tokens";
-export type Scope = "inference" | "read" | "admin";
+export type LimitSubject = "key" | "project" | "workspace" | "end-user" | "client-ip" | "model" | "provider";
+/** `tokens` are input and output together; `concurrency` is how many requests run at a time. */
+export type LimitUnit = "requests" | "tokens" | "input-tokens" | "output-tokens" | "concurrency";
+export type Scope = "inference" | "read" | "admin" | "billing" | "organization-admin";
 export type PayloadChoice = "none" | "hashes" | "redacted" | "full";
 
 /** @throws WeirError unsupported for what would silently be something else */
@@ -40,9 +41,21 @@ export interface LimitOnPath {
   readonly per: LimitSubject;
   readonly unit: LimitUnit;
   readonly amount: number;
+  /** 0 for concurrency. */
   readonly windowMs: number;
   readonly burst: number;
   readonly failClosed: boolean;
+  /** Of a limit per model or provider: the one that it is for; "" or undefined: each by itself. */
+  readonly only?: string | undefined;
+  /** What does not fit waits, instead of being refused. */
+  readonly queue?: QueueOnPath | undefined;
+}
+
+export interface QueueOnPath {
+  readonly maxWaitMs: number;
+  readonly maxLength: number;
+  /** Of the path's workspace. */
+  readonly weight: number;
 }
 
 /** An end user or a tag of a workspace that somebody set bounds for: they bound its requests, by whichever key they come. */
@@ -53,18 +66,32 @@ export interface AttributePolicy extends Attribute {
   readonly limits: readonly LimitOnPath[];
 }
 
+/** A text that a key had before, for as long as it goes on working. */
+export interface RetiredSecret {
+  readonly hash: Uint8Array;
+  readonly expiresAtMs: number;
+}
+
 /** All that policy knows of a key when it decides: nothing is looked up per request. */
 export interface KeyPolicy {
   readonly keyId: string;
   /** SHA-256 of the key. */
   readonly hash: Uint8Array;
+  readonly retired: readonly RetiredSecret[];
+  /** The keys it was minted from, the first one first; their budgets and limits are on its path. */
+  readonly ancestors: readonly string[];
+  /** Places whose bounds it may not change, beside those on its path. */
+  readonly guards: readonly string[];
   readonly organizationId: string;
   readonly workspaceId: string;
   readonly workspace: string;
   readonly projectId: string;
   readonly name: string;
+  /** These as `termsOfChain` says: with those of its ancestors. */
   readonly expiresAtMs: number | undefined;
   readonly scopes: readonly Scope[];
+  readonly endUser: string;
+  readonly keyRules: Rules;
   /** Made from the operator's configuration: full rights in its workspace. */
   readonly operator: boolean;
   readonly payloads: PayloadChoice;
@@ -83,9 +110,13 @@ const UNIT_WORD: Record<BudgetUnit, string> = { "nano-usd": "usd", tokens: "toke
 export const budgetRule = ({ place, placeName, period, unit, per = "none" }: BudgetOnPath): string =>
   `budget ${place}/${placeName} ${period} ${UNIT_WORD[unit]}${per === "none" ? "" : ` per ${per}`}`;
 
-/** "limit workspace/default 600 requests per key in 60 s" */
-export const limitRule = (limit: LimitOnPath): string =>
-  `limit ${limit.place}/${limit.placeName} ${limit.amount} ${limit.unit} per ${limit.per} in ${limit.windowMs / 1000} s`;
+/** "limit workspace/default 600 requests per key in 60 s", "limit key/ci 4 requests per key at a time" */
+export function limitRule({ place, placeName, amount, unit, per, only, windowMs }: LimitOnPath): string {
+  const subject = only === undefined || only === "" ? per : `${per} ${only}`;
+  return unit === "concurrency"
+    ? `limit ${place}/${placeName} ${amount} requests per ${subject} at a time`
+    : `limit ${place}/${placeName} ${amount} ${unit.replace("-", " ")} per ${subject} in ${windowMs / 1000} s`;
+}
 
 /** An amount as people write it: "0.25 USD", "1200 tokens". */
 export const amountText = (unit: BudgetUnit, amount: bigint): string =>

@@ -1,7 +1,7 @@
 import { attributeTable } from "@weir/rules";
 import { expect, test } from "vitest";
 import type { AttributePolicy, BudgetOnPath, KeyPolicy, LimitOnPath } from "./key-policy.ts";
-import { anyBudgetOf, mayTakeBudget, mayTakeTokens, pathOf } from "./path.ts";
+import { anyBudgetOf, limitFactsOf, mayTakeBudget, pathOf } from "./path.ts";
 import { NO_RULES } from "./rules.ts";
 
 const budget = (id: number, place: BudgetOnPath["place"]): BudgetOnPath => ({
@@ -35,6 +35,11 @@ const attribute = (kind: "end-user" | "tag", name: string, value: string, id: nu
 const key = (attributes: readonly AttributePolicy[]): KeyPolicy => ({
   keyId: "k",
   hash: new Uint8Array(32),
+  retired: [],
+  ancestors: [],
+  guards: [],
+  endUser: "",
+  keyRules: NO_RULES,
   organizationId: "o",
   workspaceId: "w",
   workspace: "w",
@@ -84,7 +89,7 @@ test("the same attributes give the same path, whatever order they were named in;
 test("when the attributes are not known any more, everything that a request might have taken counts", () => {
   expect(ids(anyBudgetOf(key([ann, search])))).toEqual([1, 10, 11]);
   const bare = { ...key([search]), budgets: [] };
-  expect([mayTakeBudget(bare), mayTakeTokens(bare)]).toEqual([true, true]);
+  expect([mayTakeBudget(bare), limitFactsOf(bare).tokens]).toEqual([true, true]);
   const none = { ...key([]), budgets: [] };
-  expect([mayTakeBudget(none), mayTakeTokens(none)]).toEqual([false, false]);
+  expect([mayTakeBudget(none), limitFactsOf(none).tokens]).toEqual([false, false]);
 });

@@ -1,6 +1,14 @@
 import { WeirError } from "@weir/kernel";
-import { type Caller, onlyWorkspace, requireMayBound, requireOperator, requireVisible } from "../domain/authority.ts";
+import {
+  type Caller,
+  onlyWorkspace,
+  requireMayBound,
+  requireOperator,
+  requireVisible,
+  seesOrganization,
+} from "../domain/authority.ts";
 import { checkedPayloads, type PayloadChoice, type PlaceKind } from "../domain/key-policy.ts";
+import { type AskedLimit, checkedLimit } from "../domain/limit-terms.ts";
 import { NO_RULES, ruleProblem, type Rules } from "../domain/rules.ts";
 import type {
   BudgetRow,
@@ -8,7 +16,6 @@ import type {
   DirectoryAdmin,
   Keysmith,
   LimitRow,
-  LimitTerms,
   OrganizationRow,
   ProjectRow,
   WorkspaceRow,
@@ -44,10 +51,11 @@ export async function createWorkspace(
   caller: Caller,
   asked: { organization: string; name: string; payloads: PayloadChoice | undefined; rules: Rules | undefined },
 ): Promise<WorkspaceRow> {
-  requireOperator(caller);
   const name = checkedName(asked.name);
   const rules = checkedRules(asked.rules ?? NO_RULES);
-  const organization = await directory.find("organization", asked.organization || "default");
+  const own = caller.kind === "key" ? caller.key.organizationId : "default";
+  const organization = await directory.find("organization", asked.organization || own);
+  requireVisible(caller, organization, asked.organization);
   const row = {
     id: keysmith.newId(),
     organizationId: organization.id,
@@ -79,9 +87,12 @@ export async function listWorkspaces(
   caller: Caller,
   organization: string,
 ): Promise<WorkspaceRow[]> {
-  const own = onlyWorkspace(caller);
-  // A key is shown its own one, whatever it asks: it is not told which organizations there are.
-  if (own !== undefined) return (await directory.workspaces(undefined)).filter(({ id }) => id === own);
+  // A key is shown its own, whatever it asks: it is not told which organizations there are.
+  if (caller.kind === "key") {
+    const { organizationId, workspaceId } = caller.key;
+    const all = await directory.workspaces(organizationId);
+    return seesOrganization(caller) ? all : all.filter(({ id }) => id === workspaceId);
+  }
   const place = organization === "" ? undefined : await directory.find("organization", organization);
   return directory.workspaces(place?.id);
 }
@@ -115,12 +126,16 @@ export interface AskedPlace {
   readonly name: string;
 }
 
-async function boundable(directory: DirectoryAdmin, caller: Caller, asked: AskedPlace) {
+async function boundable(directory: DirectoryAdmin, caller: Caller, asked: AskedPlace, what: "budget" | "limit") {
   // Before it is looked for: a key is not told which organizations there are.
   if (asked.kind === "organization") requireOperator(caller);
-  // A key means a project of its own workspace by a bare name.
-  const place = await directory.find(asked.kind, asked.name, onlyWorkspace(caller));
-  requireMayBound(caller, place, asked.name);
+  // Who sees one workspace means a project of that one by a bare name.
+  const place = await directory.find(
+    asked.kind,
+    asked.name,
+    seesOrganization(caller) ? undefined : onlyWorkspace(caller),
+  );
+  requireMayBound(caller, place, asked.name, what);
   return place;
 }
 
@@ -131,29 +146,19 @@ export async function putBudget(
   terms: BudgetTerms,
 ): Promise<BudgetRow> {
   if (terms.limit < 0n) throw new WeirError("invalid_request", "A budget's limit is 0 or more.", { param: "limit" });
-  const row = await directory.putBudget(await boundable(directory, caller, asked), terms);
+  const row = await directory.putBudget(await boundable(directory, caller, asked, "budget"), terms);
   await refresh();
   return row;
 }
-
-/** Beyond this no rate is meant, and the limits' arithmetic would not be exact. */
-const MOST_AMOUNT = 1e12;
-const MOST_BURST_WINDOWS = 1000;
 
 export async function putLimit(
   { directory, refresh }: AdminDependencies,
   caller: Caller,
   asked: AskedPlace,
-  terms: Omit<LimitTerms, "burst"> & { burst: number | undefined },
+  terms: AskedLimit,
 ): Promise<LimitRow> {
-  const { amount, windowMs, burst = Math.floor(amount / 10) } = terms;
-  const wrong = (param: string, message: string): WeirError => new WeirError("invalid_request", message, { param });
-  if (!(amount >= 1 && amount <= MOST_AMOUNT)) throw wrong("amount", "A limit's amount is from 1 to 10^12.");
-  if (!(windowMs >= 1000 && windowMs <= 86_400_000)) throw wrong("window_ms", "A window is from a second to a day.");
-  if (!(burst >= 0 && burst <= amount * MOST_BURST_WINDOWS)) {
-    throw wrong("burst", `A burst is from 0 to ${MOST_BURST_WINDOWS} times the amount.`);
-  }
-  const row = await directory.putLimit(await boundable(directory, caller, asked), { ...terms, burst });
+  const checked = checkedLimit(asked.kind, terms);
+  const row = await directory.putLimit(await boundable(directory, caller, asked, "limit"), checked);
   await refresh();
   return row;
 }
@@ -187,7 +192,7 @@ export async function listedWorkspace(
   return place.id;
 }
 
-function checkedName(name: string): string {
+export function checkedName(name: string): string {
   if (NAME.test(name)) return name;
   const message = "A name is up to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit.";
   throw new WeirError("invalid_request", message, { param: "name" });

@@ -52,6 +52,9 @@ export async function bootstrap(
       rules: NO_RULES,
       operator: true,
       expiresAtMs: undefined,
+      ancestors: [],
+      guards: [],
+      endUser: "",
       always: configured !== undefined,
     },
   };

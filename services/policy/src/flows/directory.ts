@@ -4,14 +4,15 @@ import type { Change, DirectoryState } from "../ports.ts";
 /** So many changes back a watcher may resume; else it gets everything. */
 const KEPT_CHANGES = 10_000;
 
-const hex = (hash: Uint8Array): string => Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("latin1");
+/** More are not told to who watches anew; who followed heard of each. */
+const KEPT_ENDED = 10_000;
 
 /** All keys with their policy, as this replica knows them: what requests are decided by, without a look-up anywhere. */
 export class Directory {
   #version: number | undefined;
   #keys = new Map<string, KeyPolicy>();
-  #byHash = new Map<string, KeyPolicy>();
   #changes: Change[] = [];
+  #ended = new Set<string>();
   #waiting = new Set<() => void>();
 
   /** Undefined until it was loaded. */
@@ -23,12 +24,13 @@ export class Directory {
     return this.#keys.get(keyId);
   }
 
-  byHash(hash: Uint8Array): KeyPolicy | undefined {
-    return this.#byHash.get(hex(hash));
-  }
-
   allKeys(): KeyPolicy[] {
     return [...this.#keys.values()];
+  }
+
+  /** Keys that were lately revoked together with their running requests. */
+  ended(): ReadonlySet<string> {
+    return this.#ended;
   }
 
   /** What changed after a version, ascending. Undefined: that is not known here. */
@@ -43,7 +45,7 @@ export class Directory {
   /** Replaces everything. */
   load(state: DirectoryState): void {
     this.#keys = new Map(state.keys.map((key) => [key.keyId, key]));
-    this.#byHash = new Map(state.keys.map((key) => [hex(key.hash), key]));
+    this.#ended = new Set(state.ended);
     this.#changes = [...state.changes];
     this.#version = state.version;
     this.#wake();
@@ -54,15 +56,17 @@ export class Directory {
     if (state.changes.length === 0) return;
     const views = new Map(state.keys.map((key) => [key.keyId, key]));
     for (const { keyId } of state.changes) {
-      const old = this.#keys.get(keyId);
-      if (old !== undefined) this.#byHash.delete(hex(old.hash));
       const view = views.get(keyId);
       if (view === undefined) {
         this.#keys.delete(keyId);
       } else {
         this.#keys.set(keyId, view);
-        this.#byHash.set(hex(view.hash), view);
       }
+    }
+    for (const keyId of state.ended) this.#ended.add(keyId);
+    for (const keyId of this.#ended) {
+      if (this.#ended.size <= KEPT_ENDED) break;
+      this.#ended.delete(keyId);
     }
     this.#changes.push(...state.changes);
     // Twice the size before it is cut: cutting copies.

@@ -14,9 +14,11 @@ export type WatchEvent =
       readonly keys: readonly KeyPolicy[];
       readonly first: boolean;
       readonly complete: boolean;
+      /** Keys whose running requests end; in the first part. */
+      readonly ended: Iterable<string>;
     }
   | { readonly kind: "key"; readonly version: number; readonly key: KeyPolicy }
-  | { readonly kind: "removed"; readonly version: number; readonly keyId: string }
+  | { readonly kind: "removed"; readonly version: number; readonly keyId: string; readonly endRequests: boolean }
   | { readonly kind: "beat"; readonly version: number }
   /** Instead of a beat. */
   | { readonly kind: "store-away"; readonly version: number; readonly forMs: number };
@@ -50,12 +52,14 @@ export async function* watch(
       if (isBehind) {
         needsAll = false;
         version = current;
-        yield* snapshot(version, directory.allKeys());
+        yield* snapshot(version, directory.allKeys(), directory.ended());
       } else {
         for (const change of changes) {
           version = change.version;
           const key = directory.key(change.keyId);
-          yield key === undefined ? { kind: "removed", version, keyId: change.keyId } : { kind: "key", version, key };
+          yield key === undefined
+            ? { kind: "removed", version, keyId: change.keyId, endRequests: directory.ended().has(change.keyId) }
+            : { kind: "key", version, key };
         }
       }
       // Something changed while the watcher took its time.
@@ -71,10 +75,17 @@ export async function* watch(
   }
 }
 
-function* snapshot(version: number, keys: readonly KeyPolicy[]): Generator<WatchEvent, void> {
+function* snapshot(version: number, keys: readonly KeyPolicy[], ended: Iterable<string>): Generator<WatchEvent, void> {
   for (let at = 0; at === 0 || at < keys.length; at += KEYS_PER_MESSAGE) {
     const part = keys.slice(at, at + KEYS_PER_MESSAGE);
-    yield { kind: "snapshot", version, keys: part, first: at === 0, complete: at + KEYS_PER_MESSAGE >= keys.length };
+    yield {
+      kind: "snapshot",
+      version,
+      keys: part,
+      first: at === 0,
+      complete: at + KEYS_PER_MESSAGE >= keys.length,
+      ended: at === 0 ? ended : [],
+    };
   }
 }
 

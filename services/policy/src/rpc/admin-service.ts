@@ -1,28 +1,30 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { policy } from "@weir/contracts";
-import type { Clock } from "@weir/kernel";
-import type { Caller } from "../domain/authority.ts";
-import * as keys from "../flows/admin-keys.ts";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { policy } from "@weir/contracts";
+import type { IssuerDependencies } from "../flows/admin-issuers.ts";
 import * as places from "../flows/admin-places.ts";
 import { payloadsIfStated, rulesIfStated } from "./convert-rules.ts";
+import type { CallerOf } from "./authenticate.ts";
 import * as convert from "./convert-terms.ts";
+import { issuerMethods } from "./issuer-methods.ts";
+import { keyMethods } from "./key-methods.ts";
 
 type AdminService = ServiceImpl<typeof policy.PolicyAdminService>;
 
 /** @param callerOf who calls; @throws WeirError where nobody does who may */
 export function adminService(
   admin: places.AdminDependencies,
-  clock: Clock,
-  callerOf: (context: HandlerContext) => Promise<Caller>,
+  keys: IssuerDependencies,
+  callerOf: CallerOf,
 ): AdminService {
   return {
     ...organizationsAndWorkspaces(admin, callerOf),
-    ...projectsAndKeys(admin, clock, callerOf),
+    ...projects(admin, callerOf),
+    ...keyMethods(keys, callerOf),
+    ...issuerMethods(keys, callerOf),
     ...budgetsAndLimits(admin, callerOf),
   };
 }
 
-type CallerOf = (context: HandlerContext) => Promise<Caller>;
 type Part<Names extends keyof AdminService> = Pick<AdminService, Names>;
 
 function organizationsAndWorkspaces(
@@ -64,11 +66,7 @@ function organizationsAndWorkspaces(
   };
 }
 
-function projectsAndKeys(
-  admin: places.AdminDependencies,
-  clock: Clock,
-  callerOf: CallerOf,
-): Part<"createProject" | "listProjects" | "createKey" | "listKeys" | "revokeKey"> {
+function projects(admin: places.AdminDependencies, callerOf: CallerOf): Part<"createProject" | "listProjects"> {
   return {
     async createProject(request, context) {
       const caller = await callerOf(context);
@@ -83,27 +81,6 @@ function projectsAndKeys(
     async listProjects(request, context) {
       const rows = await places.listProjects(admin, await callerOf(context), request.workspace);
       return { projects: rows.map(convert.projectToWire) };
-    },
-    async createKey(request, context) {
-      const caller = await callerOf(context);
-      const { key, secret } = await keys.createKey(admin, clock, caller, {
-        workspace: request.workspace,
-        project: request.project,
-        name: request.name,
-        expiresAtMs: request.expiresAtMs === 0n ? undefined : Number(request.expiresAtMs),
-        scopes: request.scopes.map((scope) => convert.SCOPES.fromWire(scope, "scopes")),
-        rules: rulesIfStated(request.rules),
-      });
-      return { key: convert.keyToWire(key), secret };
-    },
-    async listKeys(request, context) {
-      const caller = await callerOf(context);
-      const rows = await keys.listKeys(admin, caller, request.workspace, request.includeRevoked);
-      return { keys: rows.map(convert.keyToWire) };
-    },
-    async revokeKey(request, context) {
-      const row = await keys.revokeKey(admin, await callerOf(context), request.keyId);
-      return { key: convert.keyToWire(row) };
     },
   };
 }
@@ -129,14 +106,7 @@ function budgetsAndLimits(
     },
     async putLimit(request, context) {
       const caller = await callerOf(context);
-      const row = await places.putLimit(admin, caller, convert.askedPlace(request.place), {
-        per: convert.LIMIT_SUBJECTS.fromWire(request.per, "per"),
-        unit: convert.LIMIT_UNITS.fromWire(request.unit, "unit"),
-        amount: Number(request.amount),
-        windowMs: Number(request.windowMs),
-        burst: request.burst === undefined ? undefined : Number(request.burst),
-        failClosed: request.failClosed,
-      });
+      const row = await places.putLimit(admin, caller, convert.askedPlace(request.place), convert.askedLimit(request));
       return { limit: convert.limitToWire(row) };
     },
     async listLimits(request, context) {

@@ -1,6 +1,7 @@
 import { policy } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
 import type { BudgetUnit, LimitSubject, LimitUnit, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { AskedLimit } from "../domain/limit-terms.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
 import type { AskedPlace } from "../flows/admin-places.ts";
 import type { BudgetRow, KeyRow, LimitRow, OrganizationRow, ProjectRow, WorkspaceRow } from "../ports.ts";
@@ -11,6 +12,8 @@ export const SCOPES = words<Scope, policy.Scope>({
   inference: policy.Scope.INFERENCE,
   read: policy.Scope.READ,
   admin: policy.Scope.ADMIN,
+  billing: policy.Scope.BILLING,
+  "organization-admin": policy.Scope.ORGANIZATION_ADMIN,
 });
 
 export const BUDGET_UNITS = words<BudgetUnit, policy.BudgetUnit>({
@@ -33,11 +36,15 @@ export const LIMIT_SUBJECTS = words<LimitSubject, policy.LimitSubject>({
   "end-user": policy.LimitSubject.END_USER,
   "client-ip": policy.LimitSubject.CLIENT_IP,
   model: policy.LimitSubject.MODEL,
+  provider: policy.LimitSubject.PROVIDER,
 });
 
 export const LIMIT_UNITS = words<LimitUnit, policy.LimitUnit>({
   requests: policy.LimitUnit.REQUESTS,
   tokens: policy.LimitUnit.TOKENS,
+  "input-tokens": policy.LimitUnit.INPUT_TOKENS,
+  "output-tokens": policy.LimitUnit.OUTPUT_TOKENS,
+  concurrency: policy.LimitUnit.CONCURRENCY,
 });
 
 /** @throws WeirError */
@@ -83,6 +90,10 @@ export const keyToWire = (row: KeyRow) => ({
   revokedAtMs: BigInt(row.revokedAtMs ?? 0),
   scopes: row.scopes.map(SCOPES.toWire),
   rules: rulesToWire(row.rules),
+  lastUsedAtMs: BigInt(row.lastUsedAtMs ?? 0),
+  parentKeyId: row.ancestors.at(-1) ?? "",
+  endUser: row.endUser,
+  retiredTexts: row.retired.map(({ prefix, expiresAtMs }) => ({ prefix, expiresAtMs: BigInt(expiresAtMs) })),
 });
 
 export const budgetToWire = (row: BudgetRow) => ({
@@ -107,4 +118,24 @@ export const limitToWire = (row: LimitRow) => ({
   windowMs: BigInt(row.windowMs),
   burst: BigInt(row.burst),
   failClosed: row.failClosed,
+  only: row.only ?? "",
+  ...(row.queue === undefined ? {} : { queue: { ...row.queue, weights: { ...row.queue.weights } } }),
+});
+
+/** @throws WeirError */
+export const askedLimit = (request: policy.PutLimitRequest): AskedLimit => ({
+  per: LIMIT_SUBJECTS.fromWire(request.per, "per"),
+  unit: LIMIT_UNITS.fromWire(request.unit, "unit"),
+  amount: Number(request.amount),
+  windowMs: Number(request.windowMs),
+  burst: request.burst === undefined ? undefined : Number(request.burst),
+  failClosed: request.failClosed,
+  only: request.only,
+  queue: request.queue === undefined ? undefined : queueTerms(request.queue),
+});
+
+const queueTerms = ({ maxWaitMs, maxLength, weights }: policy.Queue): AskedLimit["queue"] => ({
+  maxWaitMs,
+  maxLength,
+  weights: { ...weights },
 });

@@ -5,6 +5,7 @@ import { type Amounts, bookable } from "../domain/amounts.ts";
 import type { KeyPolicy } from "../domain/key-policy.ts";
 import type { Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { LimitState } from "../domain/limits.ts";
+import { limitFactsOf } from "../domain/path.ts";
 import type { Admission, AdmissionVerdict } from "../domain/admission.ts";
 import type { KeyedSettlement } from "../flows/settle.ts";
 import type { WatchEvent } from "../flows/watch-feed.ts";
@@ -42,7 +43,10 @@ export const admission = (message: policy.Admission): Admission => ({
   clientIp: message.clientIp,
   tags: message.tags,
   bound: amounts(message.bound, "bound"),
-  tokens: message.inputTokens + message.outputTokens,
+  inputTokens: message.inputTokens,
+  outputTokens: message.outputTokens,
+  maxWaitMs: message.maxWaitMs,
+  priority: message.priority,
 });
 
 // Plain objects with their type's name are messages: for the one per request create() would cost more than its admission.
@@ -53,15 +57,21 @@ const ADMITTED = {
 
 export function verdictToWire(verdict: AdmissionVerdict): policy.Verdict {
   const limits = verdict.limits.map(limitStateToWire);
-  if (verdict.kind === "refused") return create(policy.VerdictSchema, { verdict: decisionToWire(verdict), limits });
+  if (verdict.kind !== "admitted") return create(policy.VerdictSchema, { verdict: decisionToWire(verdict), limits });
   return { $typeName: "weir.policy.v1.Verdict", verdict: verdict.held ? ADMITTED.held : ADMITTED.free, limits };
 }
 
 export function extendToWire(verdict: AdmissionVerdict): policy.ExtendResponse {
-  return create(policy.ExtendResponseSchema, { verdict: decisionToWire(verdict) });
+  if (verdict.kind === "waiting") throw new Error("no attempt waits");
+  return create(policy.ExtendResponseSchema, { verdict: decidedToWire(verdict) });
 }
 
 const decisionToWire = (verdict: AdmissionVerdict) =>
+  verdict.kind === "waiting"
+    ? ({ case: "waiting", value: { maxWaitMs: Math.ceil(verdict.maxWaitMs) } } as const)
+    : decidedToWire(verdict);
+
+const decidedToWire = (verdict: Exclude<AdmissionVerdict, { kind: "waiting" }>) =>
   verdict.kind === "admitted"
     ? ({ case: "admitted", value: { held: verdict.held } } as const)
     : ({ case: "refused", value: { error: errorToWire(verdict.error), rule: verdict.rule } } as const);
@@ -78,6 +88,8 @@ const limitStateToWire = (state: LimitState): policy.LimitState => ({
   limit: BigInt(state.limit),
   remaining: BigInt(state.remaining),
   resetMs: BigInt(state.resetMs),
+  windowMs: BigInt(state.windowMs),
+  name: state.name,
 });
 
 export function settlement(message: policy.Settlement): KeyedSettlement {
@@ -86,6 +98,11 @@ export function settlement(message: policy.Settlement): KeyedSettlement {
     attempt: checkedAttempt(message.attempt, 1),
     keyId: message.keyId,
     outcome: outcome(message.outcome),
+    parts:
+      message.inputTokens === 0n && message.outputTokens === 0n
+        ? undefined
+        : { input: Number(message.inputTokens), output: Number(message.outputTokens) },
+    notCalled: message.outcome.case === "void" && message.outcome.value.notCalled,
   };
 }
 
@@ -118,14 +135,22 @@ export function watchEventToWire(event: WatchEvent): policy.WatchResponse {
 function watchCase(event: WatchEvent) {
   switch (event.kind) {
     case "snapshot": {
-      const { keys, first, complete } = event;
-      const value = create(policy.SnapshotSchema, { keys: keys.map(keyViewToWire), first, complete });
+      const { keys, first, complete, ended } = event;
+      const value = create(policy.SnapshotSchema, {
+        keys: keys.map(keyViewToWire),
+        first,
+        complete,
+        endedKeyIds: [...ended],
+      });
       return { case: "snapshot", value } as const;
     }
     case "key":
       return { case: "key", value: keyViewToWire(event.key) } as const;
     case "removed":
-      return { case: "removedKey", value: create(policy.RemovedKeySchema, { keyId: event.keyId }) } as const;
+      return {
+        case: "removedKey",
+        value: create(policy.RemovedKeySchema, { keyId: event.keyId, endRequests: event.endRequests }),
+      } as const;
     case "beat":
       return { case: "beat", value: create(policy.BeatSchema) } as const;
     case "store-away": {
@@ -151,4 +176,9 @@ const keyViewToWire = (key: KeyPolicy) =>
     hasBudget: key.budgets.length > 0,
     hasLimit: key.limits.length > 0,
     payloadChoice: PAYLOADS.toWire(key.payloads),
+    hasConcurrencyLimit: limitFactsOf(key).slots,
+    hasProviderLimit: limitFactsOf(key).provider !== "none",
+    providerLimitFailsClosed: limitFactsOf(key).provider === "fail-closed",
+    retiredSecrets: key.retired.map(({ hash, expiresAtMs }) => ({ hash, expiresAtMs: BigInt(expiresAtMs) })),
+    endUser: key.endUser,
   });

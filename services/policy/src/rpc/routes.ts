@@ -1,21 +1,24 @@
-import type { HandlerContext } from "@connectrpc/connect";
 import { policy } from "@weir/contracts";
 import { type Route, route } from "@weir/mesh";
+import type { IssuerDependencies } from "../flows/admin-issuers.ts";
 import type { AdminDependencies } from "../flows/admin-places.ts";
+import type { ExchangeDependencies } from "../flows/short-lived-keys.ts";
 import { adminService } from "./admin-service.ts";
-import { authenticate, type Authentication } from "./authenticate.ts";
+import { type Authentication, callerOf } from "./authenticate.ts";
 import { type PolicyDependencies, policyService } from "./policy-service.ts";
+import { tokenService } from "./token-service.ts";
 
 export interface RouteDependencies {
   readonly policy: PolicyDependencies;
   readonly admin: AdminDependencies;
+  readonly keys: IssuerDependencies & ExchangeDependencies;
   readonly authentication: Authentication;
 }
 
-export function policyRoutes({ policy: dependencies, admin, authentication }: RouteDependencies): Route[] {
-  const callerOf = (context: HandlerContext) => authenticate(authentication, context.requestHeader);
+export function policyRoutes({ policy: dependencies, admin, keys, authentication }: RouteDependencies): Route[] {
   return [
     route(policy.PolicyService, policyService(dependencies)),
-    route(policy.PolicyAdminService, adminService(admin, dependencies.clock, callerOf)),
+    route(policy.PolicyAdminService, adminService(admin, keys, callerOf(authentication))),
+    route(policy.TokenService, tokenService(keys, authentication)),
   ];
 }
