@@ -2,12 +2,13 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { LimitOnPath } from "../src/domain/key-policy.ts";
-import { fits, incrementUs, NEVER_US, rateOf, remaining, taken } from "../src/domain/gcra.ts";
-import type { Take } from "../src/domain/limits.ts";
-import type { Buckets } from "../src/ports.ts";
-import { type LimitOfVector, type Vector, vectors } from "./gcra-vectors.ts";
+import { incrementUs, NEVER_US, rateOf, remaining, taken } from "../src/domain/gcra.ts";
+import { takeFits } from "../src/domain/limits.ts";
+import type { Take } from "../src/domain/takes.ts";
+import type { Buckets, TokensUsed } from "../src/ports.ts";
+import { type LimitOfVector, type TokensOfVector, type Vector, vectors } from "./gcra-vectors.ts";
 
-/** Empty buckets on a clock of the test's. */
+/** Empty buckets on a clock of the test's, with slots that are leased for 30 s. */
 export interface TestBuckets {
   readonly buckets: Buckets;
   readonly setUs: (nowUs: number) => void;
@@ -15,7 +16,7 @@ export interface TestBuckets {
 
 const START_US = 1_800_000_000_000_000;
 
-function takeOf(bucket: string, terms: LimitOfVector, tokens: number): Take {
+export function takeOf(bucket: string, terms: LimitOfVector, tokens: TokensOfVector): Take {
   const limit: LimitOnPath = {
     id: 1,
     place: "workspace",
@@ -24,9 +25,17 @@ function takeOf(bucket: string, terms: LimitOfVector, tokens: number): Take {
     failClosed: false,
     ...terms,
   };
+  if (terms.unit === "concurrency") return { kind: "slot", limit, bucket, capacity: terms.amount };
   const rate = rateOf(terms.amount, terms.windowMs, terms.burst);
-  const cost = terms.unit === "tokens" ? tokens : 1;
-  return { limit, rate, bucket, cost, incUs: incrementUs(rate, cost) };
+  const parts = typeof tokens === "number" ? { input: tokens, output: 0 } : tokens;
+  const costs = {
+    requests: 1,
+    tokens: parts.input + parts.output,
+    "input-tokens": parts.input,
+    "output-tokens": parts.output,
+  };
+  const cost = costs[terms.unit];
+  return { kind: "rate", limit, rate, bucket, cost, incUs: incrementUs(rate, cost) };
 }
 
 /** What every Buckets does. */
@@ -34,12 +43,26 @@ export function bucketsContract(make: () => TestBuckets): void {
   for (const vector of vectors) test(`vector: ${vector.name}`, () => follow(vector, make()));
 
   test("equals the serial model, request by request, for batches of any make-up", async () => {
-    const limit = fc.record({
-      unit: fc.constantFrom("requests" as const, "tokens" as const),
-      amount: fc.integer({ min: 1, max: 500 }),
-      windowMs: fc.integer({ min: 1000, max: 100_000 }),
-      burst: fc.integer({ min: 0, max: 100 }),
-    });
+    const limit = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          unit: fc.constantFrom("requests" as const, "tokens" as const, "input-tokens" as const),
+          amount: fc.integer({ min: 1, max: 500 }),
+          windowMs: fc.integer({ min: 1000, max: 100_000 }),
+          burst: fc.integer({ min: 0, max: 100 }),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          unit: fc.constant("concurrency" as const),
+          amount: fc.integer({ min: 1, max: 30 }),
+          windowMs: fc.constant(0),
+          burst: fc.constant(0),
+        }),
+      },
+    );
     const ask = fc.record({ limits: fc.subarray([0, 1, 2], { minLength: 1 }), tokens: fc.nat(400) });
     const batch = fc.record({ waitUs: fc.nat(20_000_000), asks: fc.array(ask, { minLength: 1, maxLength: 20 }) });
     await fc.assert(
@@ -47,26 +70,30 @@ export function bucketsContract(make: () => TestBuckets): void {
         const { buckets, setUs } = make();
         const run = randomUUID();
         const model = new Map<string, number>();
+        const slots = new Map<string, number[]>();
         let nowUs = START_US;
+        const stateOf = ({ kind, bucket }: Take): number =>
+          kind === "rate"
+            ? (model.get(bucket) ?? NEVER_US)
+            : (slots.get(bucket) ?? []).filter((untilUs) => untilUs > nowUs).length;
         for (const { waitUs, asks } of batches) {
           nowUs += waitUs;
           setUs(nowUs);
           const requests = asks.map((one) => ({
-            requestId: randomUUID(),
+            id: randomUUID(),
             takes: one.limits.map((i) => takeOf(`${run}:${i}`, limits[i] as LimitOfVector, one.tokens)),
           }));
           const verdicts = await buckets.take(requests);
           for (const [at, { takes }] of requests.entries()) {
-            const tats = takes.map(({ bucket }) => model.get(bucket) ?? NEVER_US);
-            const refused = takes.findIndex((take, i) => !fits(tats[i] ?? 0, nowUs, take.incUs, take.rate.toleranceUs));
+            const refused = takes.findIndex((take) => !takeFits(take, stateOf(take), nowUs));
             if (refused === -1) {
-              takes.forEach((take, i) => void model.set(take.bucket, taken(tats[i] ?? 0, nowUs, take.incUs)));
+              for (const take of takes) {
+                if (take.kind === "rate") model.set(take.bucket, taken(stateOf(take), nowUs, take.incUs));
+                else slots.set(take.bucket, [...(slots.get(take.bucket) ?? []), nowUs + 30_000_000]);
+              }
             }
-            expect(verdicts[at]).toEqual({
-              refused: refused === -1 ? undefined : refused,
-              tatsUs: takes.map(({ bucket }) => model.get(bucket) ?? NEVER_US),
-              nowUs,
-            });
+            const expected = { refused: refused === -1 ? undefined : refused, states: takes.map(stateOf), nowUs };
+            expect(verdicts[at]).toEqual(expected);
           }
         }
       }),
@@ -80,7 +107,7 @@ export function bucketsContract(make: () => TestBuckets): void {
     const terms: LimitOfVector = { unit: "requests", amount: 1000, windowMs: 10_000, burst: 149 };
     const bucket = randomUUID();
     const requests = Array.from({ length: 200 }, () => ({
-      requestId: randomUUID(),
+      id: randomUUID(),
       takes: [takeOf(bucket, terms, 0)],
     }));
     const verdicts = await buckets.take(requests);
@@ -100,19 +127,32 @@ async function follow(vector: Vector, { buckets, setUs }: TestBuckets): Promise<
     const nowUs = START_US + step.atMs * 1000;
     setUs(nowUs);
     if ("giveBack" in step) await buckets.giveBack([idOf(step.giveBack)]);
+    else if ("renew" in step) await buckets.renew([idOf(step.renew)]);
     else if ("settle" in step) {
-      await buckets.settle([{ requestId: idOf(step.settle), attempt: step.attempt, tokens: step.tokens }]);
+      const { settle, attempt, tokens, over = false } = step;
+      await buckets.settle([{ id: idOf(settle), attempt, tokens: usedOf(tokens), over }]);
     } else {
       const takes = step.of.map((name) =>
         takeOf(`${run}:${name}`, vector.limits[name] as LimitOfVector, step.tokens ?? 0),
       );
-      const [verdict] = await buckets.take([{ requestId: idOf(step.take), takes }]);
+      const [verdict] = await buckets.take([{ id: idOf(step.take), takes }]);
       const where = `${vector.name}, at ${step.atMs} ms, request ${step.take}`;
       expect(verdict?.refused === undefined ? undefined : step.of[verdict.refused], where).toBe(step.refusedBy);
+      const left = takes.map((take, i) => {
+        const state = verdict?.states[i] ?? 0;
+        return take.kind === "slot" ? take.capacity - state : remaining(take.rate, state, nowUs);
+      });
       expect(
-        takes.map((take, i) => remaining(take.rate, verdict?.tatsUs[i] ?? 0, nowUs)),
+        left.map((units) => Math.max(0, units)),
         where,
       ).toEqual(step.left);
     }
   }
 }
+
+const usedOf = (tokens: TokensOfVector | undefined): TokensUsed | undefined =>
+  tokens === undefined
+    ? undefined
+    : typeof tokens === "number"
+      ? { total: tokens, parts: undefined }
+      : { total: tokens.input + tokens.output, parts: tokens };

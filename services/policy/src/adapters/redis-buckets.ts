@@ -1,19 +1,33 @@
-import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 import { NEVER_US } from "../domain/gcra.ts";
+import type { LimitUnit } from "../domain/key-policy.ts";
 import type { BucketVerdict } from "../domain/limits.ts";
-import type { BucketRequest, Buckets } from "../ports.ts";
-import { GIVE_BACK, SETTLE, TAKE } from "./redis-lua.ts";
+import { type BucketRequest, type Buckets, SLOT_LEASE_MS, type Use } from "../ports.ts";
+import { MEMORY_US } from "./bucket-memory.ts";
+import { GIVE_BACK, RENEW, SETTLE, TAKE } from "./redis-lua.ts";
+import { Script } from "./redis-script.ts";
 
 export interface RedisBucketsOptions {
   /** Before each key. Default "weir:limit:". */
   readonly prefix?: string;
   /** The clock to run on, in microseconds; absent: Redis's own, which all replicas share. For tests. */
   readonly nowUs?: () => number;
+  /** For tests. */
+  readonly leaseMs?: number;
 }
 
 /** Requests per script call: a script runs alone, so one call must stay short. Calls of one batch leave together. */
 const PER_CALL = 64;
+
+const KINDS: Record<LimitUnit, number> = {
+  requests: 0,
+  tokens: 1,
+  "input-tokens": 2,
+  "output-tokens": 3,
+  concurrency: 4,
+};
+
+type Argv = (string | number)[];
 
 /**
  * Rate limits of all replicas. Keys are made inside the scripts, so Redis Cluster is not supported.
@@ -21,12 +35,13 @@ const PER_CALL = 64;
  */
 export function redisBuckets(
   redis: Redis,
-  { prefix = "weir:limit:", nowUs = () => 0 }: RedisBucketsOptions = {},
+  { prefix = "weir:limit:", nowUs = () => 0, leaseMs = SLOT_LEASE_MS }: RedisBucketsOptions = {},
 ): Buckets {
-  const run = <T>(script: Script, items: readonly T[], write: (item: T, argv: (string | number)[]) => void) =>
+  const lease = leaseMs * 1000;
+  const run = <T>(script: Script, items: readonly T[], more: readonly number[], write: (item: T, argv: Argv) => void) =>
     Promise.all(
       chunks(items).map(async (chunk) => {
-        const argv: (string | number)[] = [nowUs(), prefix];
+        const argv: Argv = [nowUs(), prefix, ...more];
         for (const item of chunk) write(item, argv);
         return { chunk, reply: await script.run(redis, argv) };
       }),
@@ -34,23 +49,32 @@ export function redisBuckets(
 
   return {
     async take(requests) {
-      const calls = await run(take, requests, writeRequest);
+      const calls = await run(take, requests, [lease, MEMORY_US.shortest, MEMORY_US.longest], writeRequest);
       return calls.flatMap(({ chunk, reply }) => readVerdicts(chunk, reply));
     },
-    async giveBack(requestIds) {
-      await run(giveBack, requestIds, (id, argv) => argv.push(id));
+    async giveBack(ids) {
+      await run(giveBack, ids, [], (id, argv) => argv.push(id));
     },
-    async settle(used) {
-      await run(settle, used, (one, argv) => argv.push(one.requestId, one.attempt, one.tokens));
+    async settle(uses) {
+      await run(settle, uses, [], writeUse);
+    },
+    async renew(ids) {
+      await run(renew, ids, [lease], (id, argv) => argv.push(id));
     },
   };
 }
 
-function writeRequest(request: BucketRequest, argv: (string | number)[]): void {
-  argv.push(request.requestId, request.takes.length);
-  for (const { bucket, incUs, rate, limit } of request.takes) {
-    argv.push(bucket, incUs, rate.toleranceUs, rate.amount, rate.windowUs, limit.unit === "tokens" ? 1 : 0);
+function writeRequest({ id, takes }: BucketRequest, argv: Argv): void {
+  argv.push(id, takes.length);
+  for (const take of takes) {
+    argv.push(take.bucket, KINDS[take.limit.unit]);
+    if (take.kind === "slot") argv.push(take.capacity, 0, 0, 0);
+    else argv.push(take.incUs, take.rate.toleranceUs, take.rate.amount, take.rate.windowUs);
   }
+}
+
+function writeUse({ id, attempt, tokens, over }: Use, argv: Argv): void {
+  argv.push(id, attempt, tokens?.total ?? -1, tokens?.parts?.input ?? -1, tokens?.parts?.output ?? -1, over ? 1 : 0);
 }
 
 function readVerdicts(requests: readonly BucketRequest[], reply: unknown): BucketVerdict[] {
@@ -60,8 +84,8 @@ function readVerdicts(requests: readonly BucketRequest[], reply: unknown): Bucke
   const nowUs = next();
   return requests.map(({ takes }) => {
     const refused = next();
-    const tatsUs = takes.map(next).map((tat) => (tat === -1 ? NEVER_US : tat));
-    return { refused: refused === 0 ? undefined : refused - 1, tatsUs, nowUs };
+    const states = takes.map(next).map((state) => (state === -1 ? NEVER_US : state));
+    return { refused: refused === 0 ? undefined : refused - 1, states, nowUs };
   });
 }
 
@@ -72,27 +96,7 @@ function chunks<T>(items: readonly T[]): (readonly T[])[] {
   );
 }
 
-/** A script that Redis knows by its hash; told once, and again after Redis forgot it (a restart). */
-class Script {
-  readonly #text: string;
-  readonly #sha: string;
-
-  constructor(text: string) {
-    this.#text = text;
-    this.#sha = createHash("sha1").update(text).digest("hex");
-  }
-
-  async run(redis: Redis, argv: (string | number)[]): Promise<unknown> {
-    try {
-      return await redis.evalsha(this.#sha, 0, ...argv);
-    } catch (error) {
-      // It was not executed, so sending it again executes it once.
-      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) return redis.eval(this.#text, 0, ...argv);
-      throw error;
-    }
-  }
-}
-
 const take = new Script(TAKE);
 const giveBack = new Script(GIVE_BACK);
 const settle = new Script(SETTLE);
+const renew = new Script(RENEW);

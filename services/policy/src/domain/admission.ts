@@ -6,7 +6,8 @@ import { WeirError } from "@weir/kernel";
 import { type Amounts, impossibleAmount } from "./amounts.ts";
 import { amountText, type BudgetOnPath, budgetRule, type KeyPolicy, limitRule } from "./key-policy.ts";
 import type { HoldVerdict } from "./ledger.ts";
-import { type BucketVerdict, type LimitState, retryAfterMs, stateOf, type Take, tightestFirst } from "./limits.ts";
+import { type BucketVerdict, type LimitState, obstacleOf, stateOf, tightestFirst } from "./limits.ts";
+import type { Take } from "./takes.ts";
 
 export interface Admission {
   readonly requestId: string;
@@ -17,12 +18,19 @@ export interface Admission {
   readonly clientIp: string;
   readonly bound: Amounts;
   /** What token limits take. */
-  readonly tokens: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** How long it may wait where a limit queues; undefined: as long as the limit lets it. */
+  readonly maxWaitMs: number | undefined;
+  /** Among those of its workspace that wait. */
+  readonly priority: number;
 }
 
 export type AdmissionVerdict = (
   | { readonly kind: "admitted"; readonly held: boolean }
   | { readonly kind: "refused"; readonly error: WeirError; readonly rule: string }
+  /** Nothing was taken: its turn is to be waited for. */
+  | { readonly kind: "waiting"; readonly maxWaitMs: number }
 ) & { readonly limits: readonly LimitState[] };
 
 export const NO_LIMITS: readonly LimitState[] = [];
@@ -42,15 +50,14 @@ export function limitVerdict(takes: readonly Take[], verdict: BucketVerdict | "u
     const error = new WeirError("policy_unavailable", "Rate limits cannot be checked right now.", {
       retryAfterMs: 1000,
     });
-    const closed = takes.find(({ limit }) => limit.failClosed);
-    return refused(error, closed === undefined ? "" : limitRule(closed.limit));
+    const named = takes.find(({ limit }) => limit.failClosed) ?? takes[0];
+    return refused(error, named === undefined ? "" : limitRule(named.limit));
   }
-  const { nowUs, tatsUs } = verdict;
-  const limits = tightestFirst(takes.map((take, i) => stateOf(take, tatsUs[i] ?? nowUs, nowUs)));
+  const { nowUs, states } = verdict;
+  const limits = tightestFirst(takes.map((take, i) => stateOf(take, states[i] ?? nowUs, nowUs)));
   if (verdict.refused === undefined) return { kind: "admitted", held: false, limits };
-  const take = takes[verdict.refused] as Take;
+  const { take, waitMs } = obstacleOf(takes, verdict);
   const rule = limitRule(take.limit);
-  const waitMs = retryAfterMs(take, tatsUs[verdict.refused] ?? nowUs, nowUs);
   return {
     ...refused(new WeirError("rate_limited", `Too much for the ${rule}.`, { retryAfterMs: waitMs }), rule),
     limits,

@@ -5,6 +5,7 @@
  * Promise: `amount` per window steadily, and at most `amount + burst` in any half-open window. The whole state is one number, `tatUs`
  * (theoretical arrival time): when the bucket is full again. A take above the burst is allowed if the bucket has been full for the
  * time that the excess takes: that is why tatUs is compared before it is raised to now, and what keeps the promise for any cost.
+ * A burst of 0 spaces: one at a time, each as long after the last as the rate needs for it, and never more than `amount` in a window.
  */
 export interface Rate {
   readonly amount: number;
@@ -20,6 +21,16 @@ export const NEVER_US = -Infinity;
 export function rateOf(amount: number, windowMs: number, burst: number): Rate {
   const windowUs = windowMs * 1000;
   return { amount, burst, windowUs, toleranceUs: Math.ceil(((burst + 1) * windowUs) / amount) };
+}
+
+/**
+ * What each of `replicas` may take so that together they take no more than the rate: the same amount in as many windows as there are replicas.
+ * Where they are more than what may come at once, each may still take one.
+ */
+export function shareOf({ amount, burst, windowUs }: Rate, replicas: number): Rate {
+  const least = Math.max(1, Math.floor((burst + 1) / replicas));
+  const longerUs = windowUs * replicas;
+  return { amount, burst: least - 1, windowUs: longerUs, toleranceUs: Math.ceil((least * longerUs) / amount) };
 }
 
 /** How long the rate needs for `cost`, rounded up: rounding never admits more. */

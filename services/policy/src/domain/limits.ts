@@ -1,114 +1,73 @@
-import { incrementUs, neverFits, type Rate, rateOf, remaining, waitUs } from "./gcra.ts";
-import type { KeyPolicy, LimitOnPath } from "./key-policy.ts";
-import { pathOf } from "./path.ts";
-
-/** What of a request the limits look at. */
-export interface LimitedRequest {
-  readonly requestId: string;
-  readonly model: string;
-  readonly endUser: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly clientIp: string;
-  /** The most tokens it can have, in and out; corrected when it is settled. */
-  readonly tokens: number;
-}
-
-/** One take from one bucket. */
-export interface Take {
-  readonly limit: LimitOnPath;
-  readonly rate: Rate;
-  /** The limit and whom it counts: "12:0190…". */
-  readonly bucket: string;
-  readonly cost: number;
-  readonly incUs: number;
-}
+import { fits, remaining, waitUs } from "./gcra.ts";
+import type { LimitUnit } from "./key-policy.ts";
+import type { Take } from "./takes.ts";
 
 export interface BucketVerdict {
   /** The index of the first take that does not fit; undefined: all were taken. */
   readonly refused: number | undefined;
-  /** The state of each bucket after this request, in microseconds of `nowUs`'s clock. */
-  readonly tatsUs: readonly number[];
+  /** Of each bucket after this request: a rate's state in microseconds of `nowUs`'s clock, or how many slots are taken. */
+  readonly states: readonly number[];
   readonly nowUs: number;
 }
 
 /** The state of a limit after a look at it, for x-ratelimit headers. */
 export interface LimitState {
-  readonly unit: "requests" | "tokens";
+  readonly unit: LimitUnit;
+  /** Tells it from the other limits of the same request. */
+  readonly name: string;
   readonly limit: number;
   readonly remaining: number;
-  /** Until the bucket is full again. */
+  /** Until it is full again; 0 for concurrency, of which nobody knows. */
   readonly resetMs: number;
+  readonly windowMs: number;
 }
 
-const rates = new WeakMap<LimitOnPath, Rate>();
+/** Nobody knows when a request that runs ends. */
+const SLOT_RETRY_MS = 1000;
 
-function rateOfLimit(limit: LimitOnPath): Rate {
-  let rate = rates.get(limit);
-  if (rate === undefined) {
-    rate = rateOf(limit.amount, limit.windowMs, limit.burst);
-    rates.set(limit, rate);
-  }
-  return rate;
-}
-
-/**
- * What a request takes from the buckets of its path.
- * @param digest shortens what a client may choose freely, so that no bucket's name is long or says who somebody is
- */
-export function takesOf(key: KeyPolicy, request: LimitedRequest, digest: (text: string) => string): Take[] {
-  return pathOf(key, request).limits.map((limit) => {
-    const rate = rateOfLimit(limit);
-    const cost = limit.unit === "requests" ? 1 : request.tokens;
-    return {
-      limit,
-      rate,
-      bucket: `${limit.id}:${subjectOf(limit, key, request, digest)}`,
-      cost,
-      incUs: incrementUs(rate, cost),
-    };
-  });
-}
-
-/** A request without an end user or an address counts as that of nobody, whom all such requests share: leaving it out is no way around. */
-function subjectOf(
-  limit: LimitOnPath,
-  key: KeyPolicy,
-  request: LimitedRequest,
-  digest: (text: string) => string,
-): string {
-  switch (limit.per) {
-    case "key":
-      return key.keyId;
-    case "project":
-      return key.projectId;
-    case "workspace":
-      return key.workspaceId;
-    case "end-user":
-      // The same name in two workspaces is two people.
-      return `${key.workspaceId}:${digest(request.endUser)}`;
-    case "client-ip":
-      return digest(request.clientIp);
-    case "model":
-      return digest(request.model);
-  }
-}
-
-export const impossibleTake = (takes: readonly Take[]): Take | undefined =>
-  takes.find((take) => neverFits(take.rate, take.cost));
-
-export function stateOf(take: Take, tatUs: number, nowUs: number): LimitState {
-  return {
-    unit: take.limit.unit,
-    limit: take.limit.amount,
-    remaining: remaining(take.rate, tatUs, nowUs),
-    resetMs: Math.max(0, Math.ceil((tatUs - nowUs) / 1000)),
-  };
+export function stateOf(take: Take, state: number, nowUs: number): LimitState {
+  const { id, unit, per, amount, windowMs } = take.limit;
+  const common = { unit, name: `${unit}-per-${per}-${id}`, limit: amount, windowMs };
+  return take.kind === "slot"
+    ? { ...common, remaining: Math.max(0, take.capacity - state), resetMs: 0 }
+    : {
+        ...common,
+        remaining: remaining(take.rate, state, nowUs),
+        resetMs: Math.max(0, Math.ceil((state - nowUs) / 1000)),
+      };
 }
 
 /** The tightest first: the smallest share left. */
 export const tightestFirst = (states: LimitState[]): LimitState[] =>
   states.sort((a, b) => a.remaining / a.limit - b.remaining / b.limit || b.resetMs - a.resetMs);
 
-/** When the refused take would fit, for retry-after. */
-export const retryAfterMs = (take: Take, tatUs: number, nowUs: number): number =>
-  Math.max(1, Math.ceil(waitUs(tatUs, nowUs, take.incUs, take.rate.toleranceUs) / 1000));
+export const takeFits = (take: Take, state: number, nowUs: number): boolean =>
+  take.kind === "slot" ? state < take.capacity : fits(state, nowUs, take.incUs, take.rate.toleranceUs);
+
+/** Of a take that does not fit: when it would, if nobody else takes. */
+const waitMs = (take: Take, state: number, nowUs: number): number =>
+  take.kind === "slot"
+    ? SLOT_RETRY_MS
+    : Math.max(1, Math.ceil(waitUs(state, nowUs, take.incUs, take.rate.toleranceUs) / 1000));
+
+export interface Obstacle {
+  readonly take: Take;
+  /** Until the whole request fits, if nobody else takes: not earlier, for any of its limits. */
+  readonly waitMs: number;
+}
+
+/** What a refused request has to wait for the longest. */
+export function obstacleOf(takes: readonly Take[], { refused = 0, states, nowUs }: BucketVerdict): Obstacle {
+  let obstacle: Obstacle | undefined;
+  for (const [index, take] of takes.entries()) {
+    const state = states[index] as number;
+    if (takeFits(take, state, nowUs)) continue;
+    const wait = waitMs(take, state, nowUs);
+    if (obstacle === undefined || wait > obstacle.waitMs) obstacle = { take, waitMs: wait };
+  }
+  return obstacle ?? { take: takes[refused] as Take, waitMs: 1 };
+}
+
+/** Whether nothing but limits that queue stands in the way. */
+export const onlyQueuesObstruct = (takes: readonly Take[], { states, nowUs }: BucketVerdict): boolean =>
+  takes.every((take, index) => take.limit.queue !== undefined || takeFits(take, states[index] as number, nowUs));

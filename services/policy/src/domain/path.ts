@@ -47,7 +47,7 @@ function pathWith(key: KeyPolicy, table: AttributeTable<AttributePolicy>, reques
 
 interface Facts {
   readonly budgets: readonly BudgetOnPath[];
-  readonly takesTokens: boolean;
+  readonly limits: readonly LimitOnPath[];
 }
 
 const facts = new WeakMap<AttributeTable<AttributePolicy>, Facts>();
@@ -58,14 +58,12 @@ function factsOf(table: AttributeTable<AttributePolicy>): Facts {
   if (known === undefined) {
     known = {
       budgets: table.all.flatMap(({ budgets }) => budgets),
-      takesTokens: table.all.some(({ limits }) => limits.some(countsTokens)),
+      limits: table.all.flatMap(({ limits }) => limits),
     };
     facts.set(table, known);
   }
   return known;
 }
-
-const countsTokens = ({ unit }: LimitOnPath): boolean => unit === "tokens";
 
 /** All budgets that some request of a key may take from: for when a request's attributes are not known any more. */
 export const anyBudgetOf = (key: KeyPolicy): readonly BudgetOnPath[] =>
@@ -74,5 +72,34 @@ export const anyBudgetOf = (key: KeyPolicy): readonly BudgetOnPath[] =>
 export const mayTakeBudget = (key: KeyPolicy): boolean =>
   key.budgets.length > 0 || (key.attributes !== undefined && factsOf(key.attributes).budgets.length > 0);
 
-export const mayTakeTokens = (key: KeyPolicy): boolean =>
-  key.limits.some(countsTokens) || (key.attributes !== undefined && factsOf(key.attributes).takesTokens);
+/** What the limits of a key may take for one of its requests, whatever its attributes. */
+export interface LimitFacts {
+  /** Something that is corrected once it is known what the request used. */
+  readonly tokens: boolean;
+  /** A slot, to be given back. */
+  readonly slots: boolean;
+  /** Something of each attempt's provider. */
+  readonly provider: "none" | "fail-open" | "fail-closed";
+}
+
+const limitFacts = new WeakMap<KeyPolicy, LimitFacts>();
+
+export function limitFactsOf(key: KeyPolicy): LimitFacts {
+  let known = limitFacts.get(key);
+  if (known === undefined) {
+    const limits = key.attributes === undefined ? key.limits : [...key.limits, ...factsOf(key.attributes).limits];
+    const perProvider = limits.filter(({ per }) => per === "provider");
+    known = {
+      tokens: limits.some(({ unit }) => unit.endsWith("tokens")),
+      slots: limits.some(({ unit }) => unit === "concurrency"),
+      provider:
+        perProvider.length === 0
+          ? "none"
+          : perProvider.some(({ failClosed }) => failClosed)
+            ? "fail-closed"
+            : "fail-open",
+    };
+    limitFacts.set(key, known);
+  }
+  return known;
+}

@@ -1,0 +1,14 @@
+import { recordOfAttempt } from "../ports.ts";
+import type { Limiter } from "./limiter.ts";
+
+/** As many attempts as the router makes at most (see router.proto). */
+const POSSIBLE_ATTEMPTS = 4;
+
+/** What these requests and their attempts hold of concurrency limits is theirs for another lease. */
+export const renewSlots = (limiter: Limiter, requestIds: readonly string[]): Promise<void> =>
+  limiter.renew(
+    requestIds.flatMap((id) => [
+      id,
+      ...Array.from({ length: POSSIBLE_ATTEMPTS }, (_, index) => recordOfAttempt(id, index + 1)),
+    ]),
+  );
