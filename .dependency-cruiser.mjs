@@ -31,8 +31,15 @@ export default {
       name: "libraries-know-the-kernel",
       comment: "Of the workspace, these may import the kernel only.",
       severity: "error",
-      from: { path: "^packages/(http1|events|storage|telemetry|config|sealing)/src/", pathNot: tests },
+      from: { path: "^packages/(http1|events|storage|telemetry|sealing)/src/", pathNot: tests },
       to: { path: "^(packages|services)/", pathNot: ["^packages/kernel/src/", "^packages/$1/src/"] },
+    },
+    {
+      name: "config-knows-kernel-and-rules",
+      comment: "Rules that a file states are checked by what decides by them.",
+      severity: "error",
+      from: { path: "^packages/config/src/", pathNot: tests },
+      to: { path: "^(packages|services)/", pathNot: "^packages/(kernel|rules|config)/src/" },
     },
     {
       name: "http1-has-no-dependencies",

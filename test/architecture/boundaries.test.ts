@@ -17,6 +17,10 @@ const PLANTS: Readonly<Record<string, readonly [file: string, text: string]>> = 
     "packages/storage/src/planted.ts",
     'import type { WeirConfig } from "../../config/src/index.ts"; export type T = WeirConfig;',
   ],
+  "config-knows-kernel-and-rules": [
+    "packages/config/src/planted.ts",
+    'import { openPool } from "../../storage/src/index.ts"; export const x = openPool;',
+  ],
   "http1-has-no-dependencies": [
     "packages/http1/src/planted.ts",
     'import { Agent } from "undici"; export const x = Agent;',

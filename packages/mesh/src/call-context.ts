@@ -16,6 +16,8 @@ export class CallContext implements HandlerContext {
   readonly method: DescMethod;
   readonly requestMethod = "POST";
   readonly protocolName = "connect";
+  /** Whose connection it came by; "": it came by none. */
+  readonly peerAddress: string;
   readonly #source: HeaderSource;
   readonly #deadlineMs: number;
   #requestHeader: Headers | undefined;
@@ -27,8 +29,9 @@ export class CallContext implements HandlerContext {
   #reason: unknown;
 
   /** @param timeoutMs undefined: none */
-  constructor(method: DescMethod, source: HeaderSource, timeoutMs: number | undefined) {
+  constructor(method: DescMethod, source: HeaderSource, timeoutMs: number | undefined, peerAddress = "") {
     this.method = method;
+    this.peerAddress = peerAddress;
     this.#source = source;
     this.#deadlineMs = timeoutMs === undefined ? 0 : performance.now() + timeoutMs;
   }

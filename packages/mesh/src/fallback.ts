@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { DescMessage, DescService, Message, MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectError, ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { peerValues } from "./peer-address.ts";
 import { cancelled } from "./rpc-errors.ts";
 import type { ServedMethod } from "./served.ts";
 
@@ -28,6 +29,7 @@ export function createFallback(methods: readonly ServedMethod[], options: Fallba
     routes: (router) => addRoutes(router, methods),
     readMaxBytes: options.maxMessageBytes,
     compressMinBytes: NEVER_BYTES,
+    contextValues: (request) => peerValues(request.socket),
     requestGate: (context) => {
       const denied = options.authorize(context.service, context.requestHeader);
       if (denied !== undefined) throw denied;

@@ -107,7 +107,7 @@ abstract class FastCall {
     this.method = method;
     this.request = request;
     this.reply = reply;
-    this.context = new CallContext(method.served.desc, new RequestHeaders(request), undefined);
+    this.context = new CallContext(method.served.desc, new RequestHeaders(request), undefined, request.remoteAddress);
   }
 
   start(): void {
@@ -116,7 +116,12 @@ abstract class FastCall {
       if (denied !== undefined) throw denied;
       const timeoutMs = timeoutOf(this.request);
       if (timeoutMs !== undefined) {
-        this.context = new CallContext(this.method.served.desc, new RequestHeaders(this.request), timeoutMs);
+        this.context = new CallContext(
+          this.method.served.desc,
+          new RequestHeaders(this.request),
+          timeoutMs,
+          this.request.remoteAddress,
+        );
         this.timer = setTimeout(this.onTimeout, timeoutMs);
       }
       this.reply.onClose(this.onGone);

@@ -4,6 +4,7 @@ export { type Health, healthPages } from "./health.ts";
 export type { Hooks, ServedCall } from "./hooks.ts";
 export { inProcessPeers } from "./in-process.ts";
 export { networkPeers, type NetworkPeersOptions } from "./network.ts";
+export { peerAddressOf } from "./peer-address.ts";
 export { type RunningServer, serveRoutes, type ServeOptions } from "./serve.ts";
 export { type Peers, type Route, route, type Service } from "./service.ts";
 export { TOKEN_HEADER } from "./token.ts";

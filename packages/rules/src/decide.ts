@@ -10,10 +10,10 @@ import { isEmpty, type Rules } from "./rules.ts";
 /** What rules look at. */
 export interface RuledRequest {
   readonly model: string;
-  /** It lets the provider choose among models that no rule has seen. */
-  readonly choosesModel: boolean;
   readonly stream: boolean;
   readonly tools: boolean;
+  /** As it brings them. */
+  readonly tags: Readonly<Record<string, string>>;
   /** "": not known. */
   readonly clientIp: string;
   /** As well as it is known before it was sent; what caps on the input are held against. */
@@ -25,7 +25,6 @@ export interface PreparedRules {
   readonly rules: Rules;
   readonly none: boolean;
   readonly ranges: readonly IpRange[] | undefined;
-  readonly namesModels: boolean;
   readonly impossible: RuleRefusal | undefined;
   /** Undefined: none are fixed. */
   readonly fixedTags: Readonly<Record<string, string>> | undefined;
@@ -64,7 +63,6 @@ export function prepareRules(rules: Rules): PreparedRules {
     rules,
     none: isEmpty(rules),
     ranges: rules.allowedIps.length === 0 ? undefined : rangesOf(rules.allowedIps),
-    namesModels: rules.allowedModels.length > 0 || rules.deniedModels.length > 0,
     impossible,
     fixedTags: rules.fixedTags.length === 0 ? undefined : fixed,
   };
@@ -80,7 +78,8 @@ function nothingLeft({ allowedProviders, allowedRegions }: Rules): RuleRefusal |
 export const modelAllowed = ({ allowedModels, deniedModels }: Rules, model: string): boolean =>
   allows(allowedModels, model) && !matchesAny(deniedModels, model);
 
-type Residency = Pick<Rules, "allowedProviders" | "deniedProviders" | "allowedRegions" | "deniedRegions">;
+/** Who may serve a request, and where. */
+export type Residency = Pick<Rules, "allowedProviders" | "deniedProviders" | "allowedRegions" | "deniedRegions">;
 
 /** @param region "": not stated */
 export const providerAllowed = (rules: Residency, provider: string, region: string): boolean =>
@@ -114,6 +113,7 @@ export function refusalOf(
   const { rules } = prepared;
   return (
     addressRefusal(prepared, request.clientIp) ??
+    fixedTagRefusal(prepared, request.tags) ??
     modelRefusal(prepared, request) ??
     manner(rules, request) ??
     prepared.impossible ??
@@ -121,16 +121,11 @@ export function refusalOf(
   );
 }
 
-function modelRefusal({ rules, namesModels }: PreparedRules, request: RuledRequest): RuleRefusal | undefined {
-  const { model } = request;
-  if (!modelAllowed(rules, model)) {
-    const rule = matchesAny(rules.deniedModels, model) ? "denied_models" : "allowed_models";
-    const message = `This key may not use the model "${model.slice(0, 256)}".`;
-    return { rule, reason: "model_not_allowed", message, param: "model" };
-  }
-  if (!request.choosesModel || !namesModels) return undefined;
-  const message = "Name one model: this key may use certain models only.";
-  return { rule: "allowed_models", reason: "unsupported", message, param: "models" };
+function modelRefusal({ rules }: PreparedRules, { model }: RuledRequest): RuleRefusal | undefined {
+  if (modelAllowed(rules, model)) return undefined;
+  const rule = matchesAny(rules.deniedModels, model) ? "denied_models" : "allowed_models";
+  const message = `This key may not use the model "${model.slice(0, 256)}".`;
+  return { rule, reason: "model_not_allowed", message, param: "model" };
 }
 
 function manner(rules: Rules, request: RuledRequest): RuleRefusal | undefined {
@@ -148,18 +143,27 @@ function missingGuardrail({ requiredGuardrails }: Rules, known: ReadonlySet<stri
   return denied("required_guardrails", `The guardrail "${missing}" is required and does not exist.`);
 }
 
-/**
- * The tags of a request: those it brings and those that rules fix.
- * @returns a refusal where it says otherwise of a fixed one: it must not be able to leave a budget that is set for its tag
- */
-export function taggedWith(
+/** A request that says otherwise of a fixed tag is refused: it must not be able to leave a budget that is set for its tag. */
+function fixedTagRefusal(
   { fixedTags }: PreparedRules,
   tags: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> | RuleRefusal {
-  if (fixedTags === undefined) return tags;
+): RuleRefusal | undefined {
+  if (fixedTags === undefined) return undefined;
   for (const name in fixedTags) {
     if (Object.hasOwn(tags, name) && tags[name] !== fixedTags[name])
       return denied("fixed_tags", `The tag "${name}" is fixed for this key.`, "tags");
   }
-  return Object.assign(Object.create(null) as Record<string, string>, tags, fixedTags);
+  return undefined;
 }
+
+/** The tags of a request: those it brings and those that rules fix, which count whatever it says. */
+export const withFixedTags = (
+  { fixedTags }: PreparedRules,
+  tags: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> =>
+  fixedTags === undefined ? tags : Object.assign(Object.create(null) as Record<string, string>, tags, fixedTags);
+
+/**
+ * The guardrails that there are, by name: none. A rule that requires one refuses its requests until it is listed here.
+ */
+export const GUARDRAILS: ReadonlySet<string> = new Set();

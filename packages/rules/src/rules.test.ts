@@ -7,7 +7,7 @@ import {
   providerAllowed,
   type RuledRequest,
   refusalOf,
-  taggedWith,
+  withFixedTags,
 } from "./decide.ts";
 import { CACHES, isEmpty, mergeRules, NO_RULES, PAYLOADS, ruleProblem, type Rules, statedRules } from "./rules.ts";
 
@@ -63,18 +63,16 @@ const someRules: fc.Arbitrary<Rules> = fc
   .map(([all, kept]) => Object.assign({ ...NO_RULES }, ...kept.map((field) => ({ [field]: all[field] }))) as Rules);
 const request: fc.Arbitrary<RuledRequest> = fc.record({
   model: name,
-  choosesModel: fc.boolean(),
   stream: fc.boolean(),
   tools: fc.boolean(),
   clientIp: ip,
   inputTokens: fc.nat(6),
+  tags: fc.constantFrom({}, { team: "a" }, { team: "b" }, { use: "a", team: "a" }),
 });
 const known = new Set(["pii"]);
-const tags = fc.constantFrom({}, { team: "a" }, { team: "b" }, { use: "a", team: "a" });
 
 /** Everything that rules decide of a request. */
-const passes = (prepared: PreparedRules, one: RuledRequest, own: Record<string, string>): boolean =>
-  refusalOf(prepared, one, known) === undefined && !("rule" in taggedWith(prepared, own));
+const passes = (prepared: PreparedRules, one: RuledRequest): boolean => refusalOf(prepared, one, known) === undefined;
 
 const runs = { numRuns: 2000 };
 
@@ -82,9 +80,9 @@ describe("merged rules are the strictest", () => {
   test("what they let in every level lets in, and what one level refuses they refuse", () => {
     let let_in = 0;
     fc.assert(
-      fc.property(fc.array(someRules, { maxLength: 3 }), request, tags, (levels, one, own) => {
-        const merged = passes(prepareRules(mergeRules(levels)), one, own);
-        const each = levels.every((level) => passes(prepareRules(level), one, own));
+      fc.property(fc.array(someRules, { maxLength: 3 }), request, (levels, one) => {
+        const merged = passes(prepareRules(mergeRules(levels)), one);
+        const each = levels.every((level) => passes(prepareRules(level), one));
         if (!each) expect(merged).toBe(false);
         // Levels that share no provider, or fix a tag differently, leave nothing though each by itself lets the request in.
         if (each && prepareRules(mergeRules(levels)).impossible === undefined) expect(merged).toBe(true);
@@ -157,7 +155,7 @@ test("a region that is not stated may be a denied one, and is none of the allowe
 
 test("a required guardrail that does not exist refuses, by name", () => {
   const prepared = prepareRules({ ...NO_RULES, requiredGuardrails: ["pii", "secrets"] });
-  const one = { model: "m", choosesModel: false, stream: false, tools: false, clientIp: "", inputTokens: 1 };
+  const one = { model: "m", stream: false, tools: false, clientIp: "", inputTokens: 1, tags: {} };
   expect(refusalOf(prepared, one, new Set(["pii"]))).toMatchObject({
     rule: "required_guardrails",
     message: expect.stringContaining('"secrets"'),
@@ -167,9 +165,16 @@ test("a required guardrail that does not exist refuses, by name", () => {
 
 test("fixed tags are there whatever the request says, and it may not say otherwise", () => {
   const prepared = prepareRules({ ...NO_RULES, fixedTags: ["team=search"] });
-  expect(taggedWith(prepared, {})).toEqual({ team: "search" });
-  expect(taggedWith(prepared, { use: "chat", team: "search" })).toEqual({ team: "search", use: "chat" });
-  expect(taggedWith(prepared, { team: "sales" })).toMatchObject({ rule: "fixed_tags", reason: "permission_denied" });
+  const one = { model: "m", stream: false, tools: false, clientIp: "", inputTokens: 1 };
+  const refused = (tags: Record<string, string>) => refusalOf(prepared, { ...one, tags }, known)?.rule;
+  expect(withFixedTags(prepared, {})).toEqual({ team: "search" });
+  expect(withFixedTags(prepared, { use: "chat" })).toEqual({ team: "search", use: "chat" });
+  expect(withFixedTags(prepared, { team: "sales" })).toEqual({ team: "search" });
+  expect([refused({}), refused({ team: "search" }), refused({ team: "sales" })]).toEqual([
+    undefined,
+    undefined,
+    "fixed_tags",
+  ]);
 });
 
 test("rules that mean something else than they say are refused", () => {

@@ -1,6 +1,7 @@
 import type { Bound, Candidate } from "./domain/bound.ts";
 import type { Answer, Call, Output, StreamMessage } from "./domain/call.ts";
-import type { Freshness, Grant } from "./domain/key.ts";
+import type { Grant } from "./domain/grant.ts";
+import type { Freshness } from "./domain/key.ts";
 import type { Intent, Outcome, Refusal, SealedPayload } from "./domain/record.ts";
 import type { Settlement } from "./domain/settlement.ts";
 import type { Reason } from "@weir/kernel";

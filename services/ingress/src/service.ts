@@ -5,6 +5,7 @@ import { openSpool } from "@weir/events";
 import { serveHttp } from "@weir/http1";
 import { type Clock, systemClock } from "@weir/kernel";
 import { healthPages, type Peers, type Service } from "@weir/mesh";
+import { rangesOf } from "@weir/rules";
 import { createGauge, type Telemetry } from "@weir/telemetry";
 import { BatchedPolicy } from "./adapters/batched-policy.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
@@ -25,7 +26,7 @@ import { createStream } from "./flows/stream.ts";
 import { badRequest, createFront } from "./http/front.ts";
 import { modelCall } from "./http/model-call.ts";
 import { listModels } from "./http/models.ts";
-import { newRequestId } from "./http/read-request.ts";
+import { clientIpReader, newRequestId } from "./http/read-request.ts";
 import { type FacadeRoute, facadeRoutes } from "./http/routes.ts";
 import { strangerCheck } from "./http/strangers.ts";
 import { gatewayRoutes } from "./rpc/routes.ts";
@@ -115,7 +116,9 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
   starting.defer(() => recovery.stop());
 
-  const identify = createIdentify(keys, clock);
+  const identify = createIdentify(keys, journal, newRequestId, clock);
+  const trustedProxies = rangesOf(config.trustedProxies);
+  const clientIp = clientIpReader(trustedProxies);
   const open = createOpen({ keys, admissions, journal, models, clock });
   const close = createClose({ admissions, journal, clock });
   const calls = { open, close, upstream, journal, payloads, clock };
@@ -123,6 +126,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const inFlight = new InFlight();
   const flows = {
     identify,
+    clientIp,
+    trustedProxies,
     inFlight,
     complete: createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs),
     embed: createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs),
@@ -151,7 +156,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
 
   const facade = facadeRoutes({
     model: (route, dialect) => modelCall(route, dialect, flows),
-    models: listModels({ identify, models, nowMs: () => clock.nowMs() }),
+    models: listModels({ identify, clientIp, models, nowMs: () => clock.nowMs() }),
     pages: healthPages({ notReady: reasons, metrics: telemetry, onError: said("metrics could not be read") }),
   });
   const gauge = (name: string, help: string, read: () => number): void =>

@@ -27,7 +27,6 @@ export function usageMessage(usage: Usage | undefined): common.Usage | undefined
     imageOutputTokens: usage.imageOutputTokens ?? 0,
     batch: usage.batch === true,
   };
-  if (usage.toolCalls !== undefined)
-    message.toolCalls = { $typeName: "weir.common.v1.ToolCalls", ...usage.toolCalls };
+  if (usage.toolCalls !== undefined) message.toolCalls = { $typeName: "weir.common.v1.ToolCalls", ...usage.toolCalls };
   return message;
 }

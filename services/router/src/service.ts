@@ -64,6 +64,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     () => (policyClient ??= peers.client(policy.PolicyService)),
     (error) => telemetry.log.warn({ err: error }, "the hold of an attempt that was not made is still held"),
   );
+  const tokens = tokenCounter((error) => telemetry.log.error({ err: error }, "tokens were not counted"));
   const routing: Routing = {
     flow: {
       dialects,
@@ -71,20 +72,22 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       clock,
       random,
       holds,
-      tokens: tokenCounter(),
+      tokens,
       attempted: attemptEvents(telemetry),
       maxAnswerBytes: MAX_ANSWER_BYTES,
     },
     choose(call) {
       const route = table.route(call.model);
-      const { allowedProviders, allowedRegions, inputBound } = call;
       const turn = route.turn++;
-      return candidates(route, turn, { draw: random(), allowedProviders, allowedRegions, inputBound });
+      const { allowedProviders, deniedProviders, allowedRegions, deniedRegions, inputBound } = call;
+      const who = { allowedProviders, deniedProviders, allowedRegions, deniedRegions };
+      return candidates(route, turn, { draw: random(), ...who, inputBound });
     },
     route: (model) => table.route(model),
     listed: () => table.listed,
     targets: () => table.targets(),
     upstreams: () => table.upstreams,
+    streams: new Map(),
   };
   // Tables that are in force no more, with calls that still run.
   const retired = new Set<Table>();
@@ -116,6 +119,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     async [Symbol.asyncDispose]() {
       clearInterval(refresher);
       clearInterval(sweeper);
+      await tokens[Symbol.asyncDispose]();
       await Promise.all([table, ...retired].map((one) => one[Symbol.asyncDispose]()));
     },
   };

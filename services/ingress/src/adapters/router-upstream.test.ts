@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:net";
 import { router } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
 import { networkPeers, type RunningServer, route, serveRoutes } from "@weir/mesh";
+import { NO_RULES } from "@weir/rules";
 import { expect, test } from "vitest";
 import type { Call } from "../domain/call.ts";
 import { routerUpstream } from "./router-upstream.ts";
@@ -12,8 +13,7 @@ const call: Call<never> = {
   model: "m",
   input: { dialect: "openai-chat", body: Buffer.from("{}") },
   headers: [],
-  allowedProviders: [],
-  allowedRegions: [],
+  rules: NO_RULES,
   outputCap: 0,
   statedCaps: [],
   keyId: "k",

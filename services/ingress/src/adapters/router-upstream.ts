@@ -19,6 +19,7 @@ import {
 import type { CallOptions, Upstream } from "../ports.ts";
 import type { TypedInput, TypedOutput } from "../wire.ts";
 import { finishReasonOf, reasonOf, wireDialect } from "./wire-names.ts";
+import { wireCache } from "./wire-rules.ts";
 
 type RouterClient = Client<typeof router.RouterService>;
 
@@ -110,8 +111,11 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
             value: { $typeName: "weir.router.v1.RawBody", dialect: wireDialect(input.dialect), body: input.body },
           },
     headers: call.headers.map(([name, value]) => ({ $typeName: "weir.common.v1.Header", name, value })),
-    allowedProviders: [...call.allowedProviders],
-    allowedRegions: [...call.allowedRegions],
+    allowedProviders: [...call.rules.allowedProviders],
+    allowedRegions: [...call.rules.allowedRegions],
+    deniedProviders: [...call.rules.deniedProviders],
+    deniedRegions: [...call.rules.deniedRegions],
+    cache: wireCache(call.rules.cache),
     outputCap: call.outputCap,
     statedCaps: [...call.statedCaps],
     holdOwner: call.held ? owner : "",

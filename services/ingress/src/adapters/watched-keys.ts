@@ -1,20 +1,12 @@
 import { hash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
-import { policy } from "@weir/contracts";
+import type { policy } from "@weir/contracts";
 import type { Clock } from "@weir/kernel";
-import {
-  type Freshness,
-  freshness,
-  type Grace,
-  type Grant,
-  grantOf,
-  type Heard,
-  type Key,
-  type Rules,
-  type Scope,
-} from "../domain/key.ts";
+import type { Grant } from "../domain/grant.ts";
+import { type Freshness, freshness, type Grace, type Heard } from "../domain/key.ts";
 import type { KeyDirectory } from "../ports.ts";
+import { KeyView } from "./key-view.ts";
 
 type PolicyClient = Client<typeof policy.PolicyService>;
 
@@ -25,68 +17,13 @@ const SILENT_MS = 1_500;
 /** An instance that has lost its store for so long is left: another may have it still. */
 const STORE_AWAY_MS = 2_000;
 
-const SCOPES: Partial<Record<policy.Scope, Scope>> = {
-  [policy.Scope.INFERENCE]: "inference",
-  [policy.Scope.READ]: "read",
-  [policy.Scope.ADMIN]: "admin",
-};
-
-const PAYLOADS: Partial<Record<policy.PayloadChoice, Key["payloads"]>> = {
-  [policy.PayloadChoice.NONE]: "none",
-  [policy.PayloadChoice.REDACTED]: "redacted",
-  [policy.PayloadChoice.FULL]: "full",
-};
-
-const rulesOf = (rules: policy.Rules): Rules => rules;
-
-function keyOf(view: policy.KeyView): Key {
-  return {
-    id: view.keyId,
-    organizationId: view.organizationId,
-    workspaceId: view.workspaceId,
-    workspace: view.workspace,
-    projectId: view.projectId,
-    name: view.name,
-    expiresAtMs: Number(view.expiresAtMs),
-    scopes: view.scopes.flatMap((scope) => SCOPES[scope] ?? []),
-    rules: view.rules === undefined ? [] : [rulesOf(view.rules)],
-    hasHardBudget: view.hasHardBudget,
-    hasBudget: view.hasBudget,
-    hasLimit: view.hasLimit,
-    payloads: PAYLOADS[view.payloadChoice] ?? "hashes",
-  };
-}
-
-const hex = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
-
-interface View {
-  readonly byHash: Map<string, Grant>;
-  readonly hashById: Map<string, string>;
-}
-
-const emptyView = (): View => ({ byHash: new Map(), hashById: new Map() });
-
-function put(view: View, pushed: policy.KeyView): void {
-  remove(view, pushed.keyId);
-  const hashed = hex(pushed.hash);
-  view.byHash.set(hashed, grantOf(keyOf(pushed)));
-  view.hashById.set(pushed.keyId, hashed);
-}
-
-function remove(view: View, keyId: string): void {
-  const hashed = view.hashById.get(keyId);
-  if (hashed !== undefined) view.byHash.delete(hashed);
-  view.hashById.delete(keyId);
-}
-
 /** Keys as policy pushes them. A gap in the versions, or a lost stream, starts anew; what is known stays in force meanwhile. */
 export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   version = 0n;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
-  #view = emptyView();
+  #view = new KeyView();
   readonly #grace: Grace;
   #heard: Heard | undefined;
   #lastError: unknown;
@@ -98,7 +35,7 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   }
 
   find(secret: string): Grant | undefined {
-    return this.#view.byHash.get(hash("sha256", secret, "hex"));
+    return this.#view.find(hash("sha256", secret, "hex"));
   }
 
   /** Policy is there, and says that it cannot see its store. */
@@ -125,7 +62,7 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   }
 
   async #watch(client: PolicyClient): Promise<void> {
-    let next: View | undefined;
+    let next: KeyView | undefined;
     let known = 0n;
     let awaySinceMs: number | undefined;
     const silent = new AbortController();
@@ -137,18 +74,21 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
       const { event } = message;
       switch (event.case) {
         case "snapshot":
-          if (event.value.first) next = emptyView();
+          if (event.value.first) next = new KeyView();
           if (next === undefined) return;
-          for (const key of event.value.keys) put(next, key);
+          for (const workspace of event.value.workspaces) next.putWorkspace(workspace);
+          for (const key of event.value.keys) next.put(key);
           if (!event.value.complete) continue;
           this.#view = next;
           next = undefined;
           break;
         case "key":
         case "removedKey":
+        case "workspace":
           if (message.version !== known + 1n) return;
-          if (event.case === "key") put(this.#view, event.value);
-          else remove(this.#view, event.value.keyId);
+          if (event.case === "key") this.#view.put(event.value);
+          else if (event.case === "removedKey") this.#view.remove(event.value.keyId);
+          else this.#view.putWorkspace(event.value);
           break;
         case "beat":
           if (message.version !== known) return;

@@ -1,18 +1,13 @@
 import { flatPrice } from "@weir/pricing";
+import { NO_RULES, type Rules } from "@weir/rules";
 import { expect, test } from "vitest";
-import { boundOf, type Candidate, DEFAULT_OUTPUT_CAP, effectiveOutputCap, inputWithinCap } from "./bound.ts";
-import type { Grant, Key } from "./key.ts";
+import { boundOf, type Candidate, DEFAULT_OUTPUT_CAP, effectiveOutputCap } from "./bound.ts";
+import { type Grant, grantOf } from "./grant.ts";
 import type { RequestShape } from "./shape.ts";
+import { testKey } from "./test-key.ts";
 
-const grant = (some: Partial<Grant> = {}, budget = true): Grant => ({
-  key: { hasBudget: budget } as Key,
-  allowedProviders: [],
-  allowedRegions: [],
-  impossible: false,
-  maxInputTokens: 0,
-  maxOutputTokens: 0,
-  ...some,
-});
+const grant = (some: Partial<Rules> = {}, budget = true): Grant =>
+  grantOf(testKey({ hasBudget: budget, rules: { ...NO_RULES, ...some } }));
 
 const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
   model: "m",
@@ -24,7 +19,7 @@ const shape = (some: Partial<RequestShape> = {}): RequestShape => ({
   media: { images: 0, audioBytes: 0 },
   unbounded: undefined,
   premium: undefined,
-  choosesModel: false,
+  tools: false,
   instructed: false,
   generates: true,
   endUser: "",
@@ -90,11 +85,4 @@ test("a cap: the client's, under the rules', else the model's own, so that a bou
   expect(effectiveOutputCap(shape(), grant(), models)).toBe(8_000);
   expect(effectiveOutputCap(shape(), grant(), undefined)).toBe(DEFAULT_OUTPUT_CAP);
   expect(effectiveOutputCap(shape(), grant({}, false), models)).toBe(0);
-});
-
-test("an input over the rules' cap is refused", () => {
-  expect(() => inputWithinCap(shape({ textBytes: 401 }), grant({ maxInputTokens: 100 }))).toThrow(
-    expect.objectContaining({ reason: "invalid_request" }),
-  );
-  inputWithinCap(shape({ textBytes: 400 }), grant({ maxInputTokens: 100 }));
 });

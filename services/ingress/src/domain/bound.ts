@@ -4,7 +4,8 @@
  */
 import { WeirError } from "@weir/kernel";
 import { costBoundOf, type Price, tokensBoundOf } from "@weir/pricing";
-import type { Grant } from "./key.ts";
+import { providerAllowed } from "@weir/rules";
+import { BYTES_PER_TOKEN, type Grant } from "./grant.ts";
 import type { RequestShape } from "./shape.ts";
 
 /** A provider's model that may serve a name. */
@@ -29,21 +30,8 @@ export interface Bound {
 /** Where neither the client, nor a rule, nor the model's own limit caps the output of a request that must be bounded. */
 export const DEFAULT_OUTPUT_CAP = 4_096;
 
-/** English text has about four bytes a token: for a cap on the input, which is a rule about size and not about money. */
-const BYTES_PER_TOKEN = 4;
-
-/** @throws WeirError invalid_request where the input is longer than the key's rules allow */
-export function inputWithinCap(shape: RequestShape, grant: Grant): void {
-  if (grant.maxInputTokens === 0 || shape.textBytes <= grant.maxInputTokens * BYTES_PER_TOKEN) return;
-  throw new WeirError(
-    "invalid_request",
-    `The input is longer than the ${grant.maxInputTokens} tokens that this key may send.`,
-  );
-}
-
-const permitted = (candidate: Candidate, grant: Grant): boolean =>
-  (grant.allowedProviders.length === 0 || grant.allowedProviders.includes(candidate.provider)) &&
-  (grant.allowedRegions.length === 0 || grant.allowedRegions.includes(candidate.region));
+const permitted = (candidate: Candidate, { key, prepared }: Grant): boolean =>
+  prepared.none || providerAllowed(key.rules, candidate.provider, candidate.region);
 
 /**
  * The cap to enforce on each answer; 0: none. A request that takes from a budget always has one: the client's, the rules', else the
@@ -55,7 +43,7 @@ export function effectiveOutputCap(
   candidates: readonly Candidate[] | undefined,
 ): number {
   const { outputCap } = shape;
-  const ruled = grant.maxOutputTokens;
+  const ruled = grant.key.rules.maxOutputTokens;
   if (outputCap !== undefined) return ruled === 0 ? outputCap : Math.min(outputCap, ruled);
   if (ruled !== 0) return ruled;
   if (!grant.key.hasBudget) return 0;

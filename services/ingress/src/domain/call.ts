@@ -1,5 +1,6 @@
 import type { DialectName, FinishReason, Usage } from "@weir/dialects";
 import { type Reason, WeirError } from "@weir/kernel";
+import type { Rules } from "@weir/rules";
 
 /** Who served a call. */
 export interface Served {
@@ -58,8 +59,8 @@ export interface Call<Input> {
     | { readonly dialect: DialectName | "openai-embeddings"; readonly body: Uint8Array }
     | { readonly typed: Input };
   readonly headers: readonly (readonly [string, string])[];
-  readonly allowedProviders: readonly string[];
-  readonly allowedRegions: readonly string[];
+  /** Who may serve it, and what may be cached of it. */
+  readonly rules: Rules;
   /** 0: none. */
   readonly outputCap: number;
   /** Members of the body that cap its answers at that or less. */

@@ -1,42 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  authenticate,
-  authorize,
-  freshness,
-  grantOf,
-  intersection,
-  type Key,
-  modelAllowed,
-  type Rules,
-  strictestCap,
-} from "./key.ts";
-
-const rules = (some: Partial<Rules>): Rules => ({
-  allowedModels: [],
-  deniedModels: [],
-  allowedProviders: [],
-  allowedRegions: [],
-  maxInputTokens: 0,
-  maxOutputTokens: 0,
-  ...some,
-});
-
-const key = (some: Partial<Key> = {}): Key => ({
-  id: "k",
-  organizationId: "o",
-  workspaceId: "w",
-  workspace: "default",
-  projectId: "p",
-  name: "test",
-  expiresAtMs: 0,
-  scopes: ["inference"],
-  rules: [],
-  hasHardBudget: false,
-  hasBudget: false,
-  hasLimit: false,
-  payloads: "hashes",
-  ...some,
-});
+import { authenticate, freshness } from "./key.ts";
+import { testKey as key } from "./test-key.ts";
 
 const reasonOf = (run: () => unknown): unknown => {
   try {
@@ -95,41 +59,4 @@ describe("authenticate never says 401 for what it cannot know", () => {
   ] as const)("%s: %s", (_what, known, fresh, expected) => {
     expect(reasonOf(() => authenticate(known, fresh, 100))).toBe(expected);
   });
-});
-
-test("every level's model rules must agree", () => {
-  const organization = rules({ allowedModels: ["gpt-*", "claude-opus"] });
-  const workspace = rules({ deniedModels: ["gpt-4*"] });
-  const allowed = (model: string) => modelAllowed([organization, workspace], model);
-  expect(["gpt-3", "gpt-4", "gpt-4o", "claude-opus", "claude-opus-2", "other"].filter(allowed)).toEqual([
-    "gpt-3",
-    "claude-opus",
-  ]);
-});
-
-test("levels that share no provider leave nothing, which is not the same as everything", () => {
-  expect(intersection([[], []])).toBeUndefined();
-  expect(intersection([["a", "b"], [], ["b", "c"]])).toEqual(["b"]);
-  expect(intersection([["a"], ["b"]])).toEqual([]);
-  const grant = grantOf(key({ rules: [rules({ allowedProviders: ["a"] }), rules({ allowedProviders: ["b"] })] }));
-  expect(reasonOf(() => authorize(grant, "m"))).toBe("permission_denied");
-});
-
-test("a key without the scope, or without the model, is refused", () => {
-  expect(reasonOf(() => authorize(grantOf(key({ scopes: ["admin"] })), "m"))).toBe("permission_denied");
-  expect(reasonOf(() => authorize(grantOf(key({ rules: [rules({ allowedModels: ["x"] })] })), "m"))).toBe(
-    "model_not_allowed",
-  );
-  expect(reasonOf(() => authorize(grantOf(key()), "m"))).toBe("let in");
-});
-
-test("the smallest cap that is set counts", () => {
-  expect(strictestCap([])).toBe(0);
-  expect(strictestCap([0, 5, 3, 0])).toBe(3);
-});
-
-test("a key with rules about models may not let a provider choose one", () => {
-  const ruled = grantOf(key({ rules: [rules({ deniedModels: ["dear"] })] }));
-  expect(reasonOf(() => authorize(ruled, "cheap", true))).toBe("unsupported");
-  expect(reasonOf(() => authorize(grantOf(key()), "cheap", true))).toBe("let in");
 });

@@ -1,20 +1,20 @@
 import { WeirError } from "@weir/kernel";
+import type { PayloadChoice, Rules } from "@weir/rules";
 
 export type Scope = "inference" | "read" | "admin";
 
-/** What one level of a key's path demands. Empty lists allow everything; a name may end in "*". */
-export interface Rules {
-  readonly allowedModels: readonly string[];
-  readonly deniedModels: readonly string[];
-  readonly allowedProviders: readonly string[];
-  readonly allowedRegions: readonly string[];
-  /** 0: no cap. */
-  readonly maxInputTokens: number;
-  readonly maxOutputTokens: number;
+/** What counts a request, and what becomes of it where it cannot be counted. */
+export interface Bounds {
+  readonly hasHardBudget: boolean;
+  readonly hasBudget: boolean;
+  readonly hasLimit: boolean;
+  readonly hasConcurrencyLimit: boolean;
+  readonly hasProviderLimit: boolean;
+  readonly providerLimitFailsClosed: boolean;
 }
 
 /** A key as policy pushed it: everything that is needed to let a request in or not, but for what must be counted. */
-export interface Key {
+export interface Key extends Bounds {
   readonly id: string;
   readonly organizationId: string;
   readonly workspaceId: string;
@@ -24,12 +24,12 @@ export interface Key {
   /** 0: never. */
   readonly expiresAtMs: number;
   readonly scopes: readonly Scope[];
-  /** One per level of its path that has any; all must be satisfied. */
-  readonly rules: readonly Rules[];
-  readonly hasHardBudget: boolean;
-  readonly hasBudget: boolean;
-  readonly hasLimit: boolean;
-  readonly payloads: "none" | "hashes" | "redacted" | "full";
+  /** Of its whole path, merged to the strictest. */
+  readonly rules: Rules;
+  /** The least that workspace and rules say. */
+  readonly payloads: PayloadChoice;
+  /** Whom all its requests are for, whatever they say; "": each says so itself. */
+  readonly endUser: string;
 }
 
 /** How much the pushed keys can be trusted: see `freshness`. */
@@ -81,84 +81,4 @@ export function authenticate(key: Key | undefined, known: Freshness, nowMs: numb
   if (key.expiresAtMs !== 0 && nowMs >= key.expiresAtMs) throw new WeirError("expired_key", "This key has expired.");
   if (known === "stale" && key.hasHardBudget) throw away("Budgets cannot be checked right now.");
   return key;
-}
-
-const matches = (pattern: string, name: string): boolean =>
-  pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
-
-/** Whether every level's model rules let this name through. */
-export function modelAllowed(rules: readonly Rules[], model: string): boolean {
-  for (const rule of rules) {
-    if (rule.allowedModels.length > 0 && !rule.allowedModels.some((pattern) => matches(pattern, model))) return false;
-    if (rule.deniedModels.some((pattern) => matches(pattern, model))) return false;
-  }
-  return true;
-}
-
-/** The intersection of what the levels allow. `undefined`: everything; an empty list: nothing. */
-export function intersection(lists: readonly (readonly string[])[]): readonly string[] | undefined {
-  let allowed: readonly string[] | undefined;
-  for (const list of lists) {
-    if (list.length === 0) continue;
-    allowed = allowed === undefined ? list : allowed.filter((name) => list.includes(name));
-  }
-  return allowed;
-}
-
-/** The smallest cap that is set; 0 where none is. */
-export function strictestCap(caps: readonly number[]): number {
-  let strictest = 0;
-  for (const cap of caps) if (cap > 0 && (strictest === 0 || cap < strictest)) strictest = cap;
-  return strictest;
-}
-
-/** Policy writes "nothing in common" as a list of one empty name. */
-const isNothing = (list: readonly string[] | undefined): boolean =>
-  list !== undefined && list.every((name) => name === "");
-
-/** What a key's rules allow, worked out once when the key is pushed. */
-export interface Grant {
-  readonly key: Key;
-  /** Empty: any. */
-  readonly allowedProviders: readonly string[];
-  readonly allowedRegions: readonly string[];
-  /** Rules of several levels that share no provider (or region): nothing can serve this key. */
-  readonly impossible: boolean;
-  readonly maxInputTokens: number;
-  readonly maxOutputTokens: number;
-}
-
-export function grantOf(key: Key): Grant {
-  const providers = intersection(key.rules.map((rule) => rule.allowedProviders));
-  const regions = intersection(key.rules.map((rule) => rule.allowedRegions));
-  return {
-    key,
-    allowedProviders: providers ?? [],
-    allowedRegions: regions ?? [],
-    impossible: isNothing(providers) || isNothing(regions),
-    maxInputTokens: strictestCap(key.rules.map((rule) => rule.maxInputTokens)),
-    maxOutputTokens: strictestCap(key.rules.map((rule) => rule.maxOutputTokens)),
-  };
-}
-
-/**
- * @param choosesModel the request lets the provider choose among models that no rule here has seen
- * @throws WeirError permission_denied, model_not_allowed, or unsupported
- */
-export function authorize(grant: Grant, model: string, choosesModel = false): void {
-  const { key } = grant;
-  if (!key.scopes.includes("inference")) {
-    throw new WeirError("permission_denied", "This key may not call models: it lacks the scope `inference`.");
-  }
-  if (!modelAllowed(key.rules, model)) {
-    throw new WeirError("model_not_allowed", `This key may not use the model "${model.slice(0, 256)}".`, {
-      param: "model",
-    });
-  }
-  if (choosesModel && key.rules.some((rule) => rule.allowedModels.length > 0 || rule.deniedModels.length > 0)) {
-    throw new WeirError("unsupported", "Name one model: this key may use certain models only.", { param: "models" });
-  }
-  if (grant.impossible) {
-    throw new WeirError("permission_denied", "The rules on this key's path leave no provider that may serve it.");
-  }
 }

@@ -116,7 +116,6 @@ test("what costs more than the list price is named, and what does not is let pas
   expect(premium("openai-chat", { service_tier: "priority" })).toBe("service_tier");
   expect(premium("openai-responses", { service_tier: "priority" })).toBe("service_tier");
   expect(premium("anthropic-messages", { speed: "fast" })).toBe("speed");
-  expect(premium("anthropic-messages", { inference_geo: "us" })).toBe("inference_geo");
   expect(premium("openai-chat", { plugins: [{ id: "web" }] })).toBe("plugins");
   for (const tier of ["auto", "default", "flex", null])
     expect(premium("openai-chat", { service_tier: tier })).toBe(undefined);
@@ -124,11 +123,7 @@ test("what costs more than the list price is named, and what does not is let pas
   expect(premium("openai-chat", {})).toBeUndefined();
 });
 
-test("what may be served by another model, or is paid for later, has no known price", () => {
-  expect(shape("openai-chat", { model: "cheap", models: ["dear"] })).toMatchObject({
-    premium: "models",
-    choosesModel: true,
-  });
+test("what is paid for later has no known price", () => {
   expect(shape("openai-responses", { model: "m", background: true }).premium).toBe("background");
   expect(shape("openai-responses", { model: "m", background: false }).premium).toBeUndefined();
 });

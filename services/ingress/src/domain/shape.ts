@@ -1,5 +1,6 @@
 import type { DialectName, JsonObject } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
+import { refuseSideDoors } from "./side-doors.ts";
 
 /** The dialects of the facade. */
 export type FacadeDialect = DialectName | "openai-embeddings";
@@ -21,8 +22,8 @@ export interface RequestShape {
   readonly unbounded: string | undefined;
   /** The member that asks for more than the list price buys ("service_tier": "priority"). */
   readonly premium: string | undefined;
-  /** It names other models, too, from which the provider may choose by itself (OpenRouter's `models`). */
-  readonly choosesModel: boolean;
+  /** It lets the model call something: the client's functions, or what the provider runs. */
+  readonly tools: boolean;
   /** It has tools, or wants a structure: providers add instructions of their own. */
   readonly instructed: boolean;
   /** False for embeddings, whose answer has no tokens. */
@@ -178,14 +179,14 @@ const INSTRUCTING = ["tools", "functions", "response_format", "text", "output_fo
 const PRICED: Readonly<Record<string, readonly unknown[]>> = {
   service_tier: ["auto", "default", "standard", "standard_only", "flex"],
   speed: ["standard"],
-  inference_geo: ["global"],
   // OpenRouter's: a web search is paid for by itself.
   plugins: [],
-  // OpenRouter's: it may serve another model, at another price.
-  models: [],
   // Answered before it ran: what it then costs is told to nobody.
   background: [false],
 };
+
+/** Members that give a model something to call. A stored prompt may have tools in it. */
+const TOOLS = ["tools", "functions", "mcp_servers", "web_search_options", "plugins", "prompt"];
 
 const premiumOf = (body: JsonObject): string | undefined =>
   Object.keys(PRICED).find((name) => !isAbsent(body[name]) && PRICED[name]?.includes(body[name]) !== true);
@@ -204,6 +205,7 @@ function endUserOf(dialect: FacadeDialect, body: JsonObject): string {
  * @throws WeirError invalid_request
  */
 export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: number): RequestShape {
+  refuseSideDoors(dialect, body);
   const model = body["model"];
   if (typeof model !== "string" || model === "") {
     throw new WeirError("invalid_request", '"model" must be a text that names a model.', { param: "model" });
@@ -239,7 +241,7 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     media: { images: tally.images, audioBytes: tally.audioBytes },
     unbounded: tally.unbounded,
     premium: premiumOf(body),
-    choosesModel: !isAbsent(body["models"]),
+    tools: TOOLS.some((name) => !isAbsent(body[name])),
     instructed: INSTRUCTING.some((name) => !isAbsent(body[name])) || !isAbsent(generation?.["responseSchema"]),
     generates: dialect !== "openai-embeddings",
     endUser: endUserOf(dialect, body),

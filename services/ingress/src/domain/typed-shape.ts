@@ -1,5 +1,7 @@
 import { WeirError } from "@weir/kernel";
-import type { RequestShape } from "./shape.ts";
+import type { JsonObject } from "@weir/dialects";
+import { type FacadeDialect, type RequestShape, shapeOf } from "./shape.ts";
+import { refuseTypedSideDoors } from "./side-doors.ts";
 
 /** The parts of a typed chat that policy must know. The contract's message has this shape. */
 export interface TypedChat {
@@ -22,11 +24,27 @@ interface TypedMedia {
   readonly source: { readonly case: string | undefined; readonly value?: unknown };
 }
 
+/** Members of one dialect that travel beside the typed fields. */
+export interface TypedExtra {
+  readonly dialect: FacadeDialect;
+  readonly fields: JsonObject;
+}
+
 const IMAGE = 1;
 const AUDIO = 2;
 
-/** @param bytes length of the message on the wire */
-export function typedChatShape(chat: TypedChat, bytes: number, stream: boolean): RequestShape {
+/**
+ * @param bytes length of the message on the wire
+ * @throws WeirError invalid_request, unsupported
+ */
+export function typedChatShape(
+  chat: TypedChat,
+  bytes: number,
+  stream: boolean,
+  extra: TypedExtra | undefined,
+): RequestShape {
+  if (extra !== undefined) refuseTypedSideDoors(extra.dialect, extra.fields);
+  const beside = extra && shapeOf(extra.dialect, { ...extra.fields, model: chat.model }, 0);
   let images = 0;
   let audioBytes = 0;
   let inlineBytes = 0;
@@ -60,10 +78,10 @@ export function typedChatShape(chat: TypedChat, bytes: number, stream: boolean):
     choices: chat.n ?? 1,
     textBytes: Math.max(0, bytes - inlineBytes),
     media: { images, audioBytes },
-    unbounded,
-    premium: undefined,
-    choosesModel: false,
-    instructed: chat.tools.length > 0 || chat.responseFormat !== undefined,
+    unbounded: unbounded ?? beside?.unbounded,
+    premium: beside?.premium,
+    tools: chat.tools.length > 0 || beside?.tools === true,
+    instructed: chat.tools.length > 0 || chat.responseFormat !== undefined || beside?.instructed === true,
     generates: true,
     endUser: chat.user,
   };
@@ -84,7 +102,7 @@ export const typedEmbedShape = (embed: TypedEmbed, bytes: number): RequestShape 
   media: { images: 0, audioBytes: 0 },
   unbounded: undefined,
   premium: undefined,
-  choosesModel: false,
+  tools: false,
   instructed: false,
   generates: false,
   endUser: embed.user,

@@ -4,9 +4,10 @@
  * time while policy is away).
  */
 import { type Clock, WeirError } from "@weir/kernel";
-import { type Bound, boundOf, effectiveOutputCap, inputWithinCap } from "../domain/bound.ts";
+import { type RequestAttributes, ruleError } from "@weir/rules";
+import { type Bound, boundOf, effectiveOutputCap } from "../domain/bound.ts";
 import type { Call } from "../domain/call.ts";
-import { authorize, type Grant } from "../domain/key.ts";
+import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
 import type { Intent } from "../domain/record.ts";
 import type { Admissions, Journal, KeyDirectory, Models, Verdict } from "../ports.ts";
 import type { Incoming, Trail } from "./trail.ts";
@@ -32,7 +33,12 @@ export function createOpen(ports: {
   const { keys, admissions, journal, models, clock } = ports;
 
   /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
-  async function ask(incoming: Incoming<unknown>, grant: Grant, bound: Bound): Promise<Verdict> {
+  async function ask(
+    incoming: Incoming<unknown>,
+    { endUser, tags }: RequestAttributes,
+    grant: Grant,
+    bound: Bound,
+  ): Promise<Verdict> {
     const { key } = grant;
     if (!key.hasBudget && !key.hasLimit) return FREE;
     try {
@@ -41,9 +47,9 @@ export function createOpen(ports: {
         keyId: key.id,
         model: incoming.shape.model,
         bound,
-        endUser: incoming.shape.endUser,
+        endUser,
         clientIp: incoming.clientIp,
-        tags: incoming.tags,
+        tags,
       });
     } catch (error) {
       const away = error instanceof WeirError && error.reason === "policy_unavailable";
@@ -72,7 +78,8 @@ export function createOpen(ports: {
 
   return async (incoming, trail) => {
     const { shape } = incoming;
-    const { grant } = incoming;
+    const attributes = attributesFor(incoming.grant, shape.endUser, incoming.tags);
+    const grant = grantFor(incoming.grant, attributes);
     const { key } = grant;
     const nowMs = clock.nowMs();
     trail.stream = shape.stream;
@@ -82,16 +89,21 @@ export function createOpen(ports: {
     if (listed !== undefined) trail.model = shape.model;
     let bound: Bound;
     let outputCap: number;
+    let rule = "rules";
     try {
-      authorize(grant, shape.model, shape.choosesModel);
-      inputWithinCap(shape, grant);
+      requireInference(key);
+      const refusal = objection(grant, shape, incoming.tags, incoming.clientIp);
+      if (refusal !== undefined) {
+        rule = `rules ${refusal.rule}`;
+        throw ruleError(refusal);
+      }
       const candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
       outputCap = effectiveOutputCap(shape, grant, candidates);
       bound = boundOf(shape, outputCap, candidates, grant);
     } catch (error) {
-      throw error instanceof WeirError ? refuse(incoming, error, "rules") : error;
+      throw error instanceof WeirError ? refuse(incoming, error, rule) : error;
     }
-    const verdict = await ask(incoming, grant, bound);
+    const verdict = await ask(incoming, attributes, grant, bound);
     trail.limits = verdict.limits;
     if (!verdict.admitted) {
       const error = new WeirError(verdict.reason, verdict.message, { retryAfterMs: verdict.retryAfterMs });
@@ -109,11 +121,13 @@ export function createOpen(ports: {
       stream: shape.stream,
       dialect: incoming.dialect,
       endUserHmac:
-        shape.endUser === "" ? NOTHING : journal.hmac(key.workspaceId, new TextEncoder().encode(shape.endUser)),
+        attributes.endUser === ""
+          ? NOTHING
+          : journal.hmac(key.workspaceId, new TextEncoder().encode(attributes.endUser)),
       inputHmac: key.payloads === "none" ? NOTHING : journal.hmac(key.workspaceId, incoming.inputBytes),
       boundNanos: bound.costNanos,
       policyVersion: keys.version,
-      tags: incoming.tags,
+      tags: attributes.tags,
       clientRequestId: incoming.clientRequestId,
       traceId: incoming.traceparent?.slice(3, 35) ?? "",
       held: verdict.held,
@@ -138,8 +152,7 @@ export function createOpen(ports: {
         model: shape.model,
         input: incoming.input,
         headers: incoming.headers,
-        allowedProviders: grant.allowedProviders,
-        allowedRegions: grant.allowedRegions,
+        rules: key.rules,
         outputCap,
         statedCaps: shape.outputCap !== undefined && shape.outputCap <= outputCap ? shape.capNames : NO_NAMES,
         keyId: key.id,

@@ -1,7 +1,9 @@
 /** Ports that write down what was asked of them, in order, and fail where a test says so. */
 import type { Clock, WeirError } from "@weir/kernel";
 import type { CallResult, StreamMessage } from "../domain/call.ts";
-import { grantOf, type Key } from "../domain/key.ts";
+import { grantOf } from "../domain/grant.ts";
+import type { Key } from "../domain/key.ts";
+import { testKey } from "../domain/test-key.ts";
 import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Upstream, Verdict } from "../ports.ts";
 import type { Incoming } from "./trail.ts";
 import type { Outcome, SealedPayload } from "../domain/record.ts";
@@ -48,21 +50,7 @@ export const result = (some: Partial<CallResult> = {}): CallResult => ({
   ...some,
 });
 
-export const key: Key = {
-  id: "k",
-  organizationId: "o",
-  workspaceId: "w",
-  workspace: "default",
-  projectId: "p",
-  name: "test",
-  expiresAtMs: 0,
-  scopes: ["inference"],
-  rules: [],
-  hasHardBudget: false,
-  hasBudget: false,
-  hasLimit: true,
-  payloads: "hashes",
-};
+export const key: Key = testKey({ hasLimit: true });
 
 export interface Failures {
   admit?: WeirError;
@@ -167,7 +155,7 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
     media: { images: 0, audioBytes: 0 },
     unbounded: undefined,
     premium: undefined,
-    choosesModel: false,
+    tools: false,
     instructed: false,
     generates: true,
     endUser: "",

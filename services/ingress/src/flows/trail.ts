@@ -1,5 +1,5 @@
 import type { CallResult } from "../domain/call.ts";
-import type { Grant } from "../domain/key.ts";
+import type { Grant } from "../domain/grant.ts";
 import type { LimitState } from "../ports.ts";
 import type { FacadeDialect, RequestShape } from "../domain/shape.ts";
 import type { Call } from "../domain/call.ts";

@@ -12,11 +12,12 @@ import type { Stream, StreamSink } from "../flows/stream.ts";
 import { newTrail, type Trail } from "../flows/trail.ts";
 import { errorResponse, publicError, streamError } from "./error-response.ts";
 import { identityHeaders, limitHeaders, resultHeaders, servedHeaders, streamHeaders } from "./headers.ts";
-import { clientRequestIdOf, incomingOf, newRequestId, secretOf } from "./read-request.ts";
+import { type ClientIp, clientRequestIdOf, incomingOf, newRequestId, secretOf } from "./read-request.ts";
 
 /** The flows a route may run; typed inputs and events are the RPC side's. */
 export interface ModelFlows {
   readonly identify: Identify;
+  readonly clientIp: ClientIp;
   readonly complete: Complete<never, unknown>;
   readonly embed: Complete<never, unknown>;
   readonly stream: Stream<never, unknown>;
@@ -34,7 +35,7 @@ const EVENT_STREAM =
   "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n";
 
 export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlows): HttpHandler {
-  const { identify, complete, embed, stream, finished, inFlight, startSpan, defect, clock } = flows;
+  const { identify, clientIp, complete, embed, stream, finished, inFlight, startSpan, defect, clock } = flows;
   const single = dialect === "openai-embeddings" ? embed : complete;
 
   function refuse(reply: HttpReply, trail: Trail, identity: string, failure: unknown): void {
@@ -94,9 +95,10 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
     let started = false;
     inFlight.begin();
     try {
-      const grant = identify(secretOf(request));
+      const client = clientIp(request);
+      const grant = identify(secretOf(request), client, route);
       trail.grant = grant;
-      const incoming = incomingOf(request, route, dialect, requestId, grant, span.traceparent);
+      const incoming = incomingOf(request, client, route, dialect, requestId, grant, span.traceparent);
       const gone = new AbortController();
       reply.onClose(() => gone.abort());
       if (incoming.shape.stream && dialect !== "openai-embeddings") {

@@ -1,11 +1,11 @@
 import type { HttpHandler, HttpRequest } from "@weir/http1";
 import { WeirError } from "@weir/kernel";
-import { type Grant, modelAllowed } from "../domain/key.ts";
+import { type Grant, showsModel } from "../domain/grant.ts";
 import type { Identify } from "../flows/identify.ts";
 import type { Models } from "../ports.ts";
 import { errorResponse, publicError } from "./error-response.ts";
 import { identityHeaders } from "./headers.ts";
-import { clientRequestIdOf, newRequestId, secretOf } from "./read-request.ts";
+import { type ClientIp, clientRequestIdOf, newRequestId, secretOf } from "./read-request.ts";
 
 /** Both APIs have `GET /v1/models`; Anthropic's SDK always says its version. */
 const isAnthropic = (request: HttpRequest): boolean => request.header("anthropic-version") !== undefined;
@@ -35,15 +35,21 @@ function oneOf(request: HttpRequest, models: readonly Listed[], id: string): unk
   return isAnthropic(request) ? anthropicModel(model) : openaiModel(model);
 }
 
+const ROUTE = "GET /v1/models";
+
 /** `GET /v1/models` and `GET /v1/models/{id}`: those that the key may use. */
-export function listModels(ports: { identify: Identify; models: Models; nowMs: () => number }): HttpHandler {
-  const allowed = (grant: Grant): readonly Listed[] =>
-    ports.models.list().filter(({ id }) => modelAllowed(grant.key.rules, id));
+export function listModels(ports: {
+  identify: Identify;
+  clientIp: ClientIp;
+  models: Models;
+  nowMs: () => number;
+}): HttpHandler {
+  const allowed = (grant: Grant): readonly Listed[] => ports.models.list().filter(({ id }) => showsModel(grant, id));
   return (request, reply) => {
     const requestId = newRequestId(ports.nowMs());
     const identity = identityHeaders(requestId, clientRequestIdOf(request));
     try {
-      const models = allowed(ports.identify(secretOf(request)));
+      const models = allowed(ports.identify(secretOf(request), ports.clientIp(request), ROUTE));
       const id = request.path.slice("/v1/models/".length);
       const body = id === "" ? listOf(request, models) : oneOf(request, models, decoded(id));
       reply.send(200, `content-type: application/json\r\n${identity}`, JSON.stringify(body));

@@ -2,7 +2,9 @@ import { randomFillSync } from "node:crypto";
 import type { HttpRequest, RequestHead } from "@weir/http1";
 import { type JsonObject, keyProblem, withPlainKeys } from "@weir/dialects";
 import { uuidv7, WeirError } from "@weir/kernel";
-import type { Grant } from "../domain/key.ts";
+import { checkedTags, type IpRange, tagOf } from "@weir/rules";
+import { clientIpOf } from "../domain/client-ip.ts";
+import type { Grant } from "../domain/grant.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
 import type { Incoming } from "../flows/trail.ts";
 
@@ -38,24 +40,28 @@ export function secretOf(request: RequestHead): string | undefined {
 export const clientRequestIdOf = (request: RequestHead): string =>
   (request.header("x-request-id") ?? "").replace(/[^\x21-\x7e]/g, "").slice(0, 128);
 
+/** Whose request it is, behind the proxies that the operator trusts; "": nobody knows. */
+export type ClientIp = (request: RequestHead) => string;
+
+export const clientIpReader = (trusted: readonly IpRange[]): ClientIp =>
+  trusted.length === 0
+    ? (request) => request.remoteAddress
+    : (request) => clientIpOf(request.remoteAddress, () => request.header("x-forwarded-for"), trusted);
+
+const TAGS = "x-weir-tags";
+
+/** `x-weir-tags: team=search, use=chat`; the rules of a tag's name and value are those of @weir/rules. */
 function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
-  const header = request.header("x-weir-tags");
+  const header = request.header(TAGS);
   if (header === undefined || header === "") return NO_TAGS;
-  const tags: Record<string, string> = Object.create(null) as Record<string, string>;
-  let tagCount = 0;
-  for (const pair of header.split(",")) {
-    const at = pair.indexOf("=");
-    const name = pair.slice(0, at).trim();
-    const value = pair.slice(at + 1).trim();
-    tagCount += 1;
-    if (at < 1 || name.length > 64 || value.length > 256 || tagCount > 32) {
-      throw new WeirError("invalid_request", "x-weir-tags must be at most 32 pairs like `team=search, use=chat`.", {
-        param: "x-weir-tags",
-      });
-    }
-    tags[name] = value;
-  }
-  return tags;
+  return checkedTags(
+    header.split(",").map((pair) => {
+      const tag = tagOf(pair);
+      if (tag !== undefined) return [tag.name, tag.value] as const;
+      throw new WeirError("invalid_request", `${TAGS} is a list of tags like team=search, use=chat.`, { param: TAGS });
+    }),
+    TAGS,
+  );
 }
 const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -100,6 +106,7 @@ function readBody(sent: Buffer): Read {
 /** @throws WeirError invalid_request */
 export function incomingOf(
   request: HttpRequest,
+  clientIp: string,
   route: string,
   dialect: FacadeDialect,
   requestId: string,
@@ -131,7 +138,7 @@ export function incomingOf(
     input: { dialect, body },
     inputBytes: body,
     inputType: "application/json",
-    clientIp: request.remoteAddress,
+    clientIp,
     clientRequestId: clientRequestIdOf(request),
     traceparent: traceparent === "" ? undefined : traceparent,
     tags: tagsOf(request),

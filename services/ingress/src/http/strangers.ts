@@ -6,7 +6,7 @@ import type { Identify } from "../flows/identify.ts";
 import { newTrail } from "../flows/trail.ts";
 import { errorResponse, publicError } from "./error-response.ts";
 import { identityHeaders } from "./headers.ts";
-import { clientRequestIdOf, newRequestId, secretOf } from "./read-request.ts";
+import { type ClientIp, clientRequestIdOf, newRequestId, secretOf } from "./read-request.ts";
 import type { FacadeRoute } from "./routes.ts";
 
 /** Smaller ones come with their head, or just behind it: their route refuses them, and keeps the connection. */
@@ -17,20 +17,21 @@ export function strangerCheck(
   routes: readonly FacadeRoute[],
   flows: {
     readonly identify: Identify;
+    readonly clientIp: ClientIp;
     readonly finished: Finished;
     readonly startSpan: Telemetry["startSpan"];
     readonly clock: Clock;
   },
 ): CheckHead {
-  const { identify, finished, startSpan, clock } = flows;
+  const { identify, clientIp, finished, startSpan, clock } = flows;
   return (head) => {
     if (!head.chunked && head.contentLength <= SMALL_BYTES) return undefined;
+    const route = routes.find(({ method, path }) => method === head.method && path === head.path);
+    const name = route === undefined ? "" : `${route.method} ${route.path}`;
     try {
-      identify(secretOf(head));
+      identify(secretOf(head), clientIp(head), name);
       return undefined;
     } catch (failure) {
-      const route = routes.find(({ method, path }) => method === head.method && path === head.path);
-      const name = route === undefined ? "" : `${route.method} ${route.path}`;
       const requestId = newRequestId(clock.nowMs());
       const trail = newTrail(requestId, name, clock.monotonicMs());
       const span = startSpan(name || head.method, {}, head.header("traceparent"), "server");

@@ -1,9 +1,13 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { toBinary } from "@bufbuild/protobuf";
 import { common } from "@weir/contracts";
+import type { JsonObject } from "@weir/dialects";
 import { type Clock, WeirError } from "@weir/kernel";
-import type { RequestShape } from "../domain/shape.ts";
-import { typedChatShape, typedEmbedShape } from "../domain/typed-shape.ts";
+import { peerAddressOf } from "@weir/mesh";
+import { checkedTags, type IpRange } from "@weir/rules";
+import { clientIpOf as clientIpBehind } from "../domain/client-ip.ts";
+import type { FacadeDialect, RequestShape } from "../domain/shape.ts";
+import { type TypedExtra, typedChatShape, typedEmbedShape } from "../domain/typed-shape.ts";
 import type { Telemetry, TraceSpan } from "@weir/telemetry";
 import type { Finished } from "../events.ts";
 import type { Complete } from "../flows/complete.ts";
@@ -16,6 +20,8 @@ import { protobufType, type TypedEvent, type TypedInput, type TypedOutput, usage
 
 export interface RpcFlows {
   readonly identify: Identify;
+  /** Whose `x-forwarded-for` counts. */
+  readonly trustedProxies: readonly IpRange[];
   readonly complete: Complete<TypedInput, TypedOutput>;
   readonly embed: Complete<TypedInput, TypedOutput>;
   readonly stream: Stream<TypedInput, TypedEvent>;
@@ -36,6 +42,40 @@ export const secretOf = (context: HandlerContext): string | undefined =>
   context.requestHeader.get("x-api-key") ??
   undefined;
 
+export const routeOf = (context: HandlerContext): string => `${context.service.typeName}/${context.method.name}`;
+
+/** A caller may say for whom it calls where it is a proxy that the operator trusts. */
+export const clientIpOf = ({ trustedProxies }: RpcFlows, context: HandlerContext): string =>
+  clientIpBehind(
+    peerAddressOf(context),
+    () => context.requestHeader.get("x-forwarded-for") ?? undefined,
+    trustedProxies,
+  );
+
+const EXTRA_DIALECTS: Partial<Record<common.Dialect, FacadeDialect>> = {
+  [common.Dialect.OPENAI_CHAT]: "openai-chat",
+  [common.Dialect.OPENAI_RESPONSES]: "openai-responses",
+  [common.Dialect.ANTHROPIC_MESSAGES]: "anthropic-messages",
+  [common.Dialect.GEMINI_GENERATE]: "gemini-generate",
+};
+
+/** @throws WeirError invalid_request */
+function extraOf({ extraJson, extraDialect }: common.ChatRequest): TypedExtra | undefined {
+  if (extraJson === "") return undefined;
+  const dialect = EXTRA_DIALECTS[extraDialect];
+  if (dialect === undefined)
+    throw new WeirError("invalid_request", "Say whose fields extra_json has.", { param: "extra_dialect" });
+  let fields: unknown;
+  try {
+    fields = JSON.parse(extraJson);
+  } catch (cause) {
+    throw new WeirError("invalid_request", "extra_json is not valid JSON.", { param: "extra_json", cause });
+  }
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields))
+    throw new WeirError("invalid_request", "extra_json must be a JSON object.", { param: "extra_json" });
+  return { dialect, fields: fields as JsonObject };
+}
+
 export interface Received {
   readonly incoming: Incoming<TypedInput>;
   readonly trail: Trail;
@@ -50,10 +90,11 @@ export function receive(
   stream: boolean,
   tags: Readonly<Record<string, string>>,
 ): Received {
-  const route = `${context.service.typeName}/${context.method.name}`;
+  const route = routeOf(context);
   const requestId = flows.newRequestId(flows.clock.nowMs());
   const trail = newTrail(requestId, route, flows.clock.monotonicMs());
-  const grant = flows.identify(secretOf(context));
+  const clientIp = clientIpOf(flows, context);
+  const grant = flows.identify(secretOf(context), clientIp, route);
   trail.grant = grant;
   const bytes =
     input.case === "chat"
@@ -61,7 +102,7 @@ export function receive(
       : toBinary(common.EmbedRequestSchema, input.value);
   const shape: RequestShape =
     input.case === "chat"
-      ? typedChatShape(input.value, bytes.length, stream)
+      ? typedChatShape(input.value, bytes.length, stream, extraOf(input.value))
       : typedEmbedShape(input.value, bytes.length);
   if (shape.model === "") throw new WeirError("invalid_request", "The request names no model.", { param: "model" });
   const span = flows.startSpan(route, RPC_SPAN, context.requestHeader.get("traceparent") ?? undefined, "server");
@@ -74,10 +115,10 @@ export function receive(
     input: { typed: input },
     inputBytes: bytes,
     inputType: protobufType(input.value.$typeName),
-    clientIp: "",
+    clientIp,
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
     traceparent: span.traceparent === "" ? undefined : span.traceparent,
-    tags,
+    tags: checkedTags(Object.entries(tags), "tags"),
     headers: [],
   };
   return { incoming, trail, span };

@@ -1,5 +1,6 @@
 import type { ChatRequest, DialectName, EmbeddingsRequest, FinishReason, Usage } from "@weir/dialects";
 import type { Nanos, WeirError } from "@weir/kernel";
+import type { ToolBound } from "@weir/pricing";
 import type { Billing } from "./billing.ts";
 
 /** What a client asked for, before it is known who serves it. */
@@ -11,6 +12,9 @@ export interface Call {
   /** Empty: anybody. */
   readonly allowedProviders: readonly string[];
   readonly allowedRegions: readonly string[];
+  /** Stand above what is allowed. */
+  readonly deniedProviders: readonly string[];
+  readonly deniedRegions: readonly string[];
   /** 0: no cap. */
   readonly outputCap: number;
   /** Members of a raw body that cap its answers at that or less. */
@@ -21,6 +25,14 @@ export interface Call {
   readonly holdKeyId: string;
   /** The most input tokens; 0: unknown. */
   readonly inputBound: number;
+  /** What its provider may run for it; undefined: nothing that has a price. */
+  readonly tools?: ToolBound | undefined;
+  /** The limit of such calls that is written into a body which states none; 0: none is. */
+  readonly toolCallCap: number;
+  /** Whose contracts count, by name. */
+  readonly workspace: string;
+  /** Whose prices count; 0: those of now. */
+  readonly atMs: bigint;
 }
 
 export interface HeaderPair {

@@ -7,7 +7,14 @@ import { healthy } from "./health.ts";
 import { type AliasConfig, ownerOf, routesOf, type Strategy } from "./route-table.ts";
 import type { Target } from "./target.ts";
 
-const anybody: Choice = { draw: 0, allowedProviders: [], allowedRegions: [], inputBound: 0 };
+const anybody: Choice = {
+  draw: 0,
+  allowedProviders: [],
+  deniedProviders: [],
+  allowedRegions: [],
+  deniedRegions: [],
+  inputBound: 0,
+};
 
 function targetOf(provider: string, model: string, more: Partial<Target> = {}): Target {
   return {
@@ -176,6 +183,8 @@ describe("who may serve", () => {
   it("is limited by provider and region", () => {
     expect(names(candidates(route, 0, { ...anybody, allowedProviders: ["b"] }))).toBe("b");
     expect(names(candidates(route, 0, { ...anybody, allowedRegions: ["eu"] }))).toBe("a");
+    expect(names(candidates(route, 0, { ...anybody, deniedProviders: ["a*"] }))).toBe("b");
+    expect(names(candidates(route, 0, { ...anybody, deniedRegions: ["eu"] }))).toBe("b");
   });
 
   it("is an error when it is nobody", () => {

@@ -1,12 +1,12 @@
 import { WeirError } from "@weir/kernel";
+import { providerAllowed, type Residency } from "@weir/rules";
 import type { Group, Route } from "./route-table.ts";
 import type { Target } from "./target.ts";
 
-export interface Choice {
+/** Who may serve it: lists and names as in @weir/rules. */
+export interface Choice extends Residency {
   /** Uniform in [0, 1). */
   readonly draw: number;
-  readonly allowedProviders: readonly string[];
-  readonly allowedRegions: readonly string[];
   /** The most input tokens; 0: unknown. */
   readonly inputBound: number;
 }
@@ -20,8 +20,8 @@ export function candidates<T extends Target>(route: Route<T>, turn: number, choi
   const only = route.groups.length === 1 ? route.groups[0] : undefined;
   const ordered =
     only === undefined ? route.groups.flatMap((group) => orderOf(group, turn, choice)) : orderOf(only, turn, choice);
-  if (choice.allowedProviders.length === 0 && choice.allowedRegions.length === 0) return ordered;
-  const permitted = ordered.filter((target) => isPermitted(target, choice));
+  if (allowsAll(choice)) return ordered;
+  const permitted = ordered.filter(({ provider, region }) => providerAllowed(choice, provider, region));
   if (permitted.length === 0)
     throw new WeirError("model_not_allowed", `No provider that this key may use serves "${route.model}".`, {
       param: "model",
@@ -29,12 +29,8 @@ export function candidates<T extends Target>(route: Route<T>, turn: number, choi
   return permitted;
 }
 
-export const isPermitted = (
-  target: Target,
-  { allowedProviders, allowedRegions }: Pick<Choice, "allowedProviders" | "allowedRegions">,
-): boolean =>
-  (allowedProviders.length === 0 || allowedProviders.includes(target.provider)) &&
-  (allowedRegions.length === 0 || allowedRegions.includes(target.region));
+const allowsAll = ({ allowedProviders, deniedProviders, allowedRegions, deniedRegions }: Residency): boolean =>
+  allowedProviders.length + deniedProviders.length + allowedRegions.length + deniedRegions.length === 0;
 
 function orderOf<T extends Target>(group: Group<T>, turn: number, choice: Choice): readonly T[] {
   const { targets } = group;

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { router } from "@weir/contracts";
-import { candidates, isPermitted } from "../domain/candidates.ts";
+import { NO_RULES, providerNamed, regionNamed } from "@weir/rules";
+import { candidates } from "../domain/candidates.ts";
 import { availability } from "../domain/health.ts";
 import type { Group } from "../domain/route-table.ts";
 import type { RoutedTarget } from "../ports.ts";
@@ -11,7 +12,7 @@ import type { Routing } from "./routes.ts";
 export function explainRouteRpc(routing: Routing) {
   return (request: router.ExplainRouteRequest): router.ExplainRouteResponse => {
     const route = routing.route(request.model);
-    const everybody = { draw: 0.5, allowedProviders: [], allowedRegions: [], inputBound: 0 };
+    const everybody = { ...NO_RULES, draw: 0.5, inputBound: 0 };
     const nowMs = routing.flow.clock.nowMs();
     const verdicts = candidates(route, route.turn, everybody).map((target) => {
       const refusal = refusalOf(target, request, nowMs);
@@ -27,8 +28,8 @@ export function explainRouteRpc(routing: Routing) {
 }
 
 function refusalOf(target: RoutedTarget, request: router.ExplainRouteRequest, nowMs: number): string | undefined {
-  if (!isPermitted(target, { ...request, allowedRegions: [] })) return "its provider is not allowed";
-  if (!isPermitted(target, { ...request, allowedProviders: [] })) return "its region is not allowed";
+  if (!providerNamed(request, target.provider)) return "its provider is not allowed";
+  if (!regionNamed(request, target.region)) return "its region is not allowed";
   const available = availability(target.state.health, nowMs);
   if (typeof available === "string") return undefined;
   return `left alone for ${Math.ceil(available.waitMs / 1000)} s: ${available.reason}`;
