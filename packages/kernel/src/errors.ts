@@ -70,6 +70,12 @@ export const catalogue = {
     retry: false,
     advice: "Ask for a larger budget, or lower max_tokens so that the request fits.",
   },
+  repeated_call: {
+    status: 429,
+    rpc: "resource_exhausted",
+    retry: false,
+    advice: "The run asks the same again and again: end it, or ask something else.",
+  },
   price_unknown: {
     status: 400,
     rpc: "failed_precondition",

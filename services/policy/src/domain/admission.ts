@@ -24,6 +24,10 @@ export interface Admission {
   readonly maxWaitMs: number | undefined;
   /** Among those of its workspace that wait. */
   readonly priority: number;
+  /** The agent run that it is a step of; "": none. */
+  readonly runId: string;
+  /** Equal for calls that are the same call; "": it is not compared. */
+  readonly callDigest: string;
 }
 
 export type AdmissionVerdict = (
@@ -88,6 +92,11 @@ function ledgerVerdict(answer: HoldVerdict, budgets: readonly BudgetOnPath[], bo
       return refused(new WeirError("invalid_request", "This attempt was settled before it was admitted."), "");
     case "dead-owner":
       return refused(new WeirError("shutting_down", "Its caller was declared dead; nothing is admitted for it."), "");
+    case "repeated": {
+      const budget = budgets.find(({ id }) => id === answer.budgetId);
+      const rule = budget === undefined ? `budget ${answer.budgetId}` : budgetRule(budget);
+      return refused(repeatedCall(rule, budget?.maxIdenticalCalls), rule);
+    }
     case "refused": {
       const budget = budgets.find(({ id }) => id === answer.budgetId);
       if (budget === undefined)
@@ -113,6 +122,11 @@ export const refused = (error: WeirError, rule: string): AdmissionVerdict => ({
 });
 const overBudget = (rule: string, detail: string): WeirError =>
   new WeirError("budget_exceeded", `The ${rule} does not allow this request.${detail}`);
+const repeatedCall = (rule: string, most: number | undefined): WeirError =>
+  new WeirError(
+    "repeated_call",
+    `The ${rule} lets the same call come ${most ?? "only a few"} times within a run, and so often it has come.`,
+  );
 export const impossibleBound = (name: string): WeirError =>
   new WeirError("invalid_request", "No request can take this much.", { param: `bound.${name}` });
 export const neverWithin = (take: Take): WeirError =>

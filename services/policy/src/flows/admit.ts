@@ -19,7 +19,8 @@ import { impossibleAmount } from "../domain/amounts.ts";
 import { type KeyPolicy, limitRule } from "../domain/key-policy.ts";
 import type { HoldRequest, HoldVerdict } from "../domain/ledger.ts";
 import { onlyQueuesObstruct } from "../domain/limits.ts";
-import { anyBudgetOf, pathOf, type RequestPath } from "../domain/path.ts";
+import { anyBudgetOf, pathOf } from "../domain/path.ts";
+import { holdPlace } from "../domain/subjects.ts";
 import { impossibleTake, providerTakesOf, type Take, takesOf } from "../domain/takes.ts";
 import { type BucketRequest, type Ledger, recordOfAttempt } from "../ports.ts";
 import type { Limiter, LimiterVerdict } from "./limiter.ts";
@@ -88,14 +89,14 @@ export async function admit(
     const kind = verdicts[index]?.kind;
     if (entry === undefined || kind === "refused" || kind === "waiting") continue;
     const { admission, key } = entry;
-    const budgetIds = budgetIdsOf(pathOf(key, admission));
-    if (budgetIds.length === 0) {
+    const place = holdPlace(pathOf(key, admission).budgets, admission, dependencies.digest);
+    if (place === undefined) {
       verdicts[index] ??= FREE;
       continue;
     }
-    const { requestId, keyId, bound } = admission;
+    const { requestId, bound } = admission;
     held.push(index);
-    holds.push({ requestId, attempt: 1, owner, place: { keyId, budgetIds }, bound });
+    holds.push({ requestId, attempt: 1, owner, place, bound });
   }
   if (holds.length === 0) return verdicts as AdmissionVerdict[];
 
@@ -239,18 +240,6 @@ async function takeProvider(
   if (impossible !== undefined) return refused(neverWithin(impossible), limitRule(impossible.limit));
   const [verdict] = await limiter.take([{ id: recordOfAttempt(asked.requestId, asked.attempt), takes }]);
   return limitVerdict(takes, verdict ?? "unavailable");
-}
-
-const budgetIds = new WeakMap<RequestPath, readonly number[]>();
-
-/** One array per path: the ledger sends each path once and tells them apart by identity. */
-function budgetIdsOf(path: RequestPath): readonly number[] {
-  let ids = budgetIds.get(path);
-  if (ids === undefined) {
-    ids = path.budgets.map((budget) => budget.id);
-    budgetIds.set(path, ids);
-  }
-  return ids;
 }
 
 async function holdOrError(ledger: Ledger, holds: readonly HoldRequest[]): Promise<HoldVerdict[] | WeirError> {

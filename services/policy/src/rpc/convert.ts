@@ -5,7 +5,7 @@ import { type Amounts, bookable } from "../domain/amounts.ts";
 import type { KeyPolicy } from "../domain/key-policy.ts";
 import type { Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { LimitState } from "../domain/limits.ts";
-import { limitFactsOf } from "../domain/path.ts";
+import { anyBudgetOf, limitFactsOf } from "../domain/path.ts";
 import type { Admission, AdmissionVerdict } from "../domain/admission.ts";
 import type { KeyedSettlement } from "../flows/settle.ts";
 import type { WatchEvent } from "../flows/watch-feed.ts";
@@ -47,6 +47,8 @@ export const admission = (message: policy.Admission): Admission => ({
   outputTokens: message.outputTokens,
   maxWaitMs: message.maxWaitMs,
   priority: message.priority,
+  runId: message.runId,
+  callDigest: message.callDigest,
 });
 
 // Plain objects with their type's name are messages: for the one per request create() would cost more than its admission.
@@ -181,4 +183,5 @@ const keyViewToWire = (key: KeyPolicy) =>
     providerLimitFailsClosed: limitFactsOf(key).provider === "fail-closed",
     retiredSecrets: key.retired.map(({ hash, expiresAtMs }) => ({ hash, expiresAtMs: BigInt(expiresAtMs) })),
     endUser: key.endUser,
+    countsCalls: anyBudgetOf(key).some(({ maxIdenticalCalls }) => maxIdenticalCalls !== undefined),
   });
