@@ -7,18 +7,20 @@ import type { JsonObject } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import type { FacadeDialect } from "./shape.ts";
 
+const names = (text: string): string[] => text.split(" ");
+
 /** In lower case without separators: `api_key`, `apiKey` and `Api-Key` are one. */
 const EVERYWHERE: readonly string[] = [
   // Credentials and addresses, as LiteLLM and its like take them from a body.
-  ...["apikey", "apibase", "apitype", "apiversion", "baseurl", "authorization", "organization", "orgid", "virtualkey"],
-  ...["awsaccesskeyid", "awssecretaccesskey", "awssessiontoken", "awsregionname", "awsbedrockruntimeendpoint"],
-  ...["vertexproject", "vertexlocation", "vertexcredentials", "azureadtoken", "azureendpoint", "deploymentid"],
+  "apikey apibase apitype apiversion baseurl authorization organization orgid virtualkey",
+  "awsaccesskeyid awssecretaccesskey awssessiontoken awsregionname awsbedrockruntimeendpoint",
+  "vertexproject vertexlocation vertexcredentials azureadtoken azureendpoint deploymentid",
   // What is laid over the request behind us.
-  ...["headers", "extraheaders", "defaultheaders", "extrabody", "extraquery", "litellmparams", "userconfig"],
+  "headers extraheaders defaultheaders extrabody extraquery litellmparams userconfig",
   // OpenRouter's, LiteLLM's and Vercel's choice of who serves it, and with which model.
-  ...["provider", "providers", "provideroptions", "models", "modellist", "modelgroup", "route", "routing", "preset"],
-  ...["fallbacks", "contextwindowfallbacks", "contentpolicyfallbacks", "customllmprovider", "targets"],
-];
+  "provider providers provideroptions models modellist modelgroup route routing preset",
+  "fallbacks contextwindowfallbacks contentpolicyfallbacks customllmprovider targets",
+].flatMap(names);
 
 /** Where the provider computes is what rules about regions are about. */
 const BY_DIALECT: Readonly<Record<FacadeDialect, readonly string[]>> = {
@@ -31,12 +33,12 @@ const BY_DIALECT: Readonly<Record<FacadeDialect, readonly string[]>> = {
 
 /** What policy reads, as it is spelled: another spelling of it would be read by others only. */
 const READ: readonly string[] = [
-  ...["model", "stream", "n", "messages", "input", "contents", "instructions", "system", "tools", "functions", "user"],
-  ...["max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig", "metadata", "safety_identifier"],
-  ...["service_tier", "speed", "plugins", "background", "previous_response_id", "conversation", "prompt", "container"],
-  ...["mcp_servers", "cachedContent", "web_search_options", "response_format", "text", "output_format"],
-  ...["output_config"],
-];
+  "model stream n messages input contents instructions system tools functions user",
+  "max_tokens max_completion_tokens max_output_tokens generationConfig metadata safety_identifier",
+  "service_tier speed plugins background previous_response_id conversation prompt container",
+  "mcp_servers cachedContent web_search_options response_format text output_format",
+  "output_config",
+].flatMap(names);
 
 const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
 
@@ -69,10 +71,12 @@ export function refuseSideDoors(dialect: FacadeDialect, body: JsonObject): void 
 export const sideDoorsOf = (dialect: FacadeDialect): readonly string[] => [...EVERYWHERE, ...BY_DIALECT[dialect]];
 
 /** A typed request has fields of its own for these: set beside them they would stand above what policy decided by. */
-const OF_TYPED: ReadonlySet<string> = new Set([
-  ...["model", "stream", "n", "messages", "input", "contents", "instructions", "system", "tools", "functions"],
-  ...["max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig", "user", "safety_identifier"],
-]);
+const OF_TYPED: ReadonlySet<string> = new Set(
+  [
+    "model stream n messages input contents instructions system tools functions",
+    "max_tokens max_completion_tokens max_output_tokens generationConfig user safety_identifier",
+  ].flatMap(names),
+);
 
 /** @throws WeirError for members that a typed request must not set beside its fields */
 export function refuseTypedSideDoors(dialect: FacadeDialect, extra: JsonObject): void {
