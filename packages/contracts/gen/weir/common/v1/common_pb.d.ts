@@ -586,6 +586,11 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_KEY_REVOKED = 36;
    */
   KEY_REVOKED = 36,
+
+  /**
+   * @generated from enum value: ERROR_REASON_REPEATED_CALL = 41;
+   */
+  REPEATED_CALL = 41,
 }
 
 /**

@@ -128,6 +128,13 @@ export declare type Workspace = Message<"weir.policy.v1.Workspace"> & {
    * @generated from field: weir.policy.v1.Rules rules = 5;
    */
   rules?: Rules | undefined;
+
+  /**
+   * Of IANA, in which its budgets' days, weeks and months are.
+   *
+   * @generated from field: string time_zone = 51;
+   */
+  timeZone: string;
 };
 
 /**
@@ -161,6 +168,13 @@ export declare type CreateWorkspaceRequest = Message<"weir.policy.v1.CreateWorks
    * @generated from field: weir.policy.v1.Rules rules = 4;
    */
   rules?: Rules | undefined;
+
+  /**
+   * Empty: UTC.
+   *
+   * @generated from field: string time_zone = 51;
+   */
+  timeZone: string;
 };
 
 /**
@@ -207,6 +221,13 @@ export declare type UpdateWorkspaceRequest = Message<"weir.policy.v1.UpdateWorks
    * @generated from field: weir.policy.v1.Rules rules = 3;
    */
   rules?: Rules | undefined;
+
+  /**
+   * Empty: as it is. Counts from each budget's next period on.
+   *
+   * @generated from field: string time_zone = 51;
+   */
+  timeZone: string;
 };
 
 /**
@@ -1091,6 +1112,37 @@ export declare type Budget = Message<"weir.policy.v1.Budget"> & {
    * @generated from field: bool closed = 10;
    */
   closed: boolean;
+
+  /**
+   * @generated from field: weir.policy.v1.BudgetSubject per = 51;
+   */
+  per: BudgetSubject;
+
+  /**
+   * Of a budget per run: how often the same call may come within a run; 0: as often as it likes.
+   *
+   * @generated from field: uint32 max_identical_calls = 52;
+   */
+  maxIdenticalCalls: number;
+
+  /**
+   * Of a budget per run or end user: how many there are now; spent and held are over all of them.
+   *
+   * @generated from field: int64 subjects = 53;
+   */
+  subjects: bigint;
+
+  /**
+   * @generated from field: string time_zone = 54;
+   */
+  timeZone: string;
+
+  /**
+   * 0: never.
+   *
+   * @generated from field: int64 period_end_ms = 55;
+   */
+  periodEndMs: bigint;
 };
 
 /**
@@ -1100,7 +1152,7 @@ export declare type Budget = Message<"weir.policy.v1.Budget"> & {
 export declare const BudgetSchema: GenMessage<Budget>;
 
 /**
- * One budget per (place, unit, period): putting it again changes its limit and opens it.
+ * One budget per (place, unit, period, per): putting it again changes its limit and opens it.
  *
  * @generated from message weir.policy.v1.PutBudgetRequest
  */
@@ -1129,6 +1181,20 @@ export declare type PutBudgetRequest = Message<"weir.policy.v1.PutBudgetRequest"
    * @generated from field: bool hard = 5;
    */
   hard: boolean;
+
+  /**
+   * Unspecified: one for all.
+   *
+   * @generated from field: weir.policy.v1.BudgetSubject per = 51;
+   */
+  per: BudgetSubject;
+
+  /**
+   * For budgets per run: how often the same call may come within a run; 0: as often as it likes.
+   *
+   * @generated from field: uint32 max_identical_calls = 52;
+   */
+  maxIdenticalCalls: number;
 };
 
 /**
@@ -1430,6 +1496,42 @@ export enum BudgetPeriod {
  * Describes the enum weir.policy.v1.BudgetPeriod.
  */
 export declare const BudgetPeriodSchema: GenEnum<BudgetPeriod>;
+
+/**
+ * @generated from enum weir.policy.v1.BudgetSubject
+ */
+export enum BudgetSubject {
+  /**
+   * @generated from enum value: BUDGET_SUBJECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * One budget for all.
+   *
+   * @generated from enum value: BUDGET_SUBJECT_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * One for each run (x-weir-run-id). A request without a run takes nothing from it.
+   *
+   * @generated from enum value: BUDGET_SUBJECT_RUN = 2;
+   */
+  RUN = 2,
+
+  /**
+   * One for each end user; the same holds.
+   *
+   * @generated from enum value: BUDGET_SUBJECT_END_USER = 3;
+   */
+  END_USER = 3,
+}
+
+/**
+ * Describes the enum weir.policy.v1.BudgetSubject.
+ */
+export declare const BudgetSubjectSchema: GenEnum<BudgetSubject>;
 
 /**
  * @generated from enum weir.policy.v1.LimitSubject

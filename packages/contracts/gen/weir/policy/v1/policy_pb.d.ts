@@ -101,6 +101,20 @@ export declare type Admission = Message<"weir.policy.v1.Admission"> & {
    * @generated from field: uint32 priority = 22;
    */
   priority: number;
+
+  /**
+   * The agent run that it is a step of; empty: none.
+   *
+   * @generated from field: string run_id = 51;
+   */
+  runId: string;
+
+  /**
+   * Equal for calls that are the same call; empty: it is not compared.
+   *
+   * @generated from field: string call_digest = 52;
+   */
+  callDigest: string;
 };
 
 /**
@@ -1090,6 +1104,13 @@ export declare type KeyView = Message<"weir.policy.v1.KeyView"> & {
    * @generated from field: string end_user = 42;
    */
   endUser: string;
+
+  /**
+   * Some budget on its path counts calls that repeat within a run: its requests are to say call_digest.
+   *
+   * @generated from field: bool counts_calls = 51;
+   */
+  countsCalls: boolean;
 };
 
 /**
