@@ -95,6 +95,7 @@ describe("docs/api.md", () => {
       policy.PolicyService,
       policy.PolicyAdminService,
       router.RouterService,
+      audit.AuditProofService,
       audit.AuditService,
       evaluation.EvaluationService,
     ];

@@ -55,6 +55,7 @@ const SERVICES = [
   policy.PolicyAdminService,
   policy.PolicyService,
   router.RouterService,
+  audit.AuditProofService,
   audit.AuditService,
   evaluation.EvaluationService,
 ];

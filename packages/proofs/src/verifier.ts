@@ -138,7 +138,9 @@ export class LogVerifier {
     const leaves = this.#tree.size;
     const largest = this.#heads.at(-1);
     if (largest !== undefined && largest.size > leaves) {
-      this.#report({ kind: "missing-leaf", first: leaves, last: largest.size - 1 });
+      if (largest.size > this.#expected) {
+        this.#report({ kind: "missing-leaf", first: this.#expected, last: largest.size - 1 });
+      }
       for (const head of this.#heads.slice(this.#nextHead)) this.#checkPromises(head);
     }
     for (const missing of this.#accounts.missing()) this.#report({ kind: "missing-record", ...missing });

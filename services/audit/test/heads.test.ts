@@ -16,11 +16,15 @@ import {
   type VerifySignature,
 } from "@weir/proofs";
 import type { DatabaseAddress } from "@weir/storage";
-import { type BackingPostgres, startPostgres } from "@weir/testkit";
+import { jetstream } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import { connect } from "@nats-io/transport-node";
+import { jetStreamObjects } from "@weir/events";
+import { type BackingPostgres, startNats, startPostgres } from "@weir/testkit";
 import fc from "fast-check";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { fileHeadPlace, webhookHeadPlace } from "../src/adapters/head-places.ts";
+import { fileHeadPlace, HEAD_BUCKET, natsHeadPlace, webhookHeadPlace } from "../src/adapters/head-places.ts";
 import { postgresHeads } from "../src/adapters/postgres-heads.ts";
 import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
 import { postgresProofs } from "../src/adapters/postgres-proofs.ts";
@@ -358,3 +362,26 @@ test("1,000 random changes by the tables' owner, each found from an export, two 
   }
   expect(runs).toBeGreaterThanOrEqual(1_000);
 }, 240_000);
+
+test("NATS keeps each head as an object, in the order of the heads' sizes", async () => {
+  await using nats = await startNats();
+  await using bucket = jetStreamObjects(nats.url, HEAD_BUCKET, "test");
+  await using log = openLog([natsHeadPlace(bucket)]);
+  for (const at of [0, 1]) {
+    await log.append(recordsOf(2, 2 * at));
+    await expect.poll(async () => (await log.step(), log.failures.splice(0).length), { timeout: 20_000 }).toBe(0);
+  }
+  const connection = await connect({ servers: nats.url });
+  try {
+    const store = await new Objm(jetstream(connection)).open(HEAD_BUCKET);
+    const names = (await store.list()).map(({ name }) => name).toSorted();
+    expect(names).toEqual(["head-0000000000000002.json", "head-0000000000000004.json"]);
+    const last = await store.getBlob(names[1] ?? "");
+    expect(JSON.parse(new TextDecoder().decode(last ?? new Uint8Array(0)))).toMatchObject({
+      weir_tree_head: 1,
+      size: 4,
+    });
+  } finally {
+    await connection.close();
+  }
+});
