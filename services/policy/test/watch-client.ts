@@ -11,6 +11,10 @@ export class WatchClient implements AsyncDisposable {
   /** As last told; 0: never told. */
   storeAwayMs = 0;
   gaps = 0;
+  /** Removed keys, and whether their running requests end. */
+  readonly removed = new Map<string, boolean>();
+  /** Of the newest snapshot. */
+  ended: readonly string[] = [];
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
 
@@ -26,7 +30,10 @@ export class WatchClient implements AsyncDisposable {
     )) {
       this.messages.push(event.case ?? "nothing");
       if (event.case === "snapshot") {
-        if (event.value.first) this.keys.clear();
+        if (event.value.first) {
+          this.keys.clear();
+          this.ended = event.value.endedKeyIds;
+        }
         for (const key of event.value.keys) this.keys.set(key.keyId, key);
         this.complete = event.value.complete;
       } else if (event.case === "storeAway") {
@@ -38,7 +45,10 @@ export class WatchClient implements AsyncDisposable {
       } else {
         if (version !== this.version + 1n) this.gaps++;
         if (event.case === "key") this.keys.set(event.value.keyId, event.value);
-        if (event.case === "removedKey") this.keys.delete(event.value.keyId);
+        if (event.case === "removedKey") {
+          this.keys.delete(event.value.keyId);
+          this.removed.set(event.value.keyId, event.value.endRequests);
+        }
       }
       this.version = version;
     }
