@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { Secret } from "@weir/kernel";
 import type { Environment } from "./environment.ts";
+import { completeContract, completePrice } from "./price-schema.ts";
 import type { Path } from "./problems.ts";
 import type { ConfigFile } from "./schema.ts";
 import { resolveReference } from "./secrets.ts";
@@ -41,6 +42,7 @@ export function complete(
   return {
     providers,
     models: mapped(file.models, completeModel),
+    contracts: Object.entries(file.contracts).map(([id, from]) => completeContract(id, from)),
     workspaces: mapped({ default: EMPTY_WORKSPACE, ...file.workspaces }, completeWorkspace),
     http: {
       listen: http.listen,
@@ -145,6 +147,11 @@ const plainProvider = (name: string, kind: string, apiKey: Secret | undefined): 
 });
 
 function checkNames(file: ConfigFile, providers: ReadonlyMap<string, unknown>, report: Report): void {
+  for (const [id, contract] of Object.entries(file.contracts)) {
+    if (providers.has(contract.provider)) continue;
+    const hint = didYouMean(contract.provider, providers.keys());
+    report(["contracts", id, "provider"], `there is no provider ${JSON.stringify(contract.provider)}${hint}`);
+  }
   for (const [name, model] of Object.entries(file.models)) {
     for (const [index, target] of model.targets.entries()) {
       if (providers.has(target.provider)) continue;
@@ -173,13 +180,7 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
     strategy: from.strategy,
     targets: from.targets,
     fallbacks: from.fallbacks,
-    price: price && {
-      inputNanosPerMtok: price.input_usd_per_mtok,
-      outputNanosPerMtok: price.output_usd_per_mtok,
-      cachedInputNanosPerMtok: price.cached_input_usd_per_mtok ?? price.input_usd_per_mtok,
-      cacheWriteNanosPerMtok: price.cache_write_usd_per_mtok ?? price.input_usd_per_mtok,
-      requestNanos: price.request_usd,
-    },
+    price: price && completePrice(price),
     contextWindow: from.context_window,
     maxOutputTokens: from.max_output_tokens,
   };

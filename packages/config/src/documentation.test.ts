@@ -5,14 +5,14 @@ import { fileSchema } from "./schema.ts";
 import { settingPaths } from "./schema-walk.ts";
 
 const page = readFileSync(new URL("../../../docs/configuration.md", import.meta.url), "utf8");
-const named = { providers: { n: {} }, models: { n: {} }, workspaces: { n: {} } };
+const named = { providers: { n: {} }, models: { n: {} }, workspaces: { n: {} }, contracts: { n: {} } };
 const isLeaf = (path: string, all: readonly string[]): boolean => !all.some((other) => other.startsWith(`${path}.`));
 
 test("docs/configuration.md names every setting", () => {
   const paths = [...settingPaths(fileSchema, named)].map((path) => path.join("."));
   const settings = paths
     .filter((path) => isLeaf(path, paths))
-    .map((path) => path.replace(/^(providers|models|workspaces)\.n\.?/, ""))
+    .map((path) => path.replace(/^(providers|models|workspaces|contracts)\.n\.?/, ""))
     .filter((path) => path !== "");
   expect(settings.filter((setting) => !page.includes(`\`${setting}\``))).toEqual([]);
 });
@@ -20,7 +20,7 @@ test("docs/configuration.md names every setting", () => {
 test("docs/configuration.md names no other setting", () => {
   const known = new Set(
     [...settingPaths(fileSchema, named)].map((path) =>
-      path.join(".").replace(/^(providers|models|workspaces)\.n\./, ""),
+      path.join(".").replace(/^(providers|models|workspaces|contracts)\.n\./, ""),
     ),
   );
   const cells = [...page.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell = ""]) => cell);
@@ -37,6 +37,7 @@ test("docs/configuration.md states the defaults that are in force", () => {
       n: { targets: [{ provider: "n", model: "m" }], price: { input_usd_per_mtok: 1, output_usd_per_mtok: 1 } },
     },
     workspaces: { n: {} },
+    contracts: { n: { provider: "n", discount_percent: 1 } },
   });
   const at = (path: string): unknown =>
     path
@@ -46,7 +47,11 @@ test("docs/configuration.md states the defaults that are in force", () => {
         defaults,
       );
   const valueOf = (setting: string): unknown =>
-    at(setting) ?? at(`providers.n.${setting}`) ?? at(`models.n.${setting}`) ?? at(`workspaces.n.${setting}`);
+    at(setting) ??
+    at(`providers.n.${setting}`) ??
+    at(`models.n.${setting}`) ??
+    at(`workspaces.n.${setting}`) ??
+    at(`contracts.n.${setting}`);
   expect(documented.length).toBeGreaterThan(20);
   for (const [, setting = "", text = ""] of documented) {
     // Said once in the file's own terms, once in what it means.

@@ -65,7 +65,7 @@ test("the example of the documentation means what it says", () => {
   expect(config.models.get("llama")).toMatchObject({
     strategy: "priority",
     targets: [{ provider: "local", model: "llama-3.3-70b", weight: 1 }],
-    price: { inputNanosPerMtok: 100_000_000n, outputNanosPerMtok: 400_000_000n, cachedInputNanosPerMtok: 100_000_000n },
+    price: { inputNanosPerMtok: 100_000_000n, outputNanosPerMtok: 400_000_000n },
   });
   expect(config.workspaces.get("default")?.budgets).toEqual([
     { unit: "nano-usd", period: "month", limit: 100_000_000_000n, hard: true },

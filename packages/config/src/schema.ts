@@ -1,6 +1,7 @@
 import { rangeOf } from "@weir/rules";
 import { z } from "zod";
-import { dollarsNanos, durationMs, listenAddress, sizeBytes } from "./units.ts";
+import { contract, dollars, price } from "./price-schema.ts";
+import { durationMs, listenAddress, sizeBytes } from "./units.ts";
 
 /**
  * weir.yaml. Everything is optional and has its default here, except what only the operator can know. Names are in snake_case; the
@@ -21,7 +22,6 @@ function measured<T>(read: (text: string | number) => T) {
 
 const duration = (leastMs = 1) => measured(durationMs).refine((ms) => ms >= leastMs, `is shorter than ${leastMs} ms`);
 const size = (least: number) => measured(sizeBytes).refine((bytes) => bytes >= least, `is less than ${least} bytes`);
-const dollars = measured(dollarsNanos);
 const listen = measured(listenAddress);
 const count = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const tokens = z.number().int().min(1).max(4_294_967_295);
@@ -92,16 +92,7 @@ const model = z.strictObject({
     )
     .min(1, "needs at least one target"),
   fallbacks: z.array(modelName).default([]),
-  price: z
-    .strictObject({
-      input_usd_per_mtok: dollars,
-      output_usd_per_mtok: dollars,
-      /** Default: as other input. */
-      cached_input_usd_per_mtok: dollars.optional(),
-      cache_write_usd_per_mtok: dollars.optional(),
-      request_usd: dollars.prefault(0),
-    })
-    .optional(),
+  price: price.optional(),
   context_window: tokens.optional(),
   max_output_tokens: tokens.optional(),
 });
@@ -188,6 +179,7 @@ const ranges = z
 export const fileSchema = z.strictObject({
   providers: z.record(name, provider).default({}),
   models: z.record(modelName, model).default({}),
+  contracts: z.record(name, contract).default({}),
   workspaces: z.record(name, workspace).default({}),
   http: http.prefault({}),
   rpc: z.strictObject({ listen: listen.prefault("127.0.0.1:8081") }).prefault({}),

@@ -5,6 +5,8 @@ export interface WeirConfig {
   readonly providers: ReadonlyMap<string, ProviderConfig>;
   /** The names clients use. */
   readonly models: ReadonlyMap<string, ModelConfig>;
+  /** Prices that differ from what is published, in the order of the file. */
+  readonly contracts: readonly ContractConfig[];
   /** Seeds the database on first start. */
   readonly workspaces: ReadonlyMap<string, WorkspaceSeed>;
   readonly http: HttpConfig;
@@ -107,14 +109,54 @@ export interface ModelConfig {
   readonly maxOutputTokens: number | undefined;
 }
 
-/** Nano-USD per million tokens ($1 per million tokens is 1_000_000_000n), so that no price is rounded. */
-export interface PriceConfig {
+/** Nano-USD per million tokens ($1 per million tokens is 1_000_000_000n), so that no price is rounded. Undefined: as other input or output. */
+export interface RatesConfig {
   readonly inputNanosPerMtok: Nanos;
   readonly outputNanosPerMtok: Nanos;
-  readonly cachedInputNanosPerMtok: Nanos;
-  readonly cacheWriteNanosPerMtok: Nanos;
+  readonly cachedInputNanosPerMtok?: Nanos | undefined;
+  readonly cacheWriteNanosPerMtok?: Nanos | undefined;
+  readonly cacheWriteLongNanosPerMtok?: Nanos | undefined;
+  readonly audioInputNanosPerMtok?: Nanos | undefined;
+  readonly imageInputNanosPerMtok?: Nanos | undefined;
+  readonly audioOutputNanosPerMtok?: Nanos | undefined;
+  readonly imageOutputNanosPerMtok?: Nanos | undefined;
+  readonly reasoningNanosPerMtok?: Nanos | undefined;
+}
+
+export interface PriceConfig extends RatesConfig {
   /** Per request. */
   readonly requestNanos: Nanos;
+  /** 0: batches cost as much as all else. */
+  readonly batchPercent?: number;
+  /** In ascending order. */
+  readonly tiers?: readonly (RatesConfig & { readonly aboveInputTokens: number })[];
+  /** For each call of a tool that the provider runs; undefined: the price book's. */
+  readonly tools?: ToolFeesConfig | undefined;
+}
+
+export interface ToolFeesConfig {
+  readonly webSearchNanos?: Nanos | undefined;
+  readonly fileSearchNanos?: Nanos | undefined;
+  readonly codeSessionNanos?: Nanos | undefined;
+  readonly otherNanos?: Nanos | undefined;
+  /** 0: unknown. */
+  readonly maxCalls: number;
+}
+
+/** What was negotiated with a provider. */
+export interface ContractConfig {
+  readonly id: string;
+  readonly provider: string;
+  /** Empty: all; a name may end in "*". */
+  readonly models: readonly string[];
+  /** By name; empty: all. */
+  readonly workspaces: readonly string[];
+  readonly fromMs: number;
+  /** Exclusive; 0: it has no end. */
+  readonly toMs: number;
+  /** Undefined: a discount. */
+  readonly price: PriceConfig | undefined;
+  readonly discountBasisPoints: number;
 }
 
 export interface WorkspaceSeed {

@@ -120,7 +120,9 @@ export function ratesFor(inputTokens: number, price: Price): Rates {
   return rates;
 }
 
-export type PartialRates = Partial<Rates> & { readonly inputNanosPerMtok: bigint };
+export type PartialRates = { readonly [Name in keyof Rates]?: bigint | undefined } & {
+  readonly inputNanosPerMtok: bigint;
+};
 
 /**
  * A price whose missing rates are derived: cached input, cache writes and sound cost what input (output) costs where nothing else is said.

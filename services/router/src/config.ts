@@ -1,19 +1,33 @@
-import type { ModelConfig, PriceConfig, ProviderConfig, WeirConfig } from "@weir/config";
-import { flatPrice, type Price } from "@weir/pricing";
+import type { ContractConfig, ModelConfig, ProviderConfig, WeirConfig } from "@weir/config";
+import { type Contract } from "@weir/pricing";
+import { configuredPrice } from "./config-prices.ts";
 import type { AliasConfig } from "./domain/route-table.ts";
 
 /** What the router takes from the configuration. */
 export interface RouterConfig {
   readonly providers: readonly ProviderConfig[];
   readonly aliases: ReadonlyMap<string, AliasConfig>;
+  readonly contracts: readonly Contract[];
 }
 
-export function routerConfigOf(config: Pick<WeirConfig, "providers" | "models">): RouterConfig {
+/** Without contracts all pay the same. */
+export type RouterSettings = Pick<WeirConfig, "providers" | "models"> & Partial<Pick<WeirConfig, "contracts">>;
+
+export function routerConfigOf(config: RouterSettings): RouterConfig {
   return {
     providers: [...config.providers.values()],
     aliases: new Map([...config.models].map(([name, model]) => [name, aliasOf(model)])),
+    contracts: (config.contracts ?? []).map(contractOf),
   };
 }
+
+const contractOf = ({ price, discountBasisPoints, ...rest }: ContractConfig): Contract => ({
+  ...rest,
+  terms:
+    price === undefined
+      ? { kind: "discount", basisPoints: discountBasisPoints }
+      : { kind: "price", price: configuredPrice(price, "contract") },
+});
 
 function aliasOf(model: ModelConfig): AliasConfig {
   const { name, strategy, targets, fallbacks, price, contextWindow, maxOutputTokens: maxOutput } = model;
@@ -22,10 +36,8 @@ function aliasOf(model: ModelConfig): AliasConfig {
     strategy,
     targets,
     fallbacks,
-    price: price === undefined ? undefined : configuredPrice(price),
+    price: price === undefined ? undefined : configuredPrice(price, "config"),
     contextWindow,
     maxOutput,
   };
 }
-
-const configuredPrice = ({ requestNanos, ...rates }: PriceConfig): Price => flatPrice(rates, "config", requestNanos);

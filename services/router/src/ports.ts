@@ -131,9 +131,12 @@ export interface Holds {
   release(hold: HeldAttempt): Promise<void>;
 }
 
+/** Counts with models' own vocabularies. MUST NOT block the thread that serves requests. */
 export interface TokenCounter {
-  /** @returns tokens as the model counts them where its tokenizer is known, else a quarter of the bytes */
-  count(target: Target, text: string): Promise<number>;
+  /** @returns undefined where the vocabulary is not known, or it is too much to count now */
+  count(target: Pick<Target, "vocabulary">, texts: readonly string[]): Promise<number | undefined>;
+  /** Whether a vocabulary may have been loaded. */
+  readonly started: boolean;
 }
 
 /** Told of every attempt when it is over. MUST NOT throw or block. */

@@ -1,5 +1,4 @@
 import type { Client } from "@connectrpc/connect";
-import type { WeirConfig } from "@weir/config";
 import { policy } from "@weir/contracts";
 import { dialects, providerDialects } from "@weir/dialects";
 import { type Clock, systemClock } from "@weir/kernel";
@@ -9,14 +8,14 @@ import { buildTable, type Table, type TableOptions } from "./adapters/build-tabl
 import { policyHolds } from "./adapters/policy-holds.ts";
 import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
-import { routerConfigOf } from "./config.ts";
+import { routerConfigOf, type RouterSettings } from "./config.ts";
 import { attemptEvents } from "./events.ts";
 import { candidates } from "./domain/candidates.ts";
 import type { ProviderLoader } from "./providers/registry.ts";
 import { type Routing, routerRoutes } from "./rpc/routes.ts";
 
 export interface RouterOptions {
-  readonly config: Pick<WeirConfig, "providers" | "models">;
+  readonly config: RouterSettings;
   readonly telemetry: Pick<Telemetry, "log" | "metrics" | "recordCall">;
   readonly peers: Peers;
   readonly clock?: Clock;

@@ -66,7 +66,11 @@ describe("what is listed", () => {
         provider: "local",
         kind: "vllm",
         region: "eu",
-        price: { inputNanosPerMtok: 100_000_000n, requestNanos: 5n, version: "config" },
+        price: {
+          inputNanosPerMtok: 100_000_000n,
+          requestNanos: 5n,
+          version: expect.stringMatching(/^config#[0-9a-f]{16}$/),
+        },
         contextWindow: 8192,
         maxOutputTokens: 1000,
       },

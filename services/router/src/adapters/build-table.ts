@@ -1,8 +1,19 @@
-import { emptyPriceBook, loadPriceBook, type ModelFacts, type PriceBook } from "@weir/pricing";
+import {
+  type Contract,
+  emptyPriceBook,
+  loadPriceBook,
+  planOf,
+  type PriceBook,
+  type PriceFrom,
+  priceAt,
+  type PricePlan,
+} from "@weir/pricing";
 import { type Clock, systemClock } from "@weir/kernel";
 import type { RouterConfig } from "../config.ts";
+import { overriding } from "../config-prices.ts";
 import { healthy } from "../domain/health.ts";
 import { type AliasConfig, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
+import { type Vocabulary, vocabularyOf } from "../domain/vocabulary.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { RenderedEndpoint, RoutedTarget, Upstream } from "../ports.ts";
 import type { ProviderLoader } from "../providers/registry.ts";
@@ -54,7 +65,12 @@ export async function buildTable(options: TableOptions): Promise<Table> {
     const key = `${provider}/${model}${own ? `#${alias.name}` : ""}`;
     const known = targets.get(key);
     if (known !== undefined) return known;
-    const target = new ProviderTarget(maker, model, book, nowMs, own ? alias : undefined);
+    const target = new ProviderTarget(
+      maker,
+      model,
+      { book, nowMs, contracts: config.contracts },
+      own ? alias : undefined,
+    );
     targets.set(key, target);
     return target;
   };
@@ -100,12 +116,22 @@ function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<strin
   if (target !== undefined && target.state.inFlight === 0) targets.delete(`${target.provider}/${target.model}`);
 }
 
+/** What prices are made of. */
+interface Prices {
+  readonly book: PriceBook;
+  readonly nowMs: number;
+  readonly contracts: readonly Contract[];
+}
+
 class ProviderTarget implements RoutedTarget {
   readonly provider: string;
   readonly kind: string;
   readonly model: string;
   readonly region: string;
   readonly price: RoutedTarget["price"];
+  readonly plan: PricePlan;
+  readonly priceBook: string;
+  readonly vocabulary: Vocabulary | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
   readonly state: RoutedTarget["state"] = { health: healthy, inFlight: 0, latencyMs: 0 };
@@ -118,15 +144,27 @@ class ProviderTarget implements RoutedTarget {
   readonly #whole = new Map<Wire, RenderedEndpoint>();
   readonly #streamed = new Map<Wire, RenderedEndpoint>();
 
-  constructor(maker: Maker, model: string, book: PriceBook, nowMs: number, alias: AliasConfig | undefined) {
+  constructor(maker: Maker, model: string, prices: Prices, alias: AliasConfig | undefined) {
     const { config, kind, upstream } = maker;
-    const facts: ModelFacts | undefined =
-      kind.priceBook === undefined ? undefined : book.facts(kind.priceBook, model, nowMs);
+    const { book, nowMs, contracts } = prices;
+    const facts = kind.priceBook === undefined ? undefined : book.facts(kind.priceBook, model, nowMs);
+    const published: readonly PriceFrom[] =
+      kind.price !== undefined
+        ? [{ fromMs: 0, price: kind.price }]
+        : kind.priceBook === undefined
+          ? []
+          : book.schedule(kind.priceBook, model);
+    const own = alias?.price;
+    const schedule =
+      own === undefined ? published : [{ fromMs: 0, price: overriding(own, kind.price ?? facts?.price) }];
     this.provider = config.name;
     this.kind = config.kind;
     this.model = model;
     this.region = config.region ?? "";
-    this.price = alias?.price ?? kind.price ?? facts?.price;
+    this.plan = planOf(config.name, model, schedule, contracts);
+    this.price = priceAt(this.plan, "", nowMs);
+    this.priceBook = kind.priceBook ?? "";
+    this.vocabulary = vocabularyOf(config.kind, model);
     this.contextWindow = alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow;
     this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
     this.upstream = upstream;

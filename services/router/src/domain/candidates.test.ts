@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WeirError } from "@weir/kernel";
-import { flatPrice } from "@weir/pricing";
+import { flatPrice, samePrice } from "@weir/pricing";
 import { candidates, type Choice } from "./candidates.ts";
 import { healthy } from "./health.ts";
 import { type AliasConfig, ownerOf, routesOf, type Strategy } from "./route-table.ts";
@@ -23,6 +23,9 @@ function targetOf(provider: string, model: string, more: Partial<Target> = {}): 
     model,
     region: provider === "a" ? "eu" : "us",
     price: undefined,
+    plan: samePrice(undefined),
+    priceBook: "",
+    vocabulary: undefined,
     contextWindow: undefined,
     maxOutput: undefined,
     state: { health: healthy, inFlight: 0, latencyMs: 0 },

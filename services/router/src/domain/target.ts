@@ -1,5 +1,6 @@
-import type { Price } from "@weir/pricing";
+import type { Price, PricePlan } from "@weir/pricing";
 import type { Health } from "./health.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 /** One model of one provider: what a request can be sent to. */
 export interface Target {
@@ -8,8 +9,14 @@ export interface Target {
   readonly model: string;
   /** "" where the configuration names none. */
   readonly region: string;
-  /** Undefined: unknown; it cannot serve what needs a bound. */
+  /** Everybody's when the table was made, for comparing targets; undefined: unknown. */
   readonly price: Price | undefined;
+  /** Whose price counts when; where none does, it cannot serve what needs a bound. */
+  readonly plan: PricePlan;
+  /** Its maker's name in the price book; "": its prices come from the configuration only. */
+  readonly priceBook: string;
+  /** What its tokens are counted with; undefined: unknown. */
+  readonly vocabulary: Vocabulary | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
   /** What was seen of it lately; the one thing here that changes. */

@@ -1,12 +1,13 @@
 import type { Clock, WeirError } from "@weir/kernel";
 import { nanos, WeirError as Failure } from "@weir/kernel";
-import { costBoundOf } from "@weir/pricing";
+import { costBoundOf, type Price, toolCostBound } from "@weir/pricing";
 import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
 import { answerLimit } from "../domain/target.ts";
 import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
 import type { Attempted, HeldAttempt, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import { priceFor } from "./usage.ts";
 import type { Dialects, ProviderDialects } from "./prepare.ts";
 
 /** What every flow works with. */
@@ -27,6 +28,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** On the monotonic clock; undefined: none. */
   readonly deadlineMs: number | undefined;
+  /** Whether somebody still listens, though the call is cancelled: its account is told to its end. */
+  readonly heard?: () => boolean;
 }
 
 export type Outcome<T> =
@@ -37,6 +40,8 @@ export interface Running<T> {
   readonly target: RoutedTarget;
   readonly attempt: number;
   readonly startedMs: number;
+  /** What it costs this caller; undefined: unknown. */
+  readonly price: Price | undefined;
   readonly value: T;
 }
 
@@ -90,7 +95,14 @@ export async function tryInTurn<T>(
       const afforded = spendRetry(previous.state.health, probed);
       if (afforded === undefined) break;
       if (target === previous) await pause(pauseMs(dependencies.random(), failures.length - 1), context.signal);
-      const refusal = await hold(dependencies, call, target, failures.length + 1, answers);
+      const refusal = await hold(
+        dependencies,
+        call,
+        target,
+        failures.length + 1,
+        answers,
+        priceFor(target, call, nowMs),
+      );
       if (refusal !== undefined) break;
       previous.state.health = afforded;
     }
@@ -120,7 +132,7 @@ export async function tryInTurn<T>(
     }
     if (outcome.ok)
       return {
-        running: { target, attempt, startedMs, value: outcome.value },
+        running: { target, attempt, startedMs, price: priceFor(target, call, nowMs), value: outcome.value },
         failures,
         error: undefined,
         last: undefined,
@@ -208,14 +220,16 @@ async function hold(
   target: RoutedTarget,
   attempt: number,
   answers: () => number,
+  price: Price | undefined,
 ): Promise<WeirError | undefined> {
   if (call.holdOwner === "") return undefined;
   const inputTokens = call.inputBound > 0 ? call.inputBound : target.contextWindow;
   const perAnswer = answerLimit(call.outputCap, target);
-  if (target.price === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
+  const tools = call.tools === undefined ? NOTHING : toolCostBound(call.tools, price?.tools);
+  if (price === undefined || tools === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
     return new Failure("price_unknown", `What ${target.provider}/${target.model} can cost is not known.`);
   const tokens = { inputTokens, outputTokens: answers() * perAnswer };
-  return await holds.extend({ ...held(call, attempt), tokens, costNanos: costBoundOf(tokens, target.price) });
+  return await holds.extend({ ...held(call, attempt), tokens, costNanos: costBoundOf(tokens, price) + tools });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ChatResponse, FinishReason, JsonObject, Usage } from "@weir/dialects";
+import type { ChatResponse, Dialect, FinishReason, JsonObject, Usage } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import type { Call, CallResult, ChatInput, HeaderPair, RawAnswer } from "../domain/call.ts";
 import { answeredFailure, type AttemptFailure } from "../domain/failure.ts";
@@ -22,7 +22,7 @@ import {
 } from "./exchange.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { parseObject, type Prepared, Preparation } from "./prepare.ts";
-import { estimateUsage, textOfParts } from "./usage.ts";
+import { bytesOf, estimateUsage, type Said, textsOfParts } from "./usage.ts";
 
 export interface Completed {
   readonly result: CallResult;
@@ -38,8 +38,6 @@ interface Answered {
   readonly usage: Usage | undefined;
   readonly finishReason: FinishReason | undefined;
   readonly dropped: readonly string[];
-  /** For counting, where there is no usage: the text, or how long it is. */
-  readonly said: string | number;
   readonly status: number;
   readonly headers: readonly HeaderPair[];
 }
@@ -77,9 +75,14 @@ export async function complete(
   const { value, target } = running;
   const durationMs = dependencies.clock.monotonicMs() - running.startedMs;
   finishServed(dependencies, target, durationMs, durationMs);
-  const usage = value.usage ?? (await estimate(dependencies, preparation, target, value.said));
   const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
-  const outcome = { usage, finishReason: value.finishReason, status: value.status, error: undefined, durationMs };
+  const outcome = {
+    usage: value.usage,
+    finishReason: value.finishReason,
+    status: value.status,
+    error: undefined,
+    durationMs,
+  };
   return {
     result: servedResult(running, tried.failures, outcome, {
       dropped,
@@ -90,13 +93,6 @@ export async function complete(
     output: value.output,
   };
 }
-
-const estimate = (
-  { tokens }: FlowDependencies,
-  preparation: Preparation,
-  target: RoutedTarget,
-  said: string | number,
-): Promise<Usage> => estimateUsage(tokens, target, preparation.inputText, said, preparation.outputLimit(target));
 
 /** A request that cannot be said in the target's dialect, or in its own: the client's fault, no attempt. */
 export function notSayable(error: unknown): Tried<never> {
@@ -131,7 +127,7 @@ async function attemptWhole(
       const said = same === undefined ? undefined : answer.body;
       return { ok: false, failure: refusedInside(target, failure, answer.status, said) };
     }
-    return { ok: true, value: read(dependencies, call, input, preparation, prepared, target, answer, json) };
+    return { ok: true, value: await read(dependencies, call, input, preparation, prepared, target, answer, json) };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, answer.status) };
   }
@@ -145,8 +141,8 @@ export function badAnswer(error: unknown, status: number): AttemptFailure {
   return answeredFailure(known, status);
 }
 
-function read(
-  { dialects, wires, clock }: FlowDependencies,
+async function read(
+  { dialects, wires, clock, tokens }: FlowDependencies,
   call: Call,
   input: ChatInput,
   preparation: Preparation,
@@ -154,28 +150,31 @@ function read(
   target: RoutedTarget,
   { status, headers: received, body: bytes }: WholeAnswer,
   json: JsonObject,
-): Answered {
+): Promise<Answered> {
   const headers = providerHeaders(received);
+  // Counted here where the provider does not tell, before the answer is written: its client is told what is charged.
+  const counted = (said: Said): Promise<Usage> =>
+    estimateUsage(tokens, target, call, preparation.read, said, preparation.outputLimit(target));
   if (prepared.same !== undefined) {
     const { usage, finishReason, outputCharacters } = prepared.same.inspectResponse(json);
     const contentType = received.get("content-type") ?? "application/json";
     return {
       prepared,
       output: { kind: "raw", answer: { status, contentType, body: bytes } },
-      usage,
+      usage: usage ?? (await counted({ texts: textsIn(prepared.same, json), bytes: outputCharacters * UTF8_MOST })),
       finishReason,
       dropped: [],
-      said: outputCharacters,
       status,
       headers,
     };
   }
-  const response = wires[prepared.wire].parseResponse(json, target);
+  const parsed = wires[prepared.wire].parseResponse(json, target);
+  const texts = parsed.choices.flatMap(({ parts }) => textsOfParts(parts));
+  const response = { ...parsed, usage: parsed.usage ?? (await counted({ texts, bytes: bytesOf(texts) })) };
   const rest = {
     prepared,
     usage: response.usage,
     finishReason: response.choices[0]?.finishReason,
-    said: response.choices.map(({ parts }) => textOfParts(parts)).join("\n"),
     status,
     headers,
   };
@@ -192,4 +191,17 @@ function read(
     output: { kind: "raw", answer: { status: 200, contentType: "application/json", body } },
     dropped: rendered.dropped,
   };
+}
+
+/** Bytes that a UTF-16 unit takes in UTF-8, at most. */
+const UTF8_MOST = 3;
+
+/** What an answer says; undefined where it cannot be read as its client reads it. */
+function textsIn(dialect: Dialect, body: JsonObject): string[] | undefined {
+  try {
+    return dialect.parseResponse(body).choices.flatMap(({ parts }) => textsOfParts(parts));
+  } catch (error) {
+    if (error instanceof WeirError) return undefined;
+    throw error;
+  }
 }

@@ -13,7 +13,7 @@ import type { Call, ChatInput, RawChat } from "../domain/call.ts";
 import { answerLimit } from "../domain/target.ts";
 import { type ChatWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget } from "../ports.ts";
-import { textOfRequest } from "./usage.ts";
+import { hasMedia, type Read, textsOfRequest } from "./usage.ts";
 
 export type Dialects = Readonly<Record<DialectName, Dialect>>;
 export type ProviderDialects = Readonly<Record<ProviderDialectName, ProviderDialect>>;
@@ -29,7 +29,7 @@ export interface Prepared {
   readonly dropped: readonly string[];
 }
 
-type Capped = Pick<Call, "model" | "outputCap" | "statedCaps">;
+type Capped = Pick<Call, "model" | "outputCap" | "statedCaps" | "toolCallCap">;
 
 /**
  * One client's request for all the targets it may go to. Whatever has to be parsed is parsed once, and only if a target needs it.
@@ -41,6 +41,7 @@ export class Preparation {
   readonly #model: string;
   readonly #cap: number;
   readonly #statedCaps: readonly string[];
+  readonly #toolCallCap: number;
   readonly #stream: boolean;
   #json: JsonObject | undefined;
   #core: ChatRequest | undefined;
@@ -57,6 +58,7 @@ export class Preparation {
     this.#model = call.model;
     this.#cap = call.outputCap;
     this.#statedCaps = call.statedCaps;
+    this.#toolCallCap = call.toolCallCap;
     this.#stream = stream;
   }
 
@@ -81,12 +83,15 @@ export class Preparation {
     return this.answers * answerLimit(this.#cap, target);
   }
 
-  /** The text that a model reads, for counting; the whole body where it is not one that we understand though its provider does. */
-  get inputText(): string {
+  /** What a model reads, for counting; the whole body where it is not one that we understand though its provider does. */
+  get read(): Read {
     try {
-      return textOfRequest(this.core);
+      const { core } = this;
+      const media = core.messages.some(({ parts }) => hasMedia(parts));
+      return { texts: textsOfRequest(core), messages: core.messages.length, media };
     } catch (error) {
-      if (this.#input.kind === "raw" && error instanceof WeirError) return textOf(this.#input.body);
+      if (this.#input.kind === "raw" && error instanceof WeirError)
+        return { texts: [textOf(this.#input.body)], messages: 0, media: true };
       throw error;
     }
   }
@@ -108,6 +113,8 @@ export class Preparation {
     // Gemini has the model in its path.
     if (target.model !== this.#model && wire !== "gemini-generate") changes = { model: JSON.stringify(target.model) };
     if (this.#cap > 0) changes = this.#capped(input, target.outputCaps[wire] ?? [], changes);
+    if (this.#toolCallCap > 0 && wire === "openai-responses")
+      (changes ??= {})["max_tool_calls"] = String(this.#toolCallCap);
     let hideUsage = false;
     if (this.#stream && wire === "openai-chat") {
       hideUsage = !this.#asksForUsage(input);

@@ -3,7 +3,7 @@ import type { WeirError } from "@weir/kernel";
 import type { Attempt, CallResult, ChatInput, HeaderPair, RawAnswer } from "../domain/call.ts";
 import type { Running, Tried } from "./attempts.ts";
 import type { Dialects } from "./prepare.ts";
-import { costIn } from "./usage.ts";
+import { costIn, priceVersion } from "./usage.ts";
 
 const NONE: readonly never[] = [];
 
@@ -27,7 +27,7 @@ export function servedResult(
     readonly firstTokenMs: number;
   },
 ): CallResult {
-  const { target, attempt } = running;
+  const { target, attempt, price } = running;
   const { usage, finishReason, status, error, durationMs } = outcome;
   const served: Attempt = {
     provider: target.provider,
@@ -37,7 +37,7 @@ export function servedResult(
     status,
     error,
     usage,
-    costNanos: costIn(target, usage),
+    costNanos: costIn(price, usage),
     billing: "charged",
     durationUs: Math.round(durationMs * 1000),
   };
@@ -51,7 +51,7 @@ export function servedResult(
     headers: rest.headers,
     providerUs: Math.round(rest.spentMs * 1000),
     firstTokenUs: Math.round(rest.firstTokenMs * 1000),
-    priceVersion: target.price?.version ?? "",
+    priceVersion: priceVersion(price, usage),
   };
 }
 

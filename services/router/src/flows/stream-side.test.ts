@@ -5,6 +5,14 @@ import { WeirError } from "@weir/kernel";
 import { PassThrough, type StreamSide, Translated } from "./stream-side.ts";
 
 const names = ["openai-chat", "openai-responses", "anthropic-messages", "gemini-generate"] as const;
+const USAGE = {
+  inputTokens: 1,
+  outputTokens: 1,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
+  estimated: true,
+};
 const request = { model: "m", messages: [], stream: true };
 
 /** Bytes that look like streams, often enough to get far. */
@@ -33,7 +41,7 @@ function sidesFor(provider: (typeof names)[number]): StreamSide[] {
     return new Translated(dialects[provider], { model: "m" }, { dialect, renderer, requestId: "r" });
   });
   return [
-    new PassThrough(dialects[provider], true, "r"),
+    new PassThrough(dialects[provider], { hideUsage: true }, "r"),
     new Translated(dialects[provider], { model: "m" }, undefined),
     ...translated,
   ];
@@ -47,7 +55,8 @@ describe("a provider's stream, whatever it holds", () => {
         for (const side of sidesFor(provider)) {
           for (const chunk of chunks) side.push(chunk);
           side.take();
-          const { error, terminal } = side.end(broken);
+          const { error } = side.end(broken);
+          const { terminal } = side.close(USAGE);
           if (broken !== undefined && !side.done) expect(error).toBeInstanceOf(WeirError);
           if (error !== undefined) {
             expect(error).toBeInstanceOf(WeirError);

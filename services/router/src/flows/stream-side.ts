@@ -8,7 +8,9 @@ import type {
   StreamParser,
   StreamRenderer,
   StreamWatcher,
+  ToolCalls,
   Usage,
+  WatchOptions,
 } from "@weir/dialects";
 import { SseParser, type SseEvent } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
@@ -18,15 +20,21 @@ export type Shown =
   | { readonly kind: "frame"; readonly bytes: Uint8Array }
   | { readonly kind: "event"; readonly event: ChatEvent };
 
+/** How a stream ended. */
 export interface SideEnd {
+  readonly error: WeirError | undefined;
+  /** As the provider told it. */
+  readonly usage: Usage | undefined;
+  readonly finishReason: FinishReason | undefined;
+  readonly toolCalls: ToolCalls | undefined;
+}
+
+/** What its client gets last. */
+export interface Closing {
   /** What is still to be shown before the terminal bytes. */
   readonly rest: readonly Shown[];
   /** Withheld until the outcome is recorded. */
   readonly terminal: Uint8Array;
-  readonly error: WeirError | undefined;
-  readonly usage: Usage | undefined;
-  readonly finishReason: FinishReason | undefined;
-  readonly outputCharacters: number;
   readonly dropped: readonly string[];
 }
 
@@ -46,8 +54,15 @@ export interface StreamSide {
   failureBody(): Uint8Array | undefined;
   /** Bytes of text, thinking and arguments so far. */
   readonly outputBytes: number;
+  /** What the model wrote so far; undefined where that was not asked for. */
+  readonly written: readonly string[] | undefined;
   /** @param broken why the bytes ended, if not by themselves */
   end(broken: WeirError | undefined): SideEnd;
+  /**
+   * After `end`.
+   * @param usage what is charged: a client whose events are written here is told it where the provider told nothing
+   */
+  close(usage: Usage): Closing;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -60,9 +75,10 @@ export class PassThrough implements StreamSide {
   readonly #requestId: string;
   readonly #shown: Shown[] = [];
   #unreadable: WeirError | undefined;
+  #terminal: Uint8Array = EMPTY;
 
-  constructor(dialect: Dialect, hideUsage: boolean, requestId: string) {
-    this.#watcher = dialect.streamWatcher({ hideUsage });
+  constructor(dialect: Dialect, options: WatchOptions, requestId: string) {
+    this.#watcher = dialect.streamWatcher(options);
     this.#dialect = dialect;
     this.#requestId = requestId;
   }
@@ -105,14 +121,22 @@ export class PassThrough implements StreamSide {
     return this.#watcher.outputBytes;
   }
 
+  get written(): readonly string[] | undefined {
+    return this.#watcher.written;
+  }
+
   end(broken: WeirError | undefined): SideEnd {
     const end = this.#watcher.end();
     const error = this.#unreadable ?? (this.#watcher.done ? end.error : (broken ?? end.error));
     // The provider's own terminal event, in-band errors included, where there was one.
     const own = this.#unreadable === undefined && end.terminal.length > 0;
-    const terminal = own || error === undefined ? end.terminal : frameOf(this.#dialect, error, this.#requestId);
-    const { usage, finishReason, outputCharacters } = end;
-    return { rest: NOTHING, terminal, error, usage, finishReason, outputCharacters, dropped: NOTHING };
+    this.#terminal = own || error === undefined ? end.terminal : frameOf(this.#dialect, error, this.#requestId);
+    const { usage, finishReason, toolCalls } = end;
+    return { error, usage, finishReason, toolCalls };
+  }
+
+  close(): Closing {
+    return { rest: NOTHING, terminal: this.#terminal, dropped: NOTHING };
   }
 }
 
@@ -142,9 +166,11 @@ export class Translated implements StreamSide {
   #usage: Usage | undefined;
   #finishReason: FinishReason | undefined;
   #outputBytes = 0;
+  readonly #written: string[] | undefined;
 
   /** @param client undefined: a typed caller */
-  constructor(provider: ProviderDialect, answerer: Answerer, client: Client | undefined) {
+  constructor(provider: ProviderDialect, answerer: Answerer, client: Client | undefined, keepText = false) {
+    this.#written = keepText ? [] : undefined;
     this.#frames = provider.frames?.() ?? new SseParser();
     this.#parser = provider.streamParser(answerer);
     this.#client = client;
@@ -183,6 +209,10 @@ export class Translated implements StreamSide {
     return this.#outputBytes;
   }
 
+  get written(): readonly string[] | undefined {
+    return this.#written === undefined ? undefined : [this.#written.join("")];
+  }
+
   end(broken: WeirError | undefined): SideEnd {
     if (this.#failure === undefined) {
       try {
@@ -193,24 +223,29 @@ export class Translated implements StreamSide {
         this.#failure = unreadable(error);
       }
     }
+    return {
+      error: this.#failure,
+      usage: this.#usage,
+      finishReason: this.#finishReason,
+      toolCalls: this.#usage?.toolCalls,
+    };
+  }
+
+  close(usage: Usage): Closing {
     const client = this.#client;
     const error = this.#failure;
     let terminal: Uint8Array = EMPTY;
-    if (client !== undefined && error !== undefined) terminal = frameOf(client.dialect, error, client.requestId);
-    else if (client !== undefined) {
-      const last = client.renderer.end();
-      if (last.preface !== "") this.#shown.push({ kind: "frame", bytes: Buffer.from(last.preface) });
-      terminal = Buffer.from(last.terminal);
+    if (error !== undefined) {
+      if (client !== undefined) terminal = frameOf(client.dialect, error, client.requestId);
+    } else {
+      if (this.#usage === undefined) this.#show({ type: "usage", usage });
+      if (client !== undefined) {
+        const last = client.renderer.end();
+        if (last.preface !== "") this.#shown.push({ kind: "frame", bytes: Buffer.from(last.preface) });
+        terminal = Buffer.from(last.terminal);
+      }
     }
-    return {
-      rest: this.take(),
-      terminal,
-      error,
-      usage: this.#usage,
-      finishReason: this.#finishReason,
-      outputCharacters: this.#outputBytes,
-      dropped: client?.renderer.dropped ?? NOTHING,
-    };
+    return { rest: this.take(), terminal, dropped: client?.renderer.dropped ?? NOTHING };
   }
 
   #read(event: SseEvent): void {
@@ -222,7 +257,8 @@ export class Translated implements StreamSide {
       case "part-start":
       case "part-delta":
         this.#started = true;
-        if (event.type === "part-delta") this.#outputBytes += Buffer.byteLength(event.text);
+        if (event.type === "part-delta") this.#wrote(event.text);
+        else if (event.part.type === "tool-call") this.#wrote(event.part.name);
         break;
       case "finish":
         this.#started = true;
@@ -241,5 +277,10 @@ export class Translated implements StreamSide {
     }
     const text = this.#client.renderer.push(event);
     if (text !== "") this.#shown.push({ kind: "frame", bytes: Buffer.from(text) });
+  }
+
+  #wrote(text: string): void {
+    this.#outputBytes += Buffer.byteLength(text);
+    this.#written?.push(text);
   }
 }

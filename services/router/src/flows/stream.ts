@@ -94,11 +94,13 @@ export async function* stream(
     yield { kind: "end", result, terminal: EMPTY, failure, outputBytes: 0 };
     return;
   }
-  yield* flow(dependencies, preparation, running, tried.failures, startedMs);
+  yield* flow(dependencies, call, context, preparation, running, tried.failures, startedMs);
 }
 
 async function* flow(
   dependencies: FlowDependencies,
+  call: Call,
+  context: CallContext,
   preparation: Preparation,
   running: Running<Flowing>,
   failures: Attempt[],
@@ -117,7 +119,7 @@ async function* flow(
       kind: "start",
       served: { provider, model, region, attempt: running.attempt },
       dropped: prepared.dropped,
-      price: target.price,
+      price: running.price,
       inputTokensEstimate: Math.ceil(prepared.body.length / 4),
       failures,
       outputBytes: outputBound(),
@@ -132,22 +134,29 @@ async function* flow(
       for (const chunk of chunks) side.push(chunk);
     }
     const { failure } = pump;
-    if (failure?.kind === "cancelled") throw new WeirError("client_closed", "The client went away.");
-    const broken = failure === undefined || side.done ? undefined : interrupted(failure.kind);
+    const abandoned = failure?.kind === "cancelled" && !side.done;
+    if (abandoned && context.heard?.() !== true) throw clientGone();
+    const broken =
+      failure === undefined || side.done ? undefined : abandoned ? clientGone() : interrupted(failure.kind);
     const end = side.end(broken === undefined ? undefined : shown(broken, target.upstream.betrays));
-    if (end.rest.length > 0) yield { kind: "shown", shown: end.rest, outputBytes: outputBound() };
+    const { finishReason, error } = end;
     // What was told of a stream that broke off may be older than what was sent: Anthropic's begins with one output token.
     let { usage } = end;
-    if (usage === undefined || end.error !== undefined) {
-      const counted = await estimateUsage(tokens, target, preparation.inputText, end.outputCharacters, outputLimit);
+    if (usage === undefined || error !== undefined) {
+      const said = { texts: side.written, bytes: side.outputBytes, toolCalls: end.toolCalls, abandoned };
+      const counted = await estimateUsage(tokens, target, call, preparation.read, said, outputLimit);
       usage = usage === undefined ? counted : raisedTo(usage, counted);
     }
+    const closing = side.close(usage);
+    if (closing.rest.length > 0) yield { kind: "shown", shown: closing.rest, outputBytes: outputBound() };
     const durationMs = clock.monotonicMs() - running.startedMs;
-    finished = true;
-    if (end.error === undefined) finishServed(dependencies, target, value.firstTokenMs, durationMs);
-    else finishFailed(dependencies, target, end.error, durationMs);
-    const { finishReason, error, terminal } = end;
-    const dropped = end.dropped.length === 0 ? prepared.dropped : [...prepared.dropped, ...end.dropped];
+    if (!abandoned) {
+      finished = true;
+      if (error === undefined) finishServed(dependencies, target, value.firstTokenMs, durationMs);
+      else finishFailed(dependencies, target, error, durationMs);
+    }
+    const { terminal } = closing;
+    const dropped = closing.dropped.length === 0 ? prepared.dropped : [...prepared.dropped, ...closing.dropped];
     const spentMs = clock.monotonicMs() - startedMs;
     const outcome = { usage, finishReason, status: 200, error, durationMs };
     const result = servedResult(running, failures, outcome, {
@@ -177,6 +186,8 @@ function letGo({ pump, detach }: Flowing, over: boolean): void {
   detach();
   setTimeout(() => exchange.cancel(), TAIL_MS).unref();
 }
+
+const clientGone = (): WeirError => new WeirError("client_closed", "The client went away.");
 
 function interrupted(kind: Parameters<typeof transportFailure>[0]): WeirError {
   const { error } = transportFailure(kind, true);
@@ -216,10 +227,12 @@ async function open(
     const parse = provider.parseError.bind(provider);
     return { ok: false, failure: readRefusal(target, { status, headers, body }, parse, same !== undefined) };
   }
+  // What can be counted at the end of a stream that tells no usage.
+  const keepText = target.vocabulary !== undefined;
   const side =
     same === undefined
-      ? new Translated(provider, target, clientOf(dependencies, input, call, preparation))
-      : new PassThrough(same, prepared.hideUsage, call.requestId);
+      ? new Translated(provider, target, clientOf(dependencies, input, call, preparation), keepText)
+      : new PassThrough(same, { hideUsage: prepared.hideUsage, keepText }, call.requestId);
   while (!side.started && !side.done && side.failure === undefined) {
     const chunks = await pump.next();
     if (chunks === undefined) break;

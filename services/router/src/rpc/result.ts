@@ -187,7 +187,10 @@ export function candidateMessage(target: Target): router.Candidate {
     region: target.region,
     contextWindow: target.contextWindow ?? 0,
     maxOutputTokens: target.maxOutput ?? 0,
+    prices: [],
+    countsTokens: target.vocabulary !== undefined,
   };
   if (target.price !== undefined) message.price = priceMessage(target.price);
+  message.prices = target.plan.dated.map(datedMessage);
   return message;
 }

@@ -4,7 +4,9 @@ import type { Call } from "../domain/call.ts";
 import type { Route } from "../domain/route-table.ts";
 import type { FlowDependencies } from "../flows/attempts.ts";
 import type { RoutedTarget, Upstream } from "../ports.ts";
+import { cancelRpc } from "./cancel.ts";
 import { completeRpc } from "./complete.ts";
+import { countInputRpc } from "./count-input.ts";
 import { embedRpc } from "./embed.ts";
 import { explainRouteRpc } from "./explain-route.ts";
 import { listModelsRpc } from "./list-models.ts";
@@ -21,6 +23,8 @@ export interface Routing {
   listed(): readonly Route<RoutedTarget>[];
   targets(): Iterable<RoutedTarget>;
   upstreams(): readonly Upstream[];
+  /** Streams that run, by request. */
+  readonly streams: Map<string, AbortController>;
 }
 
 export function routerRoutes(routing: Routing): readonly RpcRoute[] {
@@ -28,6 +32,8 @@ export function routerRoutes(routing: Routing): readonly RpcRoute[] {
     route(router.RouterService, {
       complete: completeRpc(routing),
       streamComplete: streamCompleteRpc(routing),
+      cancel: cancelRpc(routing),
+      countInput: countInputRpc(routing),
       embed: embedRpc(routing),
       listModels: listModelsRpc(routing),
       providerHealth: providerHealthRpc(routing),

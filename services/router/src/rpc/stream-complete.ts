@@ -1,5 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { router } from "@weir/contracts";
+import type { CallContext } from "../flows/attempts.ts";
 import { stream, type StreamMessage } from "../flows/stream.ts";
 import type { Shown } from "../flows/stream-side.ts";
 import { eventMessage } from "./chat-response.ts";
@@ -25,9 +26,26 @@ export function streamCompleteRpc(routing: Routing) {
     const call = callOf(request.call);
     const input = chatInputOf(call, true);
     const targets = routing.choose(call);
-    for await (const message of stream(routing.flow, call, input, contextOf(context, routing.flow.clock), targets)) {
-      if (message.kind === "shown") yield* shownMessages(message.shown, message.outputBytes);
-      else yield messageOf(edgeMessage(message), message.outputBytes);
+    // Ended by its caller's going away, or by `Cancel`: then the caller still hears how it ended.
+    const running = new AbortController();
+    const { signal } = context;
+    const gone = (): void => running.abort(signal.reason);
+    signal.addEventListener("abort", gone, { once: true });
+    if (signal.aborted) gone();
+    const streaming: CallContext = {
+      ...contextOf(context, routing.flow.clock),
+      signal: running.signal,
+      heard: () => !signal.aborted,
+    };
+    routing.streams.set(call.requestId, running);
+    try {
+      for await (const message of stream(routing.flow, call, input, streaming, targets)) {
+        if (message.kind === "shown") yield* shownMessages(message.shown, message.outputBytes);
+        else yield messageOf(edgeMessage(message), message.outputBytes);
+      }
+    } finally {
+      if (routing.streams.get(call.requestId) === running) routing.streams.delete(call.requestId);
+      signal.removeEventListener("abort", gone);
     }
   };
 }
