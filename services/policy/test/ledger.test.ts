@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { HoldRequest } from "../src/domain/ledger.ts";
 import { ledgerFixture, type LedgerFixture } from "./ledger-fixture.ts";
@@ -370,6 +371,33 @@ describe("when Postgres fails", () => {
       .toBe("held");
     await expect.poll(async () => (await other.sums(budget)).held).toBe(2n);
     expect(other.events).toEqual(["away", "back"]);
+  });
+
+  test("while its tables are locked one hold waits for its timeout, the others are refused at once, and all heals", async () => {
+    const database = await postgres.freshDatabase();
+    await using other = await ledgerFixture(database);
+    const ledger = other.ledger();
+    const budget = await other.budget({ limit: 100n });
+    expect(await ledger.hold([hold([budget], 1n)])).toEqual([{ kind: "held" }]);
+    const blocker = new pg.Client(database);
+    await blocker.connect();
+    await blocker.query("begin; lock table policy.budget_period, policy.hold");
+    await expect(ledger.hold([hold([budget], 1n)])).rejects.toMatchObject({ reason: "policy_unavailable" });
+    // Other questions are answered, so that it may look as if Postgres were back.
+    const tookMs: number[] = [];
+    for (let turn = 0; turn < 60; turn++) {
+      const begin = performance.now();
+      await expect(ledger.hold([hold([budget], 1n)])).rejects.toMatchObject({ reason: "policy_unavailable" });
+      tookMs.push(performance.now() - begin);
+      await sleep(50);
+    }
+    expect(Math.max(...tookMs)).toBeLessThan(500);
+    expect(other.events).toEqual(["away"]);
+    await blocker.query("rollback");
+    await blocker.end();
+    await expect.poll(() => other.events, { timeout: 15_000 }).toEqual(["away", "back"]);
+    expect(await ledger.hold([hold([budget], 1n)])).toEqual([{ kind: "held" }]);
+    expect((await other.sums(budget)).held).toBe(2n);
   });
 
   test("one item that cannot be written does not take the others with it", async () => {

@@ -26,6 +26,11 @@ import { LedgerPeriods } from "./ledger-periods.ts";
 /** Per kind: bounds how long a batch keeps its locks. */
 const MOST_PER_BATCH = 256;
 const PROBE_EVERY_MS = 200;
+/**
+ * A lock that is held for long lets probes through and batches not: each time it did, requests waited for a timeout in vain. So the rest after
+ * a timeout doubles up to this, for as long as no batch was written.
+ */
+const MOST_REST_MS = 2_000;
 const ADVANCE_EVERY_MS = 30_000;
 /** Holds looked at in one statement, some 10 ms. */
 const ADVANCE_BY = 5_000;
@@ -59,6 +64,7 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
   let away = false;
   let closed = false;
   let probe: NodeJS.Timeout | undefined;
+  let restMs = PROBE_EVERY_MS;
   /** Refused because nobody could know whether they were held. */
   let orphans: HoldName[] = [];
   let commits = 0;
@@ -79,6 +85,7 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
       const hold = holds.next(MOST_PER_BATCH);
       try {
         await commit(settle, hold);
+        restMs = PROBE_EVERY_MS;
       } catch (error) {
         if (!isUnavailable(error)) await commitSingly(settle, hold, error);
         else if (isTimeout(error)) giveUp(settle, hold, error);
@@ -189,26 +196,44 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
     const refusal = unavailable(error);
     holds.rejectAll(refusal);
     settlements.rejectAll(refusal);
-    probe = setTimeout(lookForPostgres, PROBE_EVERY_MS);
+    probe = setTimeout(() => void lookForPostgres(), restMs);
+    if (isTimeout(error)) restMs = Math.min(2 * restMs, MOST_REST_MS);
   }
 
-  function lookForPostgres(): void {
-    pool.query("select 1").then(comeBack, () => {
-      if (!closed) probe = setTimeout(lookForPostgres, PROBE_EVERY_MS);
-    });
-  }
-
-  function comeBack(): void {
+  /**
+   * What is to be given back is the probe where there is any: a database whose tables are locked still answers other questions, and who took
+   * that for its return would let requests wait for a timeout over and over.
+   */
+  async function lookForPostgres(): Promise<void> {
+    try {
+      if (orphans.length === 0) await pool.query("select 1");
+      else await giveBackOrphans();
+    } catch {
+      if (!closed) probe = setTimeout(() => void lookForPostgres(), PROBE_EVERY_MS);
+      return;
+    }
     if (closed) return;
     away = false;
     events.onBack();
-    const names = orphans;
+  }
+
+  /** @throws Error while Postgres is away */
+  async function giveBackOrphans(): Promise<void> {
+    const none: HoldBatch = new LaneBatch([]);
+    const voids = new Lane<Settlement, SettlementResult>();
+    // Nobody waits for what becomes of each.
+    void voids.add(orphans.map((name): Settlement => ({ ...name, outcome: "void" }))).catch(() => undefined);
+    while (voids.length > 0) {
+      const batch = voids.next(MOST_PER_BATCH);
+      try {
+        await commit(batch, none);
+      } catch (error) {
+        if (isUnavailable(error)) throw error;
+        // One that cannot be written stays held until its owner's recovery; it must not keep the ledger away.
+        await commitSingly(batch, none, error);
+      }
+    }
     orphans = [];
-    const voids = names.map((name): Settlement => ({ ...name, outcome: "void" }));
-    settle(voids).catch(() => {
-      // Away again: they are still nobody's.
-      orphans.push(...names);
-    });
   }
 
   function settle(items: readonly Settlement[]): Promise<SettlementResult[]> {
