@@ -29,8 +29,8 @@ const COLUMNS: Readonly<Record<string, Column>> = {
 };
 
 export interface ParquetExport {
-  add(leaf: audit.LogLeaf): void;
-  finish(): void;
+  add(leaf: audit.LogLeaf): Promise<void>;
+  finish(): Promise<void>;
 }
 
 /** Records as a table, for analysis; what verifies is the export in lines of JSON. The library loads only for this. */
@@ -48,18 +48,18 @@ export async function parquetExport(path: string): Promise<ParquetExport> {
     schema: schemaFromColumnData({ columnData: columnData([]) }),
   });
   let waiting: audit.LogLeaf[] = [];
-  const flush = (): void => {
-    if (waiting.length > 0) writer.write({ columnData: columnData(waiting) });
+  const flush = async (): Promise<void> => {
+    if (waiting.length > 0) await writer.write({ columnData: columnData(waiting) });
     waiting = [];
   };
   return {
-    add(leaf) {
+    async add(leaf) {
       waiting.push(leaf);
-      if (waiting.length === ROWS_PER_GROUP) flush();
+      if (waiting.length === ROWS_PER_GROUP) await flush();
     },
-    finish() {
-      flush();
-      writer.finish();
+    async finish() {
+      await flush();
+      await writer.finish();
     },
   };
 }

@@ -116,10 +116,10 @@ export const auditProofCommands: readonly Command[] = [
       if (format === "parquet") {
         const file = await parquetExport(path);
         for await (const part of leaves) {
-          for (const leaf of part.leaves) file.add(leaf);
+          for (const leaf of part.leaves) await file.add(leaf);
           count += part.leaves.length;
         }
-        file.finish();
+        await file.finish();
       } else {
         const { keys, logId } = await proofs.listSigningKeys({}, call);
         const { heads } = await proofs.listTreeHeads({ limit: 10_000 }, call);
