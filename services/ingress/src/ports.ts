@@ -38,6 +38,9 @@ export interface Admission {
   readonly endUser: string;
   readonly clientIp: string;
   readonly tags: Readonly<Record<string, string>>;
+  readonly runId: string;
+  /** Equal for calls of a run that are the same call; "": it is not compared. */
+  readonly callDigest: string;
 }
 
 export interface LimitState {

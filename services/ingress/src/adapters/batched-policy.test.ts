@@ -60,7 +60,7 @@ test("a settlement goes before the next admission, or by itself when none comes"
   );
   admissions.settle(charge("r1"), 1);
   const bound = { costNanos: 1n, inputTokens: 1, outputTokens: 1 };
-  const admission = { requestId: "r2", keyId: "k", model: "m", bound, endUser: "", clientIp: "", tags: {} };
+  const admission = { requestId: "r2", keyId: "k", model: "m", bound, endUser: "", clientIp: "", tags: {}, runId: "", callDigest: "" };
   await expect(admissions.admit(admission)).rejects.toMatchObject({ reason: "policy_unavailable" });
   expect(steps.slice(0, 2)).toEqual(["settle r1", "admit"]);
   // What the failed admission may have taken is given back without another request's help.

@@ -64,6 +64,7 @@ const boundsOf = (view: Bounds): Bounds => ({
   hasConcurrencyLimit: view.hasConcurrencyLimit,
   hasProviderLimit: view.hasProviderLimit,
   providerLimitFailsClosed: view.providerLimitFailsClosed,
+  countsCalls: view.countsCalls,
 });
 
 export const keyOf = (view: policy.KeyView): Key => ({

@@ -29,6 +29,7 @@ const attribute = (
   hasConcurrencyLimit: false,
   hasProviderLimit: false,
   providerLimitFailsClosed: false,
+  countsCalls: false,
   ...some,
 });
 const body = (some: object = {}) => shapeOf("openai-chat", { model: "m", messages: [], ...some }, 100);

@@ -70,6 +70,7 @@ const either = (one: Bounds, other: Bounds): Bounds => ({
   hasConcurrencyLimit: one.hasConcurrencyLimit || other.hasConcurrencyLimit,
   hasProviderLimit: one.hasProviderLimit || other.hasProviderLimit,
   providerLimitFailsClosed: one.providerLimitFailsClosed || other.providerLimitFailsClosed,
+  countsCalls: one.countsCalls || other.countsCalls,
 });
 
 /** A request's grant with its end user's and its tags' bounds. Nothing is done where the workspace sets none. */

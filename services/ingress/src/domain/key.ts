@@ -11,6 +11,8 @@ export interface Bounds {
   readonly hasConcurrencyLimit: boolean;
   readonly hasProviderLimit: boolean;
   readonly providerLimitFailsClosed: boolean;
+  /** Some budget counts calls that repeat within a run. */
+  readonly countsCalls: boolean;
 }
 
 /** A key as policy pushed it: everything that is needed to let a request in or not, but for what must be counted. */

@@ -18,6 +18,7 @@ export const testKey = (some: Partial<Key> = {}): Key => ({
   hasConcurrencyLimit: false,
   hasProviderLimit: false,
   providerLimitFailsClosed: false,
+  countsCalls: false,
   payloads: "hashes",
   endUser: "",
   ...some,

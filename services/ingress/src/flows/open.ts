@@ -10,6 +10,7 @@ import type { Call } from "../domain/call.ts";
 import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
 import type { Intent } from "../domain/record.ts";
 import type { Admissions, Journal, KeyDirectory, Models, Verdict } from "../ports.ts";
+import { callDigest } from "./call-digest.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
 export interface Opened<Input> {
@@ -50,6 +51,8 @@ export function createOpen(ports: {
         endUser,
         clientIp: incoming.clientIp,
         tags,
+        runId: incoming.runId,
+        callDigest: key.countsCalls && incoming.runId !== "" ? callDigest(incoming) : "",
       });
     } catch (error) {
       const away = error instanceof WeirError && error.reason === "policy_unavailable";

@@ -167,5 +167,6 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
   clientRequestId: "",
   traceparent: undefined,
   tags: {},
+  runId: "",
   headers: [],
 });

@@ -21,6 +21,8 @@ export interface Incoming<Input> {
   readonly clientRequestId: string;
   readonly traceparent: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
+  /** The agent run that it is a step of; "": none. */
+  readonly runId: string;
   /** Headers that a provider may want. */
   readonly headers: readonly (readonly [string, string])[];
 }

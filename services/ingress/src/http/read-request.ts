@@ -5,6 +5,7 @@ import { uuidv7, WeirError } from "@weir/kernel";
 import { checkedTags, type IpRange, tagOf } from "@weir/rules";
 import { clientIpOf } from "../domain/client-ip.ts";
 import type { Grant } from "../domain/grant.ts";
+import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
 import type { Incoming } from "../flows/trail.ts";
 
@@ -64,6 +65,7 @@ function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
   );
 }
 const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
+
 
 function objectIn(body: Buffer): JsonObject {
   let parsed: unknown;
@@ -142,6 +144,7 @@ export function incomingOf(
     clientRequestId: clientRequestIdOf(request),
     traceparent: traceparent === "" ? undefined : traceparent,
     tags: tagsOf(request),
+    runId: checkedRunId(request.header(RUN_ID)),
     headers,
   };
 }

@@ -15,6 +15,7 @@ import type { InFlight } from "../flows/in-flight.ts";
 import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
+import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import type { Models } from "../ports.ts";
 import { protobufType, type TypedEvent, type TypedInput, type TypedOutput, usageMessage } from "../wire.ts";
 
@@ -119,6 +120,7 @@ export function receive(
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
     traceparent: span.traceparent === "" ? undefined : span.traceparent,
     tags: checkedTags(Object.entries(tags), "tags"),
+    runId: checkedRunId(context.requestHeader.get(RUN_ID) ?? ""),
     headers: [],
   };
   return { incoming, trail, span };

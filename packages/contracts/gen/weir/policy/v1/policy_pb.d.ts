@@ -959,6 +959,11 @@ export declare type AttributeView = Message<"weir.policy.v1.AttributeView"> & {
    * @generated from field: bool provider_limit_fails_closed = 9;
    */
   providerLimitFailsClosed: boolean;
+
+  /**
+   * @generated from field: bool counts_calls = 51;
+   */
+  countsCalls: boolean;
 };
 
 /**
