@@ -303,7 +303,7 @@ export interface DirectoryAdmin {
   createOrganization(row: OrganizationRow): Promise<void>;
   organizations(): Promise<OrganizationRow[]>;
   createWorkspace(row: WorkspaceRow, defaultProjectId: string): Promise<void>;
-  updateWorkspace(id: string, change: { payloads?: PayloadChoice; rules?: Rules }): Promise<WorkspaceRow>;
+  updateWorkspace(id: string, change: { payloads?: PayloadChoice; rules?: Rules; timeZone?: string }): Promise<WorkspaceRow>;
   workspaces(organizationId: string | undefined): Promise<WorkspaceRow[]>;
   createProject(row: ProjectRow): Promise<void>;
   projects(workspaceId: string): Promise<ProjectRow[]>;

@@ -29,8 +29,14 @@ export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
     updateWorkspace: (id, change) =>
       directoryChange(pool, async (client) => {
         const updated = await client.query<columns.WorkspaceColumns>(
-          `update workspace w set payloads = coalesce($2, payloads), rules = coalesce($3, rules) where id = $1 returning ${columns.WORKSPACE}`,
-          [id, change.payloads ?? null, change.rules === undefined ? null : rulesToJson(change.rules)],
+          `update workspace w set payloads = coalesce($2, payloads), rules = coalesce($3, rules), time_zone = coalesce($4, time_zone)
+            where id = $1 returning ${columns.WORKSPACE}`,
+          [
+            id,
+            change.payloads ?? null,
+            change.rules === undefined ? null : rulesToJson(change.rules),
+            change.timeZone ?? null,
+          ],
         );
         const row = existing(updated.rows[0], "workspace", id);
         await noteChangesBelow(client, "workspace", id);

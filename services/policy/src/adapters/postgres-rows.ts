@@ -7,7 +7,7 @@ import type { BudgetRow, KeyRow, LimitRow, ProjectRow, WorkspaceRow } from "../p
 import { rulesFromJson } from "./rules-json.ts";
 
 /** Columns of each table as the readers below expect them. Timestamps as text of milliseconds. */
-export const WORKSPACE = "w.id, w.organization_id, w.name, w.payloads, w.rules";
+export const WORKSPACE = "w.id, w.organization_id, w.name, w.payloads, w.rules, w.time_zone";
 export const PROJECT = "p.id, p.workspace_id, p.name, p.rules";
 export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scopes, k.rules, k.operator,
   extract(epoch from k.created_at) * 1000 as created, extract(epoch from k.expires_at) * 1000 as expires,
@@ -33,6 +33,7 @@ export interface WorkspaceColumns {
   readonly name: string;
   readonly payloads: PayloadChoice;
   readonly rules: Partial<Rules>;
+  readonly time_zone: string;
 }
 
 export const workspaceRow = (row: WorkspaceColumns): WorkspaceRow => ({
@@ -41,6 +42,7 @@ export const workspaceRow = (row: WorkspaceColumns): WorkspaceRow => ({
   name: row.name,
   payloads: row.payloads,
   rules: rulesFromJson(row.rules),
+  timeZone: row.time_zone,
 });
 
 export interface ProjectColumns {

@@ -6,13 +6,10 @@ import { rulesToJson } from "./rules-json.ts";
 // The writes that both administrators and a first start make; each inside its caller's directoryChange().
 
 export async function insertWorkspace(client: pg.PoolClient, row: WorkspaceRow, projectId: string): Promise<void> {
-  await client.query("insert into workspace (id, organization_id, name, payloads, rules) values ($1, $2, $3, $4, $5)", [
-    row.id,
-    row.organizationId,
-    row.name,
-    row.payloads,
-    rulesToJson(row.rules),
-  ]);
+  await client.query(
+    "insert into workspace (id, organization_id, name, payloads, rules, time_zone) values ($1, $2, $3, $4, $5, $6)",
+    [row.id, row.organizationId, row.name, row.payloads, rulesToJson(row.rules), row.timeZone ?? "UTC"],
+  );
   await client.query("insert into project (id, workspace_id, name) values ($1, $2, 'default')", [projectId, row.id]);
 }
 

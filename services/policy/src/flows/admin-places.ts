@@ -9,6 +9,7 @@ import {
 } from "../domain/authority.ts";
 import { checkedPayloads, type PayloadChoice, type PlaceKind } from "../domain/key-policy.ts";
 import { type AskedLimit, checkedLimit } from "../domain/limit-terms.ts";
+import { isTimeZone } from "../domain/periods.ts";
 import { NO_RULES, ruleProblem, type Rules } from "../domain/rules.ts";
 import type {
   BudgetRow,
@@ -46,10 +47,23 @@ export async function listOrganizations({ directory }: AdminDependencies, caller
   return caller.kind === "operator" ? all : all.filter(({ id }) => id === caller.key.organizationId);
 }
 
+/** What of a workspace may be set; undefined: as it is, or the default. */
+export interface AskedWorkspace {
+  readonly payloads: PayloadChoice | undefined;
+  readonly rules: Rules | undefined;
+  readonly timeZone: string | undefined;
+}
+
+function checkedTimeZone(name: string): string {
+  if (isTimeZone(name)) return name;
+  const message = "A time zone is one of IANA's, like Europe/Berlin.";
+  throw new WeirError("invalid_request", message, { param: "time_zone" });
+}
+
 export async function createWorkspace(
   { directory, keysmith }: AdminDependencies,
   caller: Caller,
-  asked: { organization: string; name: string; payloads: PayloadChoice | undefined; rules: Rules | undefined },
+  asked: AskedWorkspace & { readonly organization: string; readonly name: string },
 ): Promise<WorkspaceRow> {
   const name = checkedName(asked.name);
   const rules = checkedRules(asked.rules ?? NO_RULES);
@@ -62,6 +76,7 @@ export async function createWorkspace(
     name,
     payloads: checkedPayloads(asked.payloads ?? "hashes"),
     rules,
+    timeZone: checkedTimeZone(asked.timeZone ?? "UTC"),
   };
   await directory.createWorkspace(row, keysmith.newId());
   return row;
@@ -70,13 +85,14 @@ export async function createWorkspace(
 export async function updateWorkspace(
   { directory, refresh }: AdminDependencies,
   caller: Caller,
-  asked: { workspace: string; payloads: PayloadChoice | undefined; rules: Rules | undefined },
+  asked: AskedWorkspace & { readonly workspace: string },
 ): Promise<WorkspaceRow> {
   const place = await directory.find("workspace", asked.workspace);
   requireMayBound(caller, place, asked.workspace);
   const row = await directory.updateWorkspace(place.id, {
     ...(asked.payloads === undefined ? {} : { payloads: checkedPayloads(asked.payloads) }),
     ...(asked.rules === undefined ? {} : { rules: checkedRules(asked.rules) }),
+    ...(asked.timeZone === undefined ? {} : { timeZone: checkedTimeZone(asked.timeZone) }),
   });
   await refresh();
   return row;
@@ -146,6 +162,10 @@ export async function putBudget(
   terms: BudgetTerms,
 ): Promise<BudgetRow> {
   if (terms.limit < 0n) throw new WeirError("invalid_request", "A budget's limit is 0 or more.", { param: "limit" });
+  if (terms.maxIdenticalCalls !== undefined && terms.per !== "run") {
+    const message = "Identical calls are counted within a run: this goes with a budget per run.";
+    throw new WeirError("invalid_request", message, { param: "max_identical_calls" });
+  }
   const row = await directory.putBudget(await boundable(directory, caller, asked, "budget"), terms);
   await refresh();
   return row;

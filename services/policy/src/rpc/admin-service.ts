@@ -47,6 +47,7 @@ function organizationsAndWorkspaces(
         name: request.name,
         payloads: payloadsIfStated(request.payloadChoice),
         rules: rulesIfStated(request.rules),
+        timeZone: request.timeZone || undefined,
       });
       return { workspace: convert.workspaceToWire(row) };
     },
@@ -56,6 +57,7 @@ function organizationsAndWorkspaces(
         workspace: request.workspace,
         payloads: payloadsIfStated(request.payloadChoice),
         rules: rulesIfStated(request.rules),
+        timeZone: request.timeZone || undefined,
       });
       return { workspace: convert.workspaceToWire(row) };
     },
@@ -97,6 +99,8 @@ function budgetsAndLimits(
         period: convert.BUDGET_PERIODS.fromWire(request.period, "period"),
         limit: request.limit,
         hard: request.hard,
+        per: convert.budgetSubject(request.per),
+        maxIdenticalCalls: request.maxIdenticalCalls === 0 ? undefined : request.maxIdenticalCalls,
       });
       return { budget: convert.budgetToWire(row) };
     },

@@ -3,6 +3,7 @@ import { WeirError } from "@weir/kernel";
 import type { BudgetUnit, LimitSubject, LimitUnit, PlaceKind, Scope } from "../domain/key-policy.ts";
 import type { AskedLimit } from "../domain/limit-terms.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
+import type { BudgetSubject } from "../domain/subjects.ts";
 import type { AskedPlace } from "../flows/admin-places.ts";
 import type { BudgetRow, KeyRow, LimitRow, OrganizationRow, ProjectRow, WorkspaceRow } from "../ports.ts";
 import { PAYLOADS, rulesToWire } from "./convert-rules.ts";
@@ -28,6 +29,15 @@ export const BUDGET_PERIODS = words<BudgetPeriod, policy.BudgetPeriod>({
   month: policy.BudgetPeriod.MONTH,
   total: policy.BudgetPeriod.TOTAL,
 });
+
+const BUDGET_SUBJECTS = words<BudgetSubject, policy.BudgetSubject>({
+  none: policy.BudgetSubject.NONE,
+  run: policy.BudgetSubject.RUN,
+  "end-user": policy.BudgetSubject.END_USER,
+});
+
+export const budgetSubject = (per: policy.BudgetSubject): BudgetSubject =>
+  per === policy.BudgetSubject.UNSPECIFIED ? "none" : BUDGET_SUBJECTS.fromWire(per, "per");
 
 export const LIMIT_SUBJECTS = words<LimitSubject, policy.LimitSubject>({
   key: policy.LimitSubject.KEY,
@@ -70,6 +80,7 @@ export const workspaceToWire = (row: WorkspaceRow) => ({
   name: row.name,
   payloadChoice: PAYLOADS.toWire(row.payloads),
   rules: rulesToWire(row.rules),
+  timeZone: row.timeZone ?? "UTC",
 });
 
 export const projectToWire = (row: ProjectRow) => ({
@@ -106,7 +117,12 @@ export const budgetToWire = (row: BudgetRow) => ({
   spent: row.spent,
   held: row.held,
   periodStartMs: BigInt(row.periodStartMs),
+  periodEndMs: BigInt(row.periodEndMs ?? 0),
   closed: row.closed,
+  per: BUDGET_SUBJECTS.toWire(row.per),
+  maxIdenticalCalls: row.maxIdenticalCalls ?? 0,
+  subjects: BigInt(row.subjects),
+  timeZone: row.timeZone,
 });
 
 export const limitToWire = (row: LimitRow) => ({
