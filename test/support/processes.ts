@@ -44,6 +44,7 @@ export interface Cluster extends AsyncDisposable {
   /** Of a mesh. */
   readonly policies: readonly Process[];
   readonly operator: Operator;
+  readonly adminToken: string;
   readonly configFile: string;
 }
 
@@ -100,6 +101,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
       fronts: fronts.map((front) => ({ ...front, key: KEY })),
       policies,
       operator: operatorOf({ rpcUrl, adminToken: ADMIN_TOKEN }),
+      adminToken: ADMIN_TOKEN,
       configFile,
       [Symbol.asyncDispose]: () => running.disposeAsync(),
     };
