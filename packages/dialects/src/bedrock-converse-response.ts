@@ -28,8 +28,11 @@ export function parseStop(reason: Json | undefined, hasToolCalls: boolean): Fini
 const count = (value: Json | undefined): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : undefined;
 
-/** Converse's inputTokens leave out what was read from and written to the cache; ours are the total. */
-export function parseConverseUsage(usage: Json | undefined): Usage | undefined {
+/**
+ * Converse's inputTokens leave out what was read from and written to the cache; ours are the total.
+ * @param tier `serviceTier`: flex is paid like a batch
+ */
+export function parseConverseUsage(usage: Json | undefined, tier: Json | undefined): Usage | undefined {
   if (!isObject(usage)) return undefined;
   const input = count(usage.inputTokens);
   const written = count(usage.cacheWriteInputTokens) ?? 0;
@@ -46,6 +49,7 @@ export function parseConverseUsage(usage: Json | undefined): Usage | undefined {
   };
   const long = writtenForAnHour(usage.cacheDetails);
   if (long !== undefined) result.cacheWriteLongTokens = Math.min(long, written);
+  if (isObject(tier) && tier.type === "flex") result.batch = true;
   return result;
 }
 
@@ -74,7 +78,7 @@ export function parseConverseResponse(body: JsonObject, answerer?: Answerer): Ch
     model: answerer?.model ?? "",
     createdS: 0,
     choices: [{ index: 0, parts, finishReason }],
-    usage: parseConverseUsage(body.usage),
+    usage: parseConverseUsage(body.usage, body.serviceTier),
     extra: answerExtra(body),
   };
 }

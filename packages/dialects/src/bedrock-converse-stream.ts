@@ -73,7 +73,7 @@ export class ConverseStreamParser implements StreamParser {
         return;
       }
       case "metadata": {
-        const usage = parseConverseUsage(body.usage);
+        const usage = parseConverseUsage(body.usage, body.serviceTier);
         if (usage !== undefined) events.push({ type: "usage", usage });
         this.#done = this.#stopped;
         return;

@@ -7,7 +7,7 @@
 export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini-generate";
 
 /** What providers speak: those, and what no client of Weir does. */
-export type ProviderDialectName = DialectName | "bedrock-converse";
+export type ProviderDialectName = DialectName | "mistral-chat" | "bedrock-converse" | "cohere-chat";
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = { [key: string]: Json };

@@ -1,10 +1,9 @@
 export { anthropicMessages } from "./anthropic-messages.ts";
 export { AwsEventStreamReader, encodeAwsEvent } from "./aws-event-stream.ts";
-export { bedrockConverse } from "./bedrock-converse.ts";
 export type * from "./core.ts";
 export type * from "./dialect.ts";
 export { dialects, providerDialects } from "./dialects.ts";
-export { parseGeminiEmbeddings, renderGeminiEmbeddings } from "./gemini-embeddings.ts";
+export { type EmbeddingsDialect, type EmbeddingsDialectName, embeddingsDialects } from "./embeddings.ts";
 export { geminiGenerate } from "./gemini-generate.ts";
 export { keyProblem, withPlainKeys } from "./json-keys.ts";
 export { type JsonChanges, spliceJson } from "./json-splice.ts";
@@ -15,9 +14,7 @@ export {
   type EmbeddingsRequest,
   type EmbeddingsResponse,
   parseEmbeddingsRequest,
-  parseEmbeddingsResponse,
   parseEmbeddingsUsage,
-  renderEmbeddingsRequest,
   renderEmbeddingsResponse,
 } from "./openai-embeddings.ts";
 export { retryAfterMs } from "./openai-errors.ts";

@@ -92,7 +92,11 @@ function usageOfCompletion(body: JsonObject): Usage | undefined {
 
 /** Finds an in-band error: OpenAI's and Groq's `error` member, OpenRouter's (with a number for its code), of an answer, a chunk or a choice. */
 export function errorOf(chunk: JsonObject): Json | undefined {
-  if (chunk.error !== undefined && chunk.error !== null && chunk.error !== "") return chunk.error;
+  if (chunk.error !== undefined && chunk.error !== null && chunk.error !== "") {
+    // TGI has its type beside it.
+    const { error, error_type: type } = chunk;
+    return typeof error === "string" && typeof type === "string" ? { message: error, type } : error;
+  }
   if (!Array.isArray(chunk.choices)) return undefined;
   for (const choice of chunk.choices) if (isObject(choice) && isObject(choice.error)) return choice.error;
   return undefined;

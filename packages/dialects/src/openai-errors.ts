@@ -34,6 +34,7 @@ const STATUS_OF: readonly (readonly [string, number])[] = [
   ["not_found", 404],
   ["model_not_found", 404],
   ["invalid", 400],
+  ["validation", 422],
   ["context_length_exceeded", 400],
   ["content_policy_violation", 400],
   ["image_", 400],
@@ -44,7 +45,7 @@ const STATUS_OF: readonly (readonly [string, number])[] = [
 interface Facts {
   readonly message: string;
   readonly code: string | undefined;
-  readonly type: string | undefined;
+  type: string | undefined;
   readonly param: string | undefined;
   readonly status: number | undefined;
   readonly moderated: boolean;
@@ -53,6 +54,8 @@ interface Facts {
 /** A provider's non-2xx answer; `body` undefined where it was no JSON. */
 export function parseOpenAiError(status: number, body: JsonObject | undefined, headers: HeaderLookup): ProviderFailure {
   const facts = factsOf(body === undefined ? undefined : (body.error ?? body));
+  // TGI: a text, with its type beside it.
+  if (typeof body?.error === "string" && typeof body.error_type === "string") facts.type = body.error_type;
   return classify(status, facts, retryAfterMs(headers));
 }
 
@@ -108,6 +111,8 @@ function reasonOf(status: number, facts: Facts): Reason {
   const { code, type } = facts;
   const quota = (code !== undefined && QUOTA.has(code)) || (type !== undefined && QUOTA.has(type));
   if (status === 402 || (quota && status >= 400)) return "provider_quota";
+  // TGI's queue is full, Mistral's tier has no capacity for a model: neither is a rate of one's own.
+  if (status === 429 && (type === "overloaded" || code === "3505")) return "provider_overloaded";
   if (status === 429) return "provider_rate_limited";
   // OpenRouter answers 403 for a prompt that its moderation flagged.
   if (status === 403 && facts.moderated) return "provider_rejected";

@@ -45,12 +45,29 @@ export const configOf = (providers: readonly ProviderConfig[], models: readonly 
   models: new Map(models.map((one) => [one.name, one])),
 });
 
-/** The five faces of a provider simulator, each under the name of its kind. */
+const settings = (values: Readonly<Record<string, string>>): ProviderConfig["settings"] =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
+
+/** The faces of a provider simulator, each under the name of its kind. */
 export const simulated = (origin: string): ProviderConfig[] => [
   provider("openai", "openai", { baseUrl: `${origin}/v1` }),
   provider("anthropic", "anthropic", { baseUrl: `${origin}/v1` }),
   provider("gemini", "gemini", { baseUrl: `${origin}/v1beta` }),
   provider("local", "openai-compatible", { baseUrl: `${origin}/v1/` }),
+  provider("azure", "azure-openai", { baseUrl: origin }),
+  provider("vertex", "vertex", {
+    baseUrl: `${origin}/v1`,
+    settings: settings({ project: "p", location: "europe-west1" }),
+  }),
+  provider("bedrock", "bedrock", {
+    baseUrl: origin,
+    region: "eu-central-1",
+    apiKey: undefined,
+    settings: settings({ access_key_id: "AKIDEXAMPLE", secret_access_key: "wJalrXUtnFEMI" }),
+  }),
+  provider("mistral", "mistral", { baseUrl: `${origin}/mistral/v1` }),
+  provider("cohere", "cohere", { baseUrl: `${origin}/cohere/v2` }),
+  provider("tgi", "tgi", { baseUrl: `${origin}/v1` }),
   provider("echo", "echo"),
 ];
 
@@ -103,6 +120,9 @@ function extendingPolicy(extensions: Extension[], admit: boolean): Route {
     settleBatch: refuse,
     recover: refuse,
     watch: refuse,
+    awaitAdmission: refuse,
+    renewSlots: refuse,
+    reportUse: refuse,
     extend: ({ attempt, bound }) => {
       extensions.push({ attempt, costNanos: bound?.costNanos ?? 0n });
       return admit

@@ -70,18 +70,33 @@ const clients: Record<Exclude<WireName, "openai-embeddings">, ClientSide> = {
 let simulator: Simulator;
 let weir: Booted;
 
-const kinds = ["openai", "anthropic", "gemini", "local", "echo"] as const;
 const models = {
   openai: "gpt-4o-mini",
   anthropic: "claude-haiku-4-5",
   gemini: "gemini-2.5-flash",
   local: "llama-3.3",
+  azure: "gpt-4o-mini",
+  vertex: "gemini-2.5-flash",
+  bedrock: "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+  mistral: "mistral-large-latest",
+  cohere: "command-r-08-2024",
+  tgi: "tgi",
   echo: "echo",
 } as const;
+const kinds = Object.keys(models) as (keyof typeof models)[];
+/** The same provider with other models of other makers. */
+const others = {
+  claude: "vertex/claude-haiku-4-5@20251001",
+  llama: "vertex/meta/llama-3.3-70b-instruct-maas",
+  embedder: "vertex/gemini-embedding-001",
+};
 
 beforeAll(async () => {
   simulator = await startSimulator();
-  const aliases = kinds.map((kind) => model(`by-${kind}`, [`${kind}/${models[kind]}`]));
+  const aliases = [
+    ...kinds.map((kind) => model(`by-${kind}`, [`${kind}/${models[kind]}`])),
+    ...Object.entries(others).map(([name, target]) => model(`by-${name}`, [target])),
+  ];
   weir = await boot({ config: configOf(simulated(simulator.origin), aliases) });
 });
 afterAll(async () => {
@@ -108,7 +123,7 @@ describe.each(pairs)("a client of $dialect, served by $kind", ({ dialect, kind }
     });
     expect(result?.usage).toMatchObject({ estimated: false });
     expect(result?.usage?.inputTokens).toBe(6);
-    if (kind !== "local") expect(result?.costNanos).toBeGreaterThan(0n);
+    if (kind !== "local" && kind !== "tgi") expect(result?.costNanos).toBeGreaterThan(0n);
   });
 
   it("gets the tool call", async () => {
@@ -161,6 +176,19 @@ describe.each(pairs)("a client of $dialect, served by $kind", ({ dialect, kind }
   });
 });
 
+describe.each(["claude", "llama"])("another maker's model on Vertex, %s,", (name) => {
+  it.each(dialects)("serves a client of %s, whole and streamed, with tools", async (dialect) => {
+    const client = clients[dialect];
+    const more = { model: `by-${name}` };
+    const { output } = await weir.client.complete(rawCall(dialect, client.ask(`by-${name}`, { tools: true }), more));
+    expect(readWhole[dialect]?.(jsonOf(output)).calls).toEqual([{ name: "weather", args: ARGUMENTS }]);
+    const call = rawCall(dialect, client.ask(`by-${name}`, { stream: true }), more);
+    const { text, end } = await collect(weir.client.streamComplete(call));
+    expect(readStream[dialect]?.(text).text).toBe(`You said: ${HELLO}`);
+    expect(end.result?.usage).toMatchObject({ estimated: false, inputTokens: 6 });
+  });
+});
+
 describe("a typed caller", () => {
   const chat = (name: string, more: object = {}) => ({
     requestId: "018f0000-0000-7000-8000-000000000000",
@@ -182,7 +210,9 @@ describe("a typed caller", () => {
     expect(text.output).toMatchObject({ case: "chat" });
     expect(at(text.output.value, "choices", 0, "parts", 0, "part", "value", "text")).toBe(said);
     const called = await weir.client.complete({ call: chat(`by-${kind}`, { tools }) });
-    const part = at(called.output.value, "choices", 0, "parts", 0, "part");
+    // Cohere says what it will do before it calls.
+    const parts = at(called.output.value, "choices", 0, "parts") as { part: { case: string } }[];
+    const part = parts.map((one) => one.part).find((one) => one.case === "toolCall");
     expect(part).toMatchObject({ case: "toolCall", value: { name: "weather" } });
     expect(JSON.parse(String(at(part, "value", "arguments")))).toEqual(ARGUMENTS);
   });
@@ -208,18 +238,21 @@ describe("a typed caller", () => {
 });
 
 describe("embeddings", () => {
-  it.each(["openai", "gemini", "local", "echo"] as const)("of %s are in OpenAI's shape", async (kind) => {
-    const body = { model: `by-${kind}`, input: ["a b", "c"], dimensions: 4 };
-    const { output, result } = await weir.client.embed(rawCall("openai-embeddings", body));
-    const answer = jsonOf(output) as { object: string; data: { embedding: number[] }[] };
-    expect(answer.object).toBe("list");
-    expect(answer.data.map(({ embedding }) => embedding.length)).toEqual([4, 4]);
-    expect(result?.usage?.inputTokens).toBeGreaterThan(0);
-    const packed = await weir.client.embed(rawCall("openai-embeddings", { ...body, encoding_format: "base64" }));
-    const [first] = (jsonOf(packed.output) as { data: { embedding: string }[] }).data;
-    const bytes = Buffer.from(first?.embedding ?? "", "base64");
-    expect(bytes.readFloatLE(0)).toBeCloseTo(answer.data[0]?.embedding[0] ?? 0, 5);
-  });
+  it.each(["openai", "gemini", "local", "echo", "azure", "embedder", "mistral", "cohere"])(
+    "of %s are in OpenAI's shape",
+    async (kind) => {
+      const body = { model: `by-${kind}`, input: ["a b", "c"], dimensions: 4 };
+      const { output, result } = await weir.client.embed(rawCall("openai-embeddings", body));
+      const answer = jsonOf(output) as { object: string; data: { embedding: number[] }[] };
+      expect(answer.object).toBe("list");
+      expect(answer.data.map(({ embedding }) => embedding.length)).toEqual([4, 4]);
+      expect(result?.usage?.inputTokens).toBeGreaterThan(0);
+      const packed = await weir.client.embed(rawCall("openai-embeddings", { ...body, encoding_format: "base64" }));
+      const [first] = (jsonOf(packed.output) as { data: { embedding: string }[] }).data;
+      const bytes = Buffer.from(first?.embedding ?? "", "base64");
+      expect(bytes.readFloatLE(0)).toBeCloseTo(answer.data[0]?.embedding[0] ?? 0, 5);
+    },
+  );
 
   it("are typed for a typed caller", async () => {
     const call = {

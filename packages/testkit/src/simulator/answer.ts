@@ -31,7 +31,7 @@ export interface Said {
 
 /** One whole event of a stream, and how many tokens of output it carries. */
 export interface SentEvent {
-  readonly text: string;
+  readonly text: string | Uint8Array;
   readonly tokens: number;
 }
 
@@ -42,8 +42,13 @@ export interface SimulatedDialect {
   whole(asked: Asked, said: Said, usage: boolean): JsonObject;
   events(asked: Asked, said: Said, usage: boolean): SentEvent[];
   error(status: number, code: string | undefined, text: string): JsonObject;
+  readonly errorHeaders?: (status: number, code: string | undefined) => Readonly<Record<string, string>>;
   /** The event that tells of an error in the middle of a stream. */
-  errorEvent(text: string): string;
+  errorEvent(text: string): string | Uint8Array;
+  /** What it does not take, where it is stricter than to look away. */
+  readonly refuses?: (body: JsonObject) => { readonly status: number; readonly body: JsonObject } | undefined;
+  /** Default: text/event-stream. */
+  readonly streamType?: string;
 }
 
 export function say(asked: Asked, behaviour: Behaviour): Said {

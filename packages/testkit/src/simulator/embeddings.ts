@@ -29,6 +29,28 @@ export function geminiEmbeddings(body: JsonObject): { answer: JsonObject; tokens
   return { answer: { embeddings }, tokens: wordsOf(texts.join(" ")).length };
 }
 
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api */
+export function vertexEmbeddings(body: JsonObject): { answer: JsonObject; tokens: number } {
+  const dimensions = numberOf(objectOf(body["parameters"])["outputDimensionality"]) ?? DIMENSIONS;
+  const texts = listOf(body["instances"]).map((instance) => stringOf(objectOf(instance)["content"]));
+  const predictions = texts.map((text) => ({
+    embeddings: { values: vectorOf(text, dimensions), statistics: { token_count: wordsOf(text).length } },
+  }));
+  return { answer: { predictions }, tokens: wordsOf(texts.join(" ")).length };
+}
+
+/** https://docs.cohere.com/reference/embed */
+export function cohereEmbeddings(body: JsonObject): { answer: JsonObject; tokens: number } {
+  const texts = listOf(body["texts"]).map(stringOf);
+  const dimensions = numberOf(body["output_dimension"]) ?? DIMENSIONS;
+  const tokens = wordsOf(texts.join(" ")).length;
+  const float = texts.map((text) => vectorOf(text, dimensions));
+  return {
+    answer: { id: "x", texts, embeddings: { float }, meta: { billed_units: { input_tokens: tokens } } },
+    tokens,
+  };
+}
+
 /** The same for the same text, of length one. */
 function vectorOf(text: string, dimensions: number): number[] {
   const values = Array.from(

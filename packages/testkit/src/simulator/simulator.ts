@@ -5,16 +5,23 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Json, JsonObject } from "@weir/dialects";
 import { anthropicMessages } from "./anthropic-messages.ts";
 import { objectOf, say, type SentEvent, type SimulatedDialect, stringOf } from "./answer.ts";
+import { bedrockConverse } from "./bedrock-converse.ts";
 import { type Behaviour, type Rule, Script } from "./behaviour.ts";
-import { geminiEmbeddings, openAiEmbeddings } from "./embeddings.ts";
+import { cohereChat } from "./cohere-chat.ts";
+import { cohereEmbeddings, geminiEmbeddings, openAiEmbeddings, vertexEmbeddings } from "./embeddings.ts";
 import { geminiGenerate } from "./gemini-generate.ts";
 import { Ledger, type LedgerEntry } from "./ledger.ts";
+import { mistralChat } from "./mistral-chat.ts";
 import { openAiChat } from "./openai-chat.ts";
 import { openAiResponses } from "./openai-responses.ts";
+import { vertexClaude } from "./vertex-claude.ts";
 
 /** A provider that does what it is told, and writes down what was asked of it. */
 export interface Simulator extends AsyncDisposable {
-  /** "http://127.0.0.1:port"; the base URL of its OpenAI and Anthropic faces is this + "/v1", of Gemini's + "/v1beta". */
+  /**
+   * "http://127.0.0.1:port"; the base URL of its OpenAI and Anthropic faces is this + "/v1", of Gemini's + "/v1beta", of Mistral's +
+   * "/mistral/v1", of Cohere's + "/cohere/v2", of Vertex's + "/v1"; Bedrock's and Azure's are this itself.
+   */
   readonly origin: string;
   readonly port: number;
   readonly ledger: readonly LedgerEntry[];
@@ -30,8 +37,9 @@ export interface SimulatorOptions {
 }
 
 /**
- * Speaks OpenAI's chat, Responses, embeddings and models, Anthropic's messages and Gemini's generate, stream and embed over HTTP, whole
- * and as server-sent events. Also: `GET /_ledger`, `POST /_script` (a list of rules), `POST /_reset`, for when it is a process of its own.
+ * Speaks OpenAI's chat, Responses, embeddings and models (at Azure's paths, too), Anthropic's messages, Gemini's generate, stream and embed
+ * (at Vertex's paths, too), Bedrock's Converse, Mistral's and Cohere's chat over HTTP, whole and as server-sent events or Amazon's binary
+ * ones; and gives out access tokens at whatever ends in "/token". Also: `GET /_ledger`, `POST /_script` (a list of rules), `POST /_reset`, for when it is a process of its own.
  */
 export async function startSimulator({ port = 0, rules = [] }: SimulatorOptions = {}): Promise<Simulator> {
   const state: State = { ledger: new Ledger(), script: new Script() };
@@ -76,7 +84,8 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   const body = Buffer.concat(chunks).toString();
   const path = request.url ?? "/";
   if (path.startsWith("/_")) return control(state, path, body, response);
-  if (request.method === "GET") return sendJson(response, 200, models());
+  const isToken = /\/token(?:\?|$)/.test(path);
+  if (request.method === "GET" && !isToken) return sendJson(response, 200, models());
   const json = parsed(body);
   const dialect = dialectOf(path);
   const asked = dialect?.ask(json, path);
@@ -100,9 +109,20 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
     return finish(entry, response, behaviour.status ?? 200, behaviour.raw);
   }
   const { status = 200 } = behaviour;
+  if (isToken && status === 200) {
+    response.writeHead(200, { "content-type": "application/json" });
+    return finish(entry, response, 200, JSON.stringify(tokenOf(entry)));
+  }
+  const refused = dialect?.refuses?.(json);
+  if (refused !== undefined) {
+    response.writeHead(refused.status, { "content-type": "application/json" });
+    return finish(entry, response, refused.status, JSON.stringify(refused.body));
+  }
   if (status !== 200) {
-    const error = (dialect ?? openAiChat).error(status, behaviour.code, behaviour.text ?? `simulated ${status}`);
-    response.writeHead(status, { "content-type": "application/json" });
+    const speaker = dialect ?? openAiChat;
+    const error = speaker.error(status, behaviour.code, behaviour.text ?? `simulated ${status}`);
+    const more = speaker.errorHeaders?.(status, behaviour.code) ?? {};
+    response.writeHead(status, { "content-type": "application/json", ...more });
     return finish(entry, response, status, JSON.stringify(error));
   }
   if (dialect === undefined || asked === undefined) return embed(entry, path, json, behaviour, response);
@@ -129,7 +149,7 @@ async function stream(
   { cutAfterEvents, errorAfterEvents, trickleMs, malformed, text }: Behaviour,
   response: ServerResponse,
 ): Promise<void> {
-  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.writeHead(200, { "content-type": dialect.streamType ?? "text/event-stream" });
   response.flushHeaders();
   entry.status = 200;
   for (const event of events) {
@@ -159,16 +179,29 @@ function embed(
   behaviour: Behaviour,
   response: ServerResponse,
 ): void {
-  const isGemini = path.includes(":batchEmbedContents");
-  if (!isGemini && !path.includes("/embeddings"))
-    return sendJson(response, 404, openAiChat.error(404, undefined, "no such path"));
-  const { answer, tokens } = isGemini ? geminiEmbeddings(json) : openAiEmbeddings(json, behaviour.usage ?? true);
+  const embedder = embedderOf(path, behaviour);
+  if (embedder === undefined) return sendJson(response, 404, openAiChat.error(404, undefined, "no such path"));
+  const { answer, tokens } = embedder(json);
   entry.inputTokens = tokens;
   response.writeHead(200, { "content-type": "application/json" });
   finish(entry, response, 200, JSON.stringify(answer));
 }
 
-function finish(entry: LedgerEntry, response: ServerResponse, status: number, rest: string): void {
+function embedderOf(path: string, { usage }: Behaviour) {
+  if (path.includes(":batchEmbedContents")) return geminiEmbeddings;
+  if (path.includes(":predict")) return vertexEmbeddings;
+  if (path.endsWith("/v2/embed")) return cohereEmbeddings;
+  return path.includes("/embeddings") ? (json: JsonObject) => openAiEmbeddings(json, usage ?? true) : undefined;
+}
+
+/** Good for an hour; each is another. */
+const tokenOf = ({ id }: LedgerEntry): JsonObject => ({
+  access_token: `simulated-token-${id}`,
+  token_type: "Bearer",
+  expires_in: 3600,
+});
+
+function finish(entry: LedgerEntry, response: ServerResponse, status: number, rest: string | Uint8Array): void {
   entry.status = status;
   entry.bytesSent += Buffer.byteLength(rest);
   entry.finished = true;
@@ -176,10 +209,14 @@ function finish(entry: LedgerEntry, response: ServerResponse, status: number, re
 }
 
 function dialectOf(path: string): SimulatedDialect | undefined {
+  if (path.includes("/mistral/v1/chat/completions")) return mistralChat;
   if (path.includes("/chat/completions")) return openAiChat;
+  if (path.endsWith("/v2/chat")) return cohereChat;
+  if (path.includes("awPredict")) return vertexClaude;
   if (path.includes("/responses")) return openAiResponses;
   if (path.includes("/messages")) return anthropicMessages;
   if (path.includes("enerateContent")) return geminiGenerate;
+  if (path.includes("/converse")) return bedrockConverse;
   return undefined;
 }
 

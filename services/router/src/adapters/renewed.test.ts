@@ -42,11 +42,11 @@ describe("a renewed token", () => {
     const { renewed, advance, settle, made } = rig(60_000);
     await renewed.get();
     advance(47_999);
-    renewed.get();
+    void renewed.get();
     await settle();
     expect(made()).toBe(1);
     advance(1);
-    renewed.get();
+    void renewed.get();
     await settle();
     expect(made()).toBe(2);
   });
@@ -63,7 +63,7 @@ describe("a renewed token", () => {
     await settle();
     expect(renewed.get()).toBe("token-1");
     advance(10_000);
-    renewed.get();
+    void renewed.get();
     await settle();
     expect(renewed.get()).toBe("token-2");
   });

@@ -1,9 +1,8 @@
-import type { ProviderDialectName } from "@weir/dialects";
+import { type EmbeddingsDialectName, embeddingsDialects, type ProviderDialectName } from "@weir/dialects";
 
 /** What bytes a provider's endpoint speaks. */
 export type ChatWire = ProviderDialectName;
-export type EmbedWire = "openai-embeddings" | "gemini-embeddings";
+export type EmbedWire = EmbeddingsDialectName;
 export type Wire = ChatWire | EmbedWire;
 
-export const isEmbedWire = (wire: Wire): wire is EmbedWire =>
-  wire === "openai-embeddings" || wire === "gemini-embeddings";
+export const isEmbedWire = (wire: Wire): wire is EmbedWire => wire in embeddingsDialects;

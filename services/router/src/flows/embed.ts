@@ -1,18 +1,16 @@
 import {
+  embeddingsDialects,
   type EmbeddingsRequest,
   type EmbeddingsResponse,
-  type JsonObject,
   parseEmbeddingsRequest,
-  parseEmbeddingsResponse,
   parseEmbeddingsUsage,
-  renderEmbeddingsRequest,
   renderEmbeddingsResponse,
   spliceJson,
   type Usage,
 } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import type { Call, CallResult, EmbedInput, RawAnswer } from "../domain/call.ts";
-import { parseGeminiEmbeddings, renderGeminiEmbeddings, usageOfInput } from "../domain/embeddings.ts";
+import { usageOfInput } from "../domain/embeddings.ts";
 import { type EmbedWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget, TokenCounter } from "../ports.ts";
 import {
@@ -27,6 +25,7 @@ import { badAnswer, notSayable } from "./complete.ts";
 import { fetchWhole, isFailure, readRefusal, requestTo } from "./exchange.ts";
 import { parseObject, textOf } from "./prepare.ts";
 import { failedResult, servedResult } from "./result.ts";
+import { estimateUsage } from "./usage.ts";
 
 export interface Embedded {
   readonly result: CallResult;
@@ -76,17 +75,19 @@ export async function embed(
   const durationMs = clock.monotonicMs() - running.startedMs;
   finishServed(dependencies, running.target, durationMs, durationMs);
   const { output } = running.value;
-  const usage = running.value.usage ?? (await counted(tokens, running.target, input));
+  const usage = running.value.usage ?? (await counted(tokens, running.target, call, input));
   const outcome = { usage, finishReason: undefined, status: 200, error: undefined, durationMs };
   const result = servedResult(running, tried.failures, outcome, { dropped: [], headers: [], spentMs, firstTokenMs: 0 });
   return { result, output };
 }
 
-const counted = async (tokens: TokenCounter, target: RoutedTarget, input: EmbedInput): Promise<Usage> =>
-  usageOfInput(await tokens.count(target, textIn(input)), true);
+async function counted(tokens: TokenCounter, target: RoutedTarget, call: Call, input: EmbedInput): Promise<Usage> {
+  const texts = input.kind === "raw" ? [textOf(input.body)] : input.request.inputs.map(String);
+  const { inputTokens } = await estimateUsage(tokens, target, call, { texts, messages: 0, media: false }, NOTHING, 0);
+  return usageOfInput(inputTokens, true);
+}
 
-const textIn = (input: EmbedInput): string =>
-  input.kind === "raw" ? textOf(input.body) : input.request.inputs.map(String).join("\n");
+const NOTHING = { texts: undefined, bytes: 0 };
 
 async function attempt(
   dependencies: FlowDependencies,
@@ -98,6 +99,7 @@ async function attempt(
   const wire = target.wires.find(isEmbedWire);
   if (wire === undefined)
     throw new WeirError("unsupported", `${target.provider}/${target.model} makes no embeddings.`, { param: "model" });
+  const dialect = embeddingsDialects[wire];
   // Undefined: the client's own bytes go through, and the provider's come back.
   const asked = coreOf(input, wire);
   const body = bodyFor(call, input, wire, asked, target);
@@ -107,8 +109,7 @@ async function attempt(
   if (isFailure(answer)) return { ok: false, failure: answer };
   const { status, headers } = answer;
   if (status < 200 || status > 299) {
-    const dialect = dependencies.wires[wire === "openai-embeddings" ? "openai-chat" : "gemini-generate"];
-    return { ok: false, failure: readRefusal(target, answer, dialect.parseError.bind(dialect), asked === undefined) };
+    return { ok: false, failure: readRefusal(target, answer, dialect.parseError, asked === undefined) };
   }
   try {
     const json = parseObject(answer.body);
@@ -117,9 +118,9 @@ async function attempt(
       const raw = { status, contentType, body: answer.body };
       return { ok: true, value: { usage: parseEmbeddingsUsage(json["usage"]), output: { kind: "raw", answer: raw } } };
     }
-    const response = responseOf(wire, target.model, json, asked);
+    const response = dialect.parseResponse(json, { ...asked, model: target.model });
     // Counted here where the provider does not tell it, so that the client is told what it pays for.
-    const usage = response.usage ?? (await counted(dependencies.tokens, target, input));
+    const usage = response.usage ?? (await counted(dependencies.tokens, target, call, input));
     return { ok: true, value: { usage, output: outputOf(input, { ...response, usage }, asked) } };
   } catch (error) {
     return { ok: false, failure: badAnswer(error, status) };
@@ -141,17 +142,9 @@ function bodyFor(
   if (asked === undefined && input.kind === "raw")
     return model === call.model ? input.body : spliceJson(input.body, { model: JSON.stringify(model) });
   if (asked === undefined) throw new TypeError("a typed request is always in the core");
-  const body =
-    wire === "openai-embeddings"
-      ? renderEmbeddingsRequest({ ...asked, model }, "float")
-      : renderGeminiEmbeddings(model, asked);
+  const body = embeddingsDialects[wire].renderRequest({ ...asked, model });
   return Buffer.from(JSON.stringify(body));
 }
-
-const responseOf = (wire: EmbedWire, model: string, json: JsonObject, asked: EmbeddingsRequest): EmbeddingsResponse =>
-  wire === "openai-embeddings"
-    ? parseEmbeddingsResponse(json, asked.inputs.length)
-    : parseGeminiEmbeddings(model, json, asked.inputs.length);
 
 function outputOf(input: EmbedInput, response: EmbeddingsResponse, asked: EmbeddingsRequest): Embedded["output"] {
   if (input.kind === "typed") return { kind: "typed", response };

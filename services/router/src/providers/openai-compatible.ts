@@ -36,13 +36,9 @@ const presets: Readonly<Record<string, Preset>> = {
     developerRole: true,
   },
   openrouter: { baseUrl: "https://openrouter.ai/api/v1", priceBook: "openrouter", developerRole: true },
-  mistral: {
-    baseUrl: "https://api.mistral.ai/v1",
-    priceBook: "mistral",
-    embeddings: true,
-    asksForUsage: false,
-    refuses: ["logprobs", "top_logprobs", "user", "stream_options"],
-  },
+  // Text Generation Inference by the chat that it has beside /generate: the model's own template is applied there, not here.
+  tgi: {},
+  huggingface: { baseUrl: "https://router.huggingface.co/v1" },
 };
 
 const MAX_COMPLETION = "max_completion_tokens";

@@ -46,7 +46,7 @@ export interface Account {
   /** Undefined: the kind's own. */
   readonly baseUrl: string | undefined;
   /** "" where it is not set. */
-  setting(name: string): string;
+  readonly setting: (name: string) => string;
   /** Where clouds' own tools look for credentials. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }

@@ -35,4 +35,6 @@ function kindIn(file: unknown, kind: string): ProviderKind | undefined {
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
 const isProviderKind = (value: unknown): value is ProviderKind =>
-  isObject(value) && Array.isArray(value["wires"]) && typeof value["endpoint"] === "function";
+  isObject(value) &&
+  (Array.isArray(value["wires"]) || typeof value["wires"] === "function") &&
+  typeof value["endpoint"] === "function";
