@@ -15,6 +15,11 @@ export interface KeyDirectory {
   readonly version: bigint;
 }
 
+/** Remembers which keys are used. Never blocks, never fails. */
+export interface KeyUses {
+  used(grant: Grant): void;
+}
+
 /** What takes from limits and budgets. */
 export interface Admissions {
   /**

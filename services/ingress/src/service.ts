@@ -10,6 +10,7 @@ import { createGauge, type Telemetry } from "@weir/telemetry";
 import { BatchedPolicy } from "./adapters/batched-policy.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
 import { ListedModels } from "./adapters/listed-models.ts";
+import { ReportedUses } from "./adapters/reported-uses.ts";
 import { routerUpstream } from "./adapters/router-upstream.ts";
 import { SealedPayloads } from "./adapters/sealed-payloads.ts";
 import { SpoolJournal } from "./adapters/spool-journal.ts";
@@ -85,10 +86,16 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   });
   let owing = 0;
   starting.defer(() => spool.close({ unsettled: owing > 0 }));
+  const inFlight = new InFlight();
   const policyClient = peers.client(policy.PolicyService);
   const routerClient = peers.client(router.RouterService);
   const grace = { policyMs: config.policy.graceMs, storeMs: config.policy.storeGraceMs };
-  const keys = starting.use(new WatchedKeys(policyClient, clock, grace, said("policy is away")));
+  const keys = starting.use(
+    new WatchedKeys(policyClient, clock, grace, {
+      onError: said("policy is away"),
+      onEnded: (keyIds) => inFlight.endThoseOf(keyIds),
+    }),
+  );
   const models = starting.use(new ListedModels(routerClient, said("the router is away")));
   const admissions = new BatchedPolicy(policyClient, spool.producer, {
     onError: said("policy did not answer"),
@@ -98,6 +105,9 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     await admissions[Symbol.asyncDispose]();
     owing = admissions.pending;
   });
+  const uses = starting.use(
+    new ReportedUses(policyClient, clock, said("policy was not told which keys were used; it will be told again")),
+  );
   const hmacKeys = new HmacKeys(
     config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
   );
@@ -116,14 +126,13 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
   starting.defer(() => recovery.stop());
 
-  const identify = createIdentify(keys, journal, newRequestId, clock);
+  const identify = createIdentify(keys, uses, journal, newRequestId, clock);
   const trustedProxies = rangesOf(config.trustedProxies);
   const clientIp = clientIpReader(trustedProxies);
   const open = createOpen({ keys, admissions, journal, models, clock });
   const close = createClose({ admissions, journal, clock });
   const calls = { open, close, upstream, journal, payloads, clock };
   const timeoutMs = config.http.answerTimeoutMs;
-  const inFlight = new InFlight();
   const flows = {
     identify,
     clientIp,

@@ -1,6 +1,7 @@
 import type { policy } from "@weir/contracts";
 import { type AttributeTable, attributeTable } from "@weir/rules";
 import { type AttributeBounds, type Grant, grantOf } from "../domain/grant.ts";
+import type { Key } from "../domain/key.ts";
 import { attributeOf, keyOf } from "./wire-rules.ts";
 
 const hex = (bytes: Uint8Array): string =>
@@ -9,7 +10,8 @@ const hex = (bytes: Uint8Array): string =>
 /** All keys as pushed, each with its rights worked out: what requests are let in by. */
 export class KeyView {
   readonly #byHash = new Map<string, Grant>();
-  readonly #hashById = new Map<string, string>();
+  /** Of the present text first, then of those that the key had before. */
+  readonly #hashesById = new Map<string, readonly string[]>();
   readonly #attributes = new Map<string, AttributeTable<AttributeBounds>>();
 
   find(hash: string): Grant | undefined {
@@ -18,15 +20,24 @@ export class KeyView {
 
   put(pushed: policy.KeyView): void {
     this.remove(pushed.keyId);
-    const hash = hex(pushed.hash);
-    this.#byHash.set(hash, grantOf(keyOf(pushed), this.#attributes.get(pushed.workspaceId)));
-    this.#hashById.set(pushed.keyId, hash);
+    const key = keyOf(pushed);
+    const hashes = [hex(pushed.hash)];
+    this.#let(hashes[0] as string, key);
+    for (const { hash, expiresAtMs } of pushed.retiredSecrets) {
+      // An old text is a key that expires with its overlap: no request pays for looking whether it is one.
+      this.#let(hex(hash), { ...key, expiresAtMs: earlier(key.expiresAtMs, Number(expiresAtMs)) });
+      hashes.push(hex(hash));
+    }
+    this.#hashesById.set(pushed.keyId, hashes);
+  }
+
+  #let(hash: string, key: Key): void {
+    this.#byHash.set(hash, grantOf(key, this.#attributes.get(key.workspaceId)));
   }
 
   remove(keyId: string): void {
-    const hash = this.#hashById.get(keyId);
-    if (hash !== undefined) this.#byHash.delete(hash);
-    this.#hashById.delete(keyId);
+    for (const hash of this.#hashesById.get(keyId) ?? []) this.#byHash.delete(hash);
+    this.#hashesById.delete(keyId);
   }
 
   /** Seldom, so all keys are looked at. */
@@ -38,3 +49,6 @@ export class KeyView {
       if (key.workspaceId === workspaceId) this.#byHash.set(hash, grantOf(key, table));
   }
 }
+
+/** @param mostMs 0: never */
+const earlier = (mostMs: number, untilMs: number): number => (mostMs === 0 ? untilMs : Math.min(mostMs, untilMs));

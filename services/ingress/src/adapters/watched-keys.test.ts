@@ -20,6 +20,7 @@ const refuse = (): never => {
   throw new WeirError("unsupported", "not asked for here");
 };
 
+const IGNORED = { onError: () => undefined, onEnded: () => undefined };
 const GRACE = { policyMs: 3_000, storeMs: 4_000 };
 
 test("an instance of policy that falls silent is left for another", async () => {
@@ -36,11 +37,17 @@ test("an instance of policy that falls silent is left for another", async () => 
       settleBatch: refuse,
       extend: refuse,
       recover: refuse,
+      reportUse: refuse,
+      awaitAdmission: refuse,
+      renewSlots: refuse,
     }),
   ];
   const client = inProcessPeers(routes).client(policy.PolicyService);
   const errors: unknown[] = [];
-  await using keys = new WatchedKeys(client, systemClock, GRACE, (error) => errors.push(error));
+  await using keys = new WatchedKeys(client, systemClock, GRACE, {
+    ...IGNORED,
+    onError: (error) => errors.push(error),
+  });
   await expect.poll(() => keys.find("secret of key-1")?.key.id).toBe("key-1");
   await expect.poll(() => keys.find("secret of key-2")?.key.id, { timeout: 10_000 }).toBe("key-2");
   expect(keys.find("secret of key-1")).toBeUndefined();
@@ -65,6 +72,9 @@ function scripted() {
       settleBatch: refuse,
       extend: refuse,
       recover: refuse,
+      reportUse: refuse,
+      awaitAdmission: refuse,
+      renewSlots: refuse,
     }),
   ];
   return {
@@ -80,7 +90,7 @@ function scripted() {
 test("while policy says that its store is away, keys are stale for the store's grace, not for policy's", async () => {
   const clock = fakeClock();
   const { client, say } = scripted();
-  await using keys = new WatchedKeys(client, clock, GRACE, () => undefined);
+  await using keys = new WatchedKeys(client, clock, GRACE, IGNORED);
   await say(snapshot("key-1"), beat);
   expect(keys.freshness()).toBe("live");
   for (let passedMs = 0; passedMs < GRACE.storeMs; passedMs += 500) {
@@ -103,7 +113,46 @@ test("while policy says that its store is away, keys are stale for the store's g
 
 test("who hears first of a store that is away knows nothing, and says so", async () => {
   const { client, say } = scripted();
-  await using keys = new WatchedKeys(client, fakeClock(), GRACE, () => undefined);
+  await using keys = new WatchedKeys(client, fakeClock(), GRACE, IGNORED);
   await say(storeAway, storeAway);
   expect(keys.freshness()).toBe("never");
+});
+
+test("a rotated key's old text works until its overlap is over, without another word from policy", async () => {
+  const clock = fakeClock(1_000);
+  const { client, say } = scripted();
+  await using keys = new WatchedKeys(client, clock, GRACE, IGNORED);
+  const rotated = (expiresAtMs: bigint) =>
+    create(policy.KeyViewSchema, {
+      keyId: "key",
+      hash: hash("sha256", "new", "buffer"),
+      expiresAtMs,
+      retiredSecrets: [{ hash: hash("sha256", "old", "buffer"), expiresAtMs: 5_000n }],
+    });
+  const changed = (version: bigint, value: policy.KeyView) => ({ version, event: { case: "key" as const, value } });
+  await say(snapshot("other"), changed(2n, rotated(0n)));
+  const until = (secret: string) => keys.find(secret)?.key.expiresAtMs;
+  expect([until("new"), until("old")]).toEqual([0, 5_000]);
+  expect(keys.find("old")?.key.id).toBe("key");
+  // Never longer than the key itself.
+  await say(changed(3n, rotated(4_000n)));
+  expect([until("new"), until("old")]).toEqual([4_000, 4_000]);
+  await say({ version: 4n, event: { case: "removedKey" as const, value: { keyId: "key" } } });
+  expect([keys.find("new"), keys.find("old")]).toEqual([undefined, undefined]);
+});
+
+test("tells of keys that were revoked with their requests, also of those it did not hear of in time", async () => {
+  const { client, say } = scripted();
+  const ended: string[] = [];
+  const onEnded = (keyIds: ReadonlySet<string>): void => void ended.push(...keyIds);
+  await using _keys = new WatchedKeys(client, fakeClock(), GRACE, { ...IGNORED, onEnded });
+  const removed = (version: bigint, keyId: string, endRequests: boolean) => ({
+    version,
+    event: { case: "removedKey" as const, value: { keyId, endRequests } },
+  });
+  await say(snapshot("key"), removed(2n, "runs on", false), removed(3n, "ended", true));
+  await expect.poll(() => ended).toEqual(["ended"]);
+  const value = { keys: [], first: true, complete: true, endedKeyIds: ["missed"] };
+  await say({ version: 9n, event: { case: "snapshot" as const, value } });
+  await expect.poll(() => ended).toEqual(["ended", "missed"]);
 });

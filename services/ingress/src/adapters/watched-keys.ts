@@ -17,6 +17,12 @@ const SILENT_MS = 1_500;
 /** An instance that has lost its store for so long is left: another may have it still. */
 const STORE_AWAY_MS = 2_000;
 
+export interface WatchedKeysEvents {
+  onError(error: unknown): void;
+  /** These keys were revoked together with what they run. Told again, and of keys that run nothing here, too. */
+  onEnded(keyIds: ReadonlySet<string>): void;
+}
+
 /** Keys as policy pushes them. A gap in the versions, or a lost stream, starts anew; what is known stays in force meanwhile. */
 export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   version = 0n;
@@ -25,13 +31,15 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
   readonly #running: Promise<void>;
   #view = new KeyView();
   readonly #grace: Grace;
+  readonly #events: WatchedKeysEvents;
   #heard: Heard | undefined;
   #lastError: unknown;
 
-  constructor(client: PolicyClient, clock: Clock, grace: Grace, onError: (error: unknown) => void) {
+  constructor(client: PolicyClient, clock: Clock, grace: Grace, events: WatchedKeysEvents) {
     this.#clock = clock;
     this.#grace = grace;
-    this.#running = this.#run(client, onError);
+    this.#events = events;
+    this.#running = this.#run(client);
   }
 
   find(secret: string): Grant | undefined {
@@ -47,14 +55,14 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
     return freshness(this.#heard, this.#clock.monotonicMs(), this.#grace);
   }
 
-  async #run(client: PolicyClient, onError: (error: unknown) => void): Promise<void> {
+  async #run(client: PolicyClient): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
         await this.#watch(client);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         // Once per outage: a log line every 250 ms helps nobody.
-        if (String(error) !== String(this.#lastError)) onError(error);
+        if (String(error) !== String(this.#lastError)) this.#events.onError(error);
         this.#lastError = error;
       }
       await sleep(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
@@ -74,7 +82,11 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
       const { event } = message;
       switch (event.case) {
         case "snapshot":
-          if (event.value.first) next = new KeyView();
+          if (event.value.first) {
+            next = new KeyView();
+            // Of those that were revoked while this process heard nothing.
+            this.#events.onEnded(new Set(event.value.endedKeyIds));
+          }
           if (next === undefined) return;
           for (const workspace of event.value.workspaces) next.putWorkspace(workspace);
           for (const key of event.value.keys) next.put(key);
@@ -87,7 +99,7 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
         case "workspace":
           if (message.version !== known + 1n) return;
           if (event.case === "key") this.#view.put(event.value);
-          else if (event.case === "removedKey") this.#view.remove(event.value.keyId);
+          else if (event.case === "removedKey") this.#remove(event.value);
           else this.#view.putWorkspace(event.value);
           break;
         case "beat":
@@ -110,6 +122,11 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
       this.#heard = { policyMs: nowMs, storeMs: nowMs };
       this.#lastError = undefined;
     }
+  }
+
+  #remove({ keyId, endRequests }: policy.RemovedKey): void {
+    this.#view.remove(keyId);
+    if (endRequests) this.#events.onEnded(new Set([keyId]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,8 @@ const SCOPES: Partial<Record<policy.Scope, Scope>> = {
   [policy.Scope.INFERENCE]: "inference",
   [policy.Scope.READ]: "read",
   [policy.Scope.ADMIN]: "admin",
+  [policy.Scope.BILLING]: "billing",
+  [policy.Scope.ORGANIZATION_ADMIN]: "organization-admin",
 };
 
 const PAYLOADS: Partial<Record<policy.PayloadChoice, PayloadChoice>> = {

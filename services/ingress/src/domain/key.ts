@@ -1,7 +1,7 @@
 import { WeirError } from "@weir/kernel";
 import type { PayloadChoice, Rules } from "@weir/rules";
 
-export type Scope = "inference" | "read" | "admin";
+export type Scope = "inference" | "read" | "admin" | "billing" | "organization-admin";
 
 /** What counts a request, and what becomes of it where it cannot be counted. */
 export interface Bounds {

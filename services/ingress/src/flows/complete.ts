@@ -17,7 +17,9 @@ export type Complete<Input, Typed> = (
 
 const NO_BYTES = new Uint8Array(0);
 
-export const clientClosed = (): WeirError => new WeirError("client_closed", "The client went away.");
+/** Why a request was ended before its time: by whoever gave a reason, else because its client left. */
+export const clientClosed = (signal: AbortSignal): WeirError =>
+  signal.reason instanceof WeirError ? signal.reason : new WeirError("client_closed", "The client went away.");
 
 export const noResult = (error: WeirError, providerUs = 0): CallResult => ({
   served: undefined,
@@ -55,10 +57,10 @@ export function createComplete<Input, Typed>(
     let answer: Answer<Typed>;
     try {
       // Who left while we were admitting is not called for.
-      if (signal.aborted) throw new UpstreamError(clientClosed(), false);
+      if (signal.aborted) throw new UpstreamError(clientClosed(signal), false);
       answer = await upstream[method](opened.call, { signal, timeoutMs, traceparent: incoming.traceparent });
     } catch (failure) {
-      const error = signal.aborted ? clientClosed() : callerError(failure);
+      const error = signal.aborted ? clientClosed(signal) : callerError(failure);
       const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
       await close(opened, trail, {
         kind: signal.aborted ? "cancelled" : "failed",

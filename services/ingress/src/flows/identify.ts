@@ -2,7 +2,7 @@ import { type Clock, WeirError } from "@weir/kernel";
 import { addressRefusal, ruleError } from "@weir/rules";
 import type { Grant } from "../domain/grant.ts";
 import { authenticate } from "../domain/key.ts";
-import type { Journal, KeyDirectory } from "../ports.ts";
+import type { Journal, KeyDirectory, KeyUses } from "../ports.ts";
 
 /**
  * Who calls, and from where it may. Comes before anything of the body is looked at: strangers must not make us parse. Every route goes
@@ -17,6 +17,7 @@ const MAX_SECRET = 512;
 
 export function createIdentify(
   keys: KeyDirectory,
+  uses: KeyUses,
   journal: Pick<Journal, "refusal">,
   newRequestId: (nowMs: number) => string,
   clock: Clock,
@@ -48,6 +49,7 @@ export function createIdentify(
     authenticate(grant?.key, keys.freshness(), clock.nowMs());
     const known = grant as Grant;
     if (known.prepared.ranges !== undefined) refuse(known, clientIp, route);
+    uses.used(known);
     return known;
   };
 }

@@ -26,7 +26,7 @@ const END: StreamMessage<string> = {
 
 function run(
   failures: Failures,
-  options: { abortAfterFrames?: number; slow?: boolean; payloads?: Key["payloads"] } = {},
+  options: { abortAfterFrames?: number; abortReason?: WeirError; slow?: boolean; payloads?: Key["payloads"] } = {},
 ) {
   const ports = testPorts(failures);
   const { steps } = ports;
@@ -37,7 +37,7 @@ function run(
     frame() {
       frames += 1;
       steps.push("frame");
-      if (frames === options.abortAfterFrames) gone.abort();
+      if (frames === options.abortAfterFrames) gone.abort(options.abortReason);
       return options.slow !== true;
     },
     event: () => true,
@@ -108,6 +108,18 @@ test("a client that leaves is charged for what was sent to it", async () => {
   const { answer, outcomes, settlements } = run({ stream: [START, FRAME, FRAME, END] }, { abortAfterFrames: 1 });
   await answer;
   expect(outcomes).toMatchObject([{ kind: "cancelled", error: "client_closed" }]);
+  expect(settlements).toMatchObject([{ charge: { kind: "charge", amounts: { tokens: 14n } } }]);
+});
+
+test("a key that is revoked with its requests ends them in band; what was sent is charged", async () => {
+  const reason = new WeirError("key_revoked", "gone");
+  const { answer, outcomes, settlements, steps } = run(
+    { stream: [START, FRAME, FRAME, END] },
+    { abortAfterFrames: 1, abortReason: reason },
+  );
+  await answer;
+  expect(steps.slice(-3)).toEqual(["outcome cancelled", "settle", "finish key_revoked"]);
+  expect(outcomes).toMatchObject([{ kind: "cancelled", error: "key_revoked" }]);
   expect(settlements).toMatchObject([{ charge: { kind: "charge", amounts: { tokens: 14n } } }]);
 });
 

@@ -71,7 +71,7 @@ export function createStream<Input, Event>(
     let tried = true;
     try {
       // Who left while we were admitting is not called for.
-      if (signal.aborted) throw new UpstreamError(clientClosed(), false);
+      if (signal.aborted) throw new UpstreamError(clientClosed(signal), false);
       const options = { signal, timeoutMs, traceparent: incoming.traceparent };
       for await (const message of upstream.stream(opened.call, options)) {
         if (signal.aborted) break;
@@ -106,7 +106,7 @@ export function createStream<Input, Event>(
     }
     const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
     const cancelled = signal.aborted && end === undefined;
-    if (cancelled) failure = clientClosed();
+    if (cancelled) failure = clientClosed(signal);
     else if (end === undefined) failure ??= new WeirError("stream_interrupted", "The router ended the stream early.");
     const result: CallResult =
       end?.result ??

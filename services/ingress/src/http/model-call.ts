@@ -93,13 +93,13 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
     const identity = identityHeaders(requestId, clientRequestIdOf(request));
     const span = startSpan(route, SERVER_SPAN, request.header("traceparent"), "server");
     let started = false;
-    inFlight.begin();
+    const gone = new AbortController();
+    inFlight.begin(trail, gone);
     try {
       const client = clientIp(request);
       const grant = identify(secretOf(request), client, route);
       trail.grant = grant;
       const incoming = incomingOf(request, client, route, dialect, requestId, grant, span.traceparent);
-      const gone = new AbortController();
       reply.onClose(() => gone.abort());
       if (incoming.shape.stream && dialect !== "openai-embeddings") {
         const sink = sinkOf(reply, trail, identity);
@@ -126,7 +126,7 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
         defect(error, requestId);
       } else refuse(reply, trail, identity, error);
     }
-    inFlight.end();
+    inFlight.end(trail);
     finished(trail, clock.monotonicMs(), span);
   }
 

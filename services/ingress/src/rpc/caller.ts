@@ -79,6 +79,8 @@ function extraOf({ extraJson, extraDialect }: common.ChatRequest): TypedExtra | 
 
 export interface Received {
   readonly incoming: Incoming<TypedInput>;
+  /** Ends the call: its caller left, or its key was revoked with what it runs. */
+  readonly gone: AbortController;
   readonly trail: Trail;
   readonly span: TraceSpan;
 }
@@ -123,7 +125,10 @@ export function receive(
     runId: checkedRunId(context.requestHeader.get(RUN_ID) ?? ""),
     headers: [],
   };
-  return { incoming, trail, span };
+  const gone = new AbortController();
+  if (context.signal.aborted) gone.abort();
+  else context.signal.addEventListener("abort", () => gone.abort(), { once: true });
+  return { incoming, trail, span, gone };
 }
 
 /** What was done, for the caller. */
@@ -142,8 +147,8 @@ export function receiptOf(trail: Trail) {
 }
 
 /** Runs a call and tells operators about it, however it ended. */
-export async function told<T>(flows: RpcFlows, { trail, span }: Received, run: () => Promise<T>): Promise<T> {
-  flows.inFlight.begin();
+export async function told<T>(flows: RpcFlows, { trail, span, gone }: Received, run: () => Promise<T>): Promise<T> {
+  flows.inFlight.begin(trail, gone);
   try {
     return await run();
   } catch (error) {
@@ -151,7 +156,7 @@ export async function told<T>(flows: RpcFlows, { trail, span }: Received, run: (
     trail.reason = error instanceof WeirError ? error.reason : "internal";
     throw error;
   } finally {
-    flows.inFlight.end();
+    flows.inFlight.end(trail);
     flows.finished(trail, flows.clock.monotonicMs(), span);
   }
 }

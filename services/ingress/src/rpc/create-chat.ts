@@ -8,9 +8,9 @@ export function createChat(flows: RpcFlows): ServiceImpl<typeof ingress.GatewayS
     const chat = request.chat;
     if (chat === undefined) throw new WeirError("invalid_request", "The request has no chat.", { param: "chat" });
     const received = receive(flows, context, { case: "chat", value: chat }, false, request.tags);
-    const { incoming, trail } = received;
+    const { incoming, trail, gone } = received;
     return told(flows, received, async () => {
-      const output = await flows.complete(incoming, trail, context.signal);
+      const output = await flows.complete(incoming, trail, gone.signal);
       if (trail.result?.error !== undefined) throw trail.result.error;
       if (output.kind !== "typed") throw new Error("a typed call was answered with bytes");
       return { chat: output.value as common.ChatResponse, receipt: receiptOf(trail) };

@@ -60,13 +60,9 @@ export function streamChat(flows: RpcFlows): ServiceImpl<typeof ingress.GatewayS
     const chat = request.chat;
     if (chat === undefined) throw new WeirError("invalid_request", "The request has no chat.", { param: "chat" });
     const received = receive(flows, context, { case: "chat", value: chat }, true, request.tags);
-    const { incoming, trail } = received;
+    const { incoming, trail, gone } = received;
     const queue = new EventQueue();
-    const gone = new AbortController();
-    const leave = (): void => {
-      gone.abort();
-      queue.end();
-    };
+    const leave = (): void => queue.end();
     context.signal.addEventListener("abort", leave, { once: true });
     let failure: WeirError | undefined;
     const sink: StreamSink<common.ChatEvent> = {
