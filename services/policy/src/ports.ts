@@ -1,14 +1,30 @@
-import type { BudgetUnit, KeyPolicy, PayloadChoice, PlaceKind, Scope } from "./domain/key-policy.ts";
+import type { Attribute, AttributeTable } from "@weir/rules";
+import type { AttributePolicy, KeyPolicy, PayloadChoice, PlaceKind } from "./domain/key-policy.ts";
 import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
 import type { LimitTerms } from "./domain/limit-terms.ts";
 import type { BucketVerdict } from "./domain/limits.ts";
 import type { Claims, IssuerTerms } from "./domain/issuer.ts";
-import type { BudgetPeriod } from "./domain/periods.ts";
-import type { BudgetSubject } from "./domain/subjects.ts";
 import type { Rules } from "./domain/rules.ts";
+import type {
+  AttributeRow,
+  BudgetRow,
+  BudgetTerms,
+  IssuerRow,
+  KeyChange,
+  KeyRow,
+  KeyUse,
+  LimitRow,
+  NewKey,
+  OrganizationRow,
+  Place,
+  ProjectRow,
+  SeedPlan,
+  WorkspaceRow,
+} from "./domain/rows.ts";
 import type { Take } from "./domain/takes.ts";
 
 export type { LimitTerms } from "./domain/limit-terms.ts";
+export type * from "./domain/rows.ts";
 
 /** What every ledger MUST do: exact over any number of replicas, safe to repeat, durable before it resolves. */
 export interface Ledger {
@@ -86,16 +102,20 @@ export interface Replicas {
   leave(): Promise<void>;
 }
 
-/** Which key's view a version of the directory changed. */
+/** Which key's view a version of the directory changed, or of which workspace the attributes. */
 export interface Change {
   readonly version: number;
   readonly keyId: string;
+  /** Then `keyId` is a workspace's. */
+  readonly isWorkspace: boolean;
 }
 
 export interface DirectoryState {
   readonly version: number;
   /** Of keys that may be used; a changed key that is not among them may not be used any more. */
   readonly keys: readonly KeyPolicy[];
+  /** Of the workspaces that changed, or of all that have attributes with bounds; undefined: it has none any more. */
+  readonly attributes: ReadonlyMap<string, AttributeTable<AttributePolicy> | undefined>;
   /** Ascending without a gap, the last one `version`; may be empty. */
   readonly changes: readonly Change[];
   /** Of the keys that were revoked, those whose running requests end, too; of `load`, all of the last hour. */
@@ -109,88 +129,6 @@ export interface DirectoryStore {
   changesSince(version: number): Promise<DirectoryState | undefined>;
   /** Calls back soon after something changed, or might have. MUST NOT be relied on: changes are polled for, too. */
   onChange(callback: () => void): Promise<AsyncDisposable>;
-}
-
-export interface Place {
-  readonly kind: PlaceKind;
-  readonly id: string;
-  readonly name: string;
-  /** Undefined for an organization. */
-  readonly workspaceId: string | undefined;
-  readonly organizationId: string;
-}
-
-export interface OrganizationRow {
-  readonly id: string;
-  readonly name: string;
-}
-
-export interface WorkspaceRow {
-  readonly id: string;
-  readonly organizationId: string;
-  readonly name: string;
-  readonly payloads: PayloadChoice;
-  readonly rules: Rules;
-}
-
-export interface ProjectRow {
-  readonly id: string;
-  readonly workspaceId: string;
-  readonly name: string;
-  readonly rules: Rules;
-}
-
-export interface KeyRow {
-  readonly id: string;
-  readonly workspaceId: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly scopes: readonly Scope[];
-  readonly rules: Rules;
-  /** Made from the operator's configuration. */
-  readonly operator: boolean;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number | undefined;
-  readonly revokedAtMs: number | undefined;
-  /** The keys it was minted from, the first one first. */
-  readonly ancestors: readonly string[];
-  readonly guards: readonly string[];
-  /** Whom all its requests are for; "": each says so itself. */
-  readonly endUser: string;
-  /** To some ten seconds. */
-  readonly lastUsedAtMs: number | undefined;
-  /** Texts it had before that still work. */
-  readonly retired: readonly { readonly prefix: string; readonly expiresAtMs: number }[];
-}
-
-export interface NewKey {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly hash: Uint8Array;
-  readonly prefix: string;
-  readonly scopes: readonly Scope[];
-  readonly rules: Rules;
-  readonly operator: boolean;
-  readonly expiresAtMs: number | undefined;
-  readonly ancestors: readonly string[];
-  readonly guards: readonly string[];
-  readonly endUser: string;
-}
-
-/** What is undefined stays as it is. */
-export interface KeyChange {
-  readonly name?: string | undefined;
-  readonly expiresAtMs?: number | "never" | undefined;
-  readonly scopes?: readonly Scope[] | undefined;
-  readonly rules?: Rules | undefined;
-  readonly guards?: readonly string[] | undefined;
-}
-
-export interface KeyUse {
-  readonly keyId: string;
-  readonly atMs: number;
 }
 
 /**
@@ -227,18 +165,6 @@ export interface KeyStore {
   deleteForgotten(most: number): Promise<number>;
 }
 
-export interface IssuerRow extends IssuerTerms {
-  readonly id: string;
-  readonly workspaceId: string;
-  readonly projectId: string;
-  readonly name: string;
-  /** The parent of its keys. */
-  readonly keyId: string;
-  readonly scopes: readonly Scope[];
-  readonly rules: Rules;
-  readonly createdAtMs: number;
-}
-
 /** Trusted issuers. @throws WeirError not_found, policy_unavailable */
 export interface IssuerStore {
   /** The one of that name in that project gets these terms, and its key those of `key`; else both are made. */
@@ -262,53 +188,35 @@ export interface TokenVerifier {
   verify(token: string, issuer: IssuerTerms): Promise<Claims>;
 }
 
-export interface BudgetTerms {
-  readonly unit: BudgetUnit;
-  readonly period: BudgetPeriod;
-  readonly limit: bigint;
-  readonly hard: boolean;
-  /** Default: one for all. */
-  readonly per?: BudgetSubject | undefined;
-  /** Of a budget per run: how often the same call may come within a run. */
-  readonly maxIdenticalCalls?: number | undefined;
-}
-
-export interface BudgetRow extends BudgetTerms {
-  readonly id: number;
-  readonly place: { readonly kind: PlaceKind; readonly id: string };
-  readonly per: BudgetSubject;
-  /** In the current period; of a budget per run or end user those of all of them. */
-  readonly spent: bigint;
-  readonly held: bigint;
-  /** How many there are of a budget per run or end user. */
-  readonly subjects: number;
-  readonly timeZone: string;
-  readonly periodStartMs: number;
-  /** Undefined: never. */
-  readonly periodEndMs: number | undefined;
-  readonly closed: boolean;
-}
-
-export interface LimitRow extends LimitTerms {
-  readonly id: number;
-  readonly place: { readonly kind: PlaceKind; readonly id: string };
-}
-
 /**
  * The directory as administrators see it. Each method is one transaction, and has told the watchers when it resolves.
  * "Name or id": of an id's form it is an id. A project's name is "workspace/project" where no workspace is given.
  * @throws WeirError not_found, already_exists, policy_unavailable
  */
 export interface DirectoryAdmin {
-  createOrganization(row: OrganizationRow): Promise<void>;
+  createOrganization(row: Pick<OrganizationRow, "id" | "name">): Promise<void>;
   organizations(): Promise<OrganizationRow[]>;
   createWorkspace(row: WorkspaceRow, defaultProjectId: string): Promise<void>;
-  updateWorkspace(id: string, change: { payloads?: PayloadChoice; rules?: Rules; timeZone?: string }): Promise<WorkspaceRow>;
+  updateWorkspace(
+    id: string,
+    change: { payloads?: PayloadChoice; rules?: Rules; timeZone?: string },
+  ): Promise<WorkspaceRow>;
   workspaces(organizationId: string | undefined): Promise<WorkspaceRow[]>;
   createProject(row: ProjectRow): Promise<void>;
   projects(workspaceId: string): Promise<ProjectRow[]>;
   putBudget(place: Place, terms: BudgetTerms): Promise<BudgetRow>;
   putLimit(place: Place, terms: LimitTerms): Promise<LimitRow>;
+  /** Takes a budget away: it bounds no new request, and what is held in it still settles there. */
+  retireBudget(budget: BudgetRow): Promise<void>;
+  deleteLimit(limit: LimitRow): Promise<void>;
+  budget(id: number): Promise<BudgetRow | undefined>;
+  limit(id: number): Promise<LimitRow | undefined>;
+  /** Replaces what was set there. */
+  putRules(place: Place, rules: Rules): Promise<void>;
+  /** Those with rules of their own; of a workspace, or of all. */
+  attributes(workspaceId: string | undefined): Promise<AttributeRow[]>;
+  /** Found, or made. @param newId of one that is made @throws WeirError where the workspace has too many */
+  attribute(workspace: Place, attribute: Attribute, newId: string): Promise<Place>;
   /** Of all places of a workspace and its organization; undefined: of all. */
   budgets(workspaceId: string | undefined): Promise<BudgetRow[]>;
   limits(workspaceId: string | undefined): Promise<LimitRow[]>;
@@ -316,20 +224,6 @@ export interface DirectoryAdmin {
   find(kind: PlaceKind, nameOrId: string, workspaceId?: string): Promise<Place>;
   /** Makes what a first start needs, all or nothing, alone among all replicas. @returns whether this call made the first key */
   seed(plan: SeedPlan): Promise<boolean>;
-}
-
-export interface SeedPlan {
-  readonly organization: OrganizationRow;
-  /** Those that exist already stay as they are. */
-  readonly workspaces: readonly SeedWorkspace[];
-  /** In workspace `default`, project `default`; `projectId` is filled in there. Without `always` only if there is no key at all. */
-  readonly key: Omit<NewKey, "projectId"> & { readonly always: boolean };
-}
-
-export interface SeedWorkspace extends Omit<WorkspaceRow, "organizationId"> {
-  readonly projectId: string;
-  readonly budgets: readonly BudgetTerms[];
-  readonly limits: readonly LimitTerms[];
 }
 
 /** Randomness and hashing. */

@@ -3,15 +3,10 @@ import { missing } from "../domain/authority.ts";
 import type { PlaceKind } from "../domain/key-policy.ts";
 import type { DirectoryAdmin, Place } from "../ports.ts";
 import * as columns from "./postgres-rows.ts";
-import { insertBudget, insertLimit, insertWorkspace, noteChangesBelow, seed } from "./postgres-seed.ts";
+import { postgresBounds } from "./postgres-bounds.ts";
+import { insertWorkspace, noteChangesBelow, seed } from "./postgres-seed.ts";
 import { directoryChange, withClearErrors } from "./postgres-transaction.ts";
 import { rulesToJson } from "./rules-json.ts";
-
-/** Both organizations' places and the workspace's own: where budgets and limits on a workspace's paths stand. */
-const PLACES_OF_WORKSPACE = `
-  select w.organization_id from workspace w where w.id = $1 union all select $1
-  union all select p.id from project p where p.workspace_id = $1
-  union all select k.id from api_key k join project p on p.id = k.project_id where p.workspace_id = $1`;
 
 export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
   const rows = <T extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<T[]> =>
@@ -21,7 +16,10 @@ export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
     async createOrganization({ id, name }) {
       await rows("insert into organization (id, name) values ($1, $2)", [id, name]);
     },
-    organizations: () => rows("select id, name from organization order by name"),
+    async organizations() {
+      const found = await rows<columns.OrganizationColumns>("select id, name, rules from organization order by name");
+      return found.map(columns.organizationRow);
+    },
 
     async createWorkspace(row, defaultProjectId) {
       await directoryChange(pool, (client) => insertWorkspace(client, row, defaultProjectId));
@@ -66,34 +64,7 @@ export function postgresAdmin(pool: pg.Pool): DirectoryAdmin {
       return found.map(columns.projectRow);
     },
 
-    putBudget: (place, terms) =>
-      directoryChange(pool, async (client) => {
-        const id = await insertBudget(client, place, terms);
-        await noteChangesBelow(client, place.kind, place.id);
-        const found = await client.query<columns.BudgetColumns>(`select ${columns.BUDGET} where b.id = $1`, [id]);
-        return columns.budgetRow(found.rows[0] as columns.BudgetColumns);
-      }),
-    putLimit: (place, terms) =>
-      directoryChange(pool, async (client) => {
-        const id = await insertLimit(client, place, terms);
-        await noteChangesBelow(client, place.kind, place.id);
-        return { ...terms, id, place };
-      }),
-    async budgets(workspaceId) {
-      const found = await rows<columns.BudgetColumns>(
-        `select ${columns.BUDGET} where $1::uuid is null or b.place_id in (${PLACES_OF_WORKSPACE}) order by b.id`,
-        [workspaceId ?? null],
-      );
-      return found.map(columns.budgetRow);
-    },
-    async limits(workspaceId) {
-      const found = await rows<columns.LimitColumns>(
-        `select ${columns.LIMIT} from rate_limit l where $1::uuid is null or l.place_id in (${PLACES_OF_WORKSPACE}) order by l.id`,
-        [workspaceId ?? null],
-      );
-      return found.map(columns.limitRow);
-    },
-
+    ...postgresBounds(pool),
     find: (kind, nameOrId, workspaceId) => withClearErrors(() => find(pool, kind, nameOrId, workspaceId)),
     seed: (plan) => directoryChange(pool, (client) => seed(client, plan)),
   };

@@ -1,9 +1,9 @@
-import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { BudgetUnit, LimitSubject, LimitUnit, PayloadChoice, Scope } from "../domain/key-policy.ts";
 import type { QueueTerms } from "../domain/limit-terms.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
 import type { BudgetSubject } from "../domain/subjects.ts";
 import type { Rules } from "../domain/rules.ts";
-import type { BudgetRow, KeyRow, LimitRow, ProjectRow, WorkspaceRow } from "../ports.ts";
+import type { BudgetRow, KeyRow, LimitRow, OrganizationRow, PlaceOfRow, ProjectRow, WorkspaceRow } from "../ports.ts";
 import { rulesFromJson } from "./rules-json.ts";
 
 /** Columns of each table as the readers below expect them. Timestamps as text of milliseconds. */
@@ -15,15 +15,21 @@ export const KEY = `k.id, p.workspace_id, k.project_id, k.name, k.prefix, k.scop
   (select extract(epoch from u.used_at) * 1000 from key_use u where u.key_id = k.id) as used,
   (select jsonb_agg(jsonb_build_object('prefix', r.prefix, 'expiresAtMs', floor(extract(epoch from r.expires_at) * 1000)) order by r.expires_at)
     from retired_secret r where r.key_id = k.id and r.expires_at > now()) as retired`;
+/** The end user or tag that a budget or limit is for. */
+function attributeOf(alias: string): string {
+  return `(select jsonb_build_object('workspaceId', a.workspace_id, 'name', a.name, 'value', a.value) from attribute a
+    where a.id = ${alias}.place_id) as attribute`;
+}
+
 /** Of a budget that is one for each run or end user: the sums over all of them, and how many they are. */
-export const BUDGET = `b.id, b.place, b.place_id, b.unit, b.period, b.limit_amount, b.hard, b.closed, b.per, b.max_identical_calls, b.time_zone,
+export const BUDGET = `b.id, b.place, b.place_id, ${attributeOf("b")}, b.unit, b.period, b.limit_amount, b.hard, b.closed, b.per, b.max_identical_calls, b.time_zone,
   t.held, t.spent, t.subjects, extract(epoch from coalesce(t.start_at, c.start_at)) * 1000 as start,
   extract(epoch from nullif(coalesce(t.end_at, c.end_at), 'infinity')) * 1000 as end
   from budget b cross join budget_time(b.period, now(), b.time_zone) c cross join lateral (
     select coalesce(sum(p.held), 0) as held, coalesce(sum(p.spent), 0) as spent, count(*) as subjects, min(p.start_at) as start_at, max(p.end_at) as end_at
     from budget_period p where p.budget_id = b.id and p.end_at > now()) t`;
-export const LIMIT =
-  "l.id, l.place, l.place_id, l.per, l.unit, l.amount, l.window_ms, l.burst, l.fail_closed, l.only_for, l.queue";
+export const LIMIT = `l.id, l.place, l.place_id, ${attributeOf("l")}, l.per, l.unit, l.amount, l.window_ms, l.burst, l.fail_closed,
+  l.only_for, l.queue`;
 
 const ms = (text: string | null): number | undefined => (text === null ? undefined : Math.floor(Number(text)));
 
@@ -43,6 +49,18 @@ export const workspaceRow = (row: WorkspaceColumns): WorkspaceRow => ({
   payloads: row.payloads,
   rules: rulesFromJson(row.rules),
   timeZone: row.time_zone,
+});
+
+export interface OrganizationColumns {
+  readonly id: string;
+  readonly name: string;
+  readonly rules: Partial<Rules>;
+}
+
+export const organizationRow = ({ id, name, rules }: OrganizationColumns): OrganizationRow => ({
+  id,
+  name,
+  rules: rulesFromJson(rules),
 });
 
 export interface ProjectColumns {
@@ -97,10 +115,17 @@ export const keyRow = (row: KeyColumns): KeyRow => ({
   retired: row.retired ?? [],
 });
 
-export interface BudgetColumns {
-  readonly id: number;
-  readonly place: PlaceKind;
+interface PlaceColumns {
+  readonly place: PlaceOfRow["kind"];
   readonly place_id: string;
+  readonly attribute: PlaceOfRow["attribute"] | null;
+}
+
+const placeOf = ({ place: kind, place_id: id, attribute }: PlaceColumns): PlaceOfRow =>
+  attribute === null || attribute === undefined ? { kind, id } : { kind, id, attribute };
+
+export interface BudgetColumns extends PlaceColumns {
+  readonly id: number;
   readonly unit: BudgetUnit;
   readonly period: BudgetPeriod;
   readonly limit_amount: string;
@@ -118,7 +143,7 @@ export interface BudgetColumns {
 
 export const budgetRow = (row: BudgetColumns): BudgetRow => ({
   id: row.id,
-  place: { kind: row.place, id: row.place_id },
+  place: placeOf(row),
   unit: row.unit,
   period: row.period,
   limit: BigInt(row.limit_amount),
@@ -134,10 +159,8 @@ export const budgetRow = (row: BudgetColumns): BudgetRow => ({
   periodEndMs: ms(row.end),
 });
 
-export interface LimitColumns {
+export interface LimitColumns extends PlaceColumns {
   readonly id: number;
-  readonly place: PlaceKind;
-  readonly place_id: string;
   readonly per: LimitSubject;
   readonly unit: LimitUnit;
   readonly amount: string;
@@ -150,7 +173,7 @@ export interface LimitColumns {
 
 export const limitRow = (row: LimitColumns): LimitRow => ({
   id: row.id,
-  place: { kind: row.place, id: row.place_id },
+  place: placeOf(row),
   per: row.per,
   unit: row.unit,
   amount: Number(row.amount),

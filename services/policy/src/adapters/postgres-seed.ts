@@ -1,6 +1,5 @@
 import type pg from "pg";
-import type { PlaceKind } from "../domain/key-policy.ts";
-import type { BudgetTerms, LimitTerms, NewKey, SeedPlan, SeedWorkspace, WorkspaceRow } from "../ports.ts";
+import type { BudgetTerms, LimitTerms, NewKey, Place, SeedPlan, SeedWorkspace, WorkspaceRow } from "../ports.ts";
 import { rulesToJson } from "./rules-json.ts";
 
 // The writes that both administrators and a first start make; each inside its caller's directoryChange().
@@ -35,11 +34,14 @@ export async function insertKey(client: pg.PoolClient, key: NewKey): Promise<voi
   await client.query("select note_changes(array[$1::uuid])", [key.id]);
 }
 
-export const noteChangesBelow = (client: pg.PoolClient, kind: PlaceKind, id: string): Promise<unknown> =>
-  client.query("select note_changes(keys_below($1, $2))", [kind, id]);
+/** An end user and a tag are told of with their workspace, not with each of its keys. */
+export const noteChangesBelow = (client: pg.PoolClient, kind: Place["kind"], id: string): Promise<unknown> =>
+  kind === "end-user" || kind === "tag"
+    ? client.query("select note_changes(array(select workspace_id from attribute where id = $1))", [id])
+    : client.query("select note_changes(keys_below($1, $2))", [kind, id]);
 
 interface At {
-  readonly kind: PlaceKind;
+  readonly kind: Place["kind"];
   readonly id: string;
 }
 

@@ -33,6 +33,8 @@ const key: KeyPolicy = {
   rules: { ...NO_RULES, allowedModels: ["fast", "gpt-*"], maxOutputTokens: 100 },
   budgets: [],
   limits: [],
+  hadBudget: false,
+  levels: [],
 };
 const withScopes = (...scopes: Scope[]): Caller => ({ kind: "key", key: { ...key, scopes } });
 const admin: Caller = { kind: "key", key };

@@ -115,7 +115,7 @@ export function requireOperator(caller: Caller): void {
 }
 
 /** What a caller is told of a place that is not there. */
-export const missing = (kind: PlaceOfWorkspace["kind"] | "issuer", name: string): WeirError =>
+export const missing = (kind: PlaceOfWorkspace["kind"] | "issuer" | "budget" | "limit", name: string): WeirError =>
   new WeirError("not_found", `There is no ${kind} "${name.slice(0, 80)}".`, { param: kind });
 
 /** @throws WeirError not_found: what lies outside its reach does not exist for a key, and is told so in the same words */
@@ -141,6 +141,8 @@ export function requireMayBound(
   if (rankOf(key) > 1) return;
   if (what === "budget" && hasRole(key, "billing")) return;
   if (!hasRole(key, "admin")) throw denied("This key has no scope to set this.");
+  // Any key's requests may be for an end user, or have a tag: its own as well.
+  if (place.kind === "end-user" || place.kind === "tag") throw denied("A key cannot change what may bound itself.");
   if (place.id === key.workspaceId || pathOf(key).includes(place.id)) {
     throw denied("A key cannot change what bounds itself, or the one that made it.");
   }
@@ -165,6 +167,10 @@ function boundingRules(key: KeyPolicy): Rules {
   if (hasRole(key, "organization-admin")) return key.keyRules;
   return key.operator ? NO_RULES : key.rules;
 }
+
+/** What a caller may give of rules: never more than it has itself. */
+export const boundedRules = (caller: Caller, rules: Rules): Rules =>
+  caller.kind === "operator" ? rules : mergeRules([rules, boundingRules(caller.key)]);
 
 /**
  * What a key in a project gets of what was asked for: never more than its maker has.

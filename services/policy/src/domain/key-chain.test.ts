@@ -75,6 +75,8 @@ const policyOf = (chain: readonly KeyTerms[], ancestors: readonly string[]): Key
     payloads: "hashes",
     budgets: [],
     limits: [],
+    hadBudget: false,
+    levels: [],
     ...effective,
     keyRules: effective.rules,
   };

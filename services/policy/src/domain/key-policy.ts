@@ -64,6 +64,15 @@ export interface AttributePolicy extends Attribute {
   readonly rules: Rules;
   readonly budgets: readonly BudgetOnPath[];
   readonly limits: readonly LimitOnPath[];
+  /** A budget of it was taken away: what was held there before still settles there. */
+  readonly hadBudget: boolean;
+}
+
+/** The rules of one place. */
+export interface RuleLevel {
+  readonly place: PlaceKind | AttributeKind;
+  readonly placeName: string;
+  readonly rules: Rules;
 }
 
 /** A text that a key had before, for as long as it goes on working. */
@@ -100,6 +109,10 @@ export interface KeyPolicy {
   /** Of the whole path, from the organization down. */
   readonly budgets: readonly BudgetOnPath[];
   readonly limits: readonly LimitOnPath[];
+  /** A budget on its path was taken away: what was held there before still settles there. */
+  readonly hadBudget: boolean;
+  /** What each level of its path says by itself, from the organization down; for whoever asks why. */
+  readonly levels: readonly RuleLevel[];
   /** Of its workspace, one object for all its keys; undefined: none. What a request takes from is in `pathOf`. */
   readonly attributes?: AttributeTable<AttributePolicy> | undefined;
 }

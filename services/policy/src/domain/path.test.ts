@@ -31,6 +31,7 @@ const attribute = (kind: "end-user" | "tag", name: string, value: string, id: nu
   rules: NO_RULES,
   budgets: [budget(id, kind)],
   limits: [limit(id, kind)],
+  hadBudget: false,
 });
 const key = (attributes: readonly AttributePolicy[]): KeyPolicy => ({
   keyId: "k",
@@ -52,6 +53,8 @@ const key = (attributes: readonly AttributePolicy[]): KeyPolicy => ({
   rules: NO_RULES,
   budgets: [budget(1, "workspace")],
   limits: [],
+  hadBudget: false,
+  levels: [],
   attributes: attributeTable(attributes),
 });
 const ann = attribute("end-user", "ann", "", 10);

@@ -48,6 +48,7 @@ function pathWith(key: KeyPolicy, table: AttributeTable<AttributePolicy>, reques
 interface Facts {
   readonly budgets: readonly BudgetOnPath[];
   readonly limits: readonly LimitOnPath[];
+  readonly hadBudget: boolean;
 }
 
 const facts = new WeakMap<AttributeTable<AttributePolicy>, Facts>();
@@ -59,6 +60,7 @@ function factsOf(table: AttributeTable<AttributePolicy>): Facts {
     known = {
       budgets: table.all.flatMap(({ budgets }) => budgets),
       limits: table.all.flatMap(({ limits }) => limits),
+      hadBudget: table.all.some(({ hadBudget }) => hadBudget),
     };
     facts.set(table, known);
   }
@@ -69,8 +71,13 @@ function factsOf(table: AttributeTable<AttributePolicy>): Facts {
 export const anyBudgetOf = (key: KeyPolicy): readonly BudgetOnPath[] =>
   key.attributes === undefined ? key.budgets : [...key.budgets, ...factsOf(key.attributes).budgets];
 
-export const mayTakeBudget = (key: KeyPolicy): boolean =>
-  key.budgets.length > 0 || (key.attributes !== undefined && factsOf(key.attributes).budgets.length > 0);
+/** Whether a request of a key may have been held somewhere, by what is set now or was before. */
+export function mayTakeBudget(key: KeyPolicy): boolean {
+  if (key.budgets.length > 0 || key.hadBudget) return true;
+  if (key.attributes === undefined) return false;
+  const { budgets, hadBudget } = factsOf(key.attributes);
+  return budgets.length > 0 || hadBudget;
+}
 
 /** What the limits of a key may take for one of its requests, whatever its attributes. */
 export interface LimitFacts {

@@ -1,4 +1,5 @@
 import { WeirError } from "@weir/kernel";
+import { type Attribute, tagProblem } from "@weir/rules";
 import {
   type Caller,
   onlyWorkspace,
@@ -18,6 +19,7 @@ import type {
   Keysmith,
   LimitRow,
   OrganizationRow,
+  Place,
   ProjectRow,
   WorkspaceRow,
 } from "../ports.ts";
@@ -39,7 +41,7 @@ export async function createOrganization(
   requireOperator(caller);
   const row = { id: keysmith.newId(), name: checkedName(name) };
   await directory.createOrganization(row);
-  return row;
+  return { ...row, rules: NO_RULES };
 }
 
 export async function listOrganizations({ directory }: AdminDependencies, caller: Caller): Promise<OrganizationRow[]> {
@@ -136,13 +138,24 @@ export async function listProjects(
   return directory.projects(place.id);
 }
 
-/** Where a budget or a limit is asked to stand: a kind and a name or an id. */
-export interface AskedPlace {
-  readonly kind: PlaceKind;
-  readonly name: string;
-}
+/** Where rules, a budget or a limit are asked to stand: a kind and a name or an id, or an end user or a tag of a workspace. */
+export type AskedPlace =
+  | { readonly kind: PlaceKind; readonly name: string }
+  | (Attribute & { /** A name or an id. */ readonly workspace: string });
 
-async function boundable(directory: DirectoryAdmin, caller: Caller, asked: AskedPlace, what: "budget" | "limit") {
+/** The place that is asked for, if the caller may set this there. An end user or a tag is made by being asked for. */
+export async function boundable(
+  { directory, keysmith }: Pick<AdminDependencies, "directory" | "keysmith">,
+  caller: Caller,
+  asked: AskedPlace,
+  what: "budget" | "limit" | "rules",
+): Promise<Place> {
+  if ("workspace" in asked) {
+    const workspace = await directory.find("workspace", asked.workspace || "default");
+    requireVisible(caller, workspace, asked.workspace);
+    requireMayBound(caller, { ...workspace, kind: asked.kind, id: "" }, asked.name, what);
+    return directory.attribute(workspace, checkedAttribute(asked), keysmith.newId());
+  }
   // Before it is looked for: a key is not told which organizations there are.
   if (asked.kind === "organization") requireOperator(caller);
   // Who sees one workspace means a project of that one by a bare name.
@@ -156,7 +169,7 @@ async function boundable(directory: DirectoryAdmin, caller: Caller, asked: Asked
 }
 
 export async function putBudget(
-  { directory, refresh }: AdminDependencies,
+  dependencies: AdminDependencies,
   caller: Caller,
   asked: AskedPlace,
   terms: BudgetTerms,
@@ -166,19 +179,21 @@ export async function putBudget(
     const message = "Identical calls are counted within a run: this goes with a budget per run.";
     throw new WeirError("invalid_request", message, { param: "max_identical_calls" });
   }
-  const row = await directory.putBudget(await boundable(directory, caller, asked, "budget"), terms);
+  const { directory, refresh } = dependencies;
+  const row = await directory.putBudget(await boundable(dependencies, caller, asked, "budget"), terms);
   await refresh();
   return row;
 }
 
 export async function putLimit(
-  { directory, refresh }: AdminDependencies,
+  dependencies: AdminDependencies,
   caller: Caller,
   asked: AskedPlace,
   terms: AskedLimit,
 ): Promise<LimitRow> {
   const checked = checkedLimit(asked.kind, terms);
-  const row = await directory.putLimit(await boundable(directory, caller, asked, "limit"), checked);
+  const { directory, refresh } = dependencies;
+  const row = await directory.putLimit(await boundable(dependencies, caller, asked, "limit"), checked);
   await refresh();
   return row;
 }
@@ -218,9 +233,24 @@ export function checkedName(name: string): string {
   throw new WeirError("invalid_request", message, { param: "name" });
 }
 
+/** @throws WeirError invalid_request, unsupported */
 export function checkedRules(rules: Rules): Rules {
   const problem = ruleProblem(rules);
   if (problem !== undefined)
     throw new WeirError("invalid_request", problem.message, { param: `rules.${problem.param}` });
+  if (rules.payloads !== undefined) checkedPayloads(rules.payloads);
   return rules;
+}
+
+const MOST_NAME = 256;
+
+function checkedAttribute({ kind, name, value }: Attribute): Attribute {
+  const problem =
+    kind === "tag"
+      ? tagProblem(name, value)
+      : name.length < 1 || name.length > MOST_NAME
+        ? `An end user's name has 1 to ${MOST_NAME} characters.`
+        : undefined;
+  if (problem !== undefined) throw new WeirError("invalid_request", problem, { param: "place" });
+  return { kind, name, value };
 }

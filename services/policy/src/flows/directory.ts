@@ -1,4 +1,5 @@
-import type { KeyPolicy } from "../domain/key-policy.ts";
+import type { AttributeTable } from "@weir/rules";
+import type { AttributePolicy, KeyPolicy } from "../domain/key-policy.ts";
 import type { Change, DirectoryState } from "../ports.ts";
 
 /** So many changes back a watcher may resume; else it gets everything. */
@@ -11,6 +12,7 @@ const KEPT_ENDED = 10_000;
 export class Directory {
   #version: number | undefined;
   #keys = new Map<string, KeyPolicy>();
+  #attributes = new Map<string, AttributeTable<AttributePolicy>>();
   #changes: Change[] = [];
   #ended = new Set<string>();
   #waiting = new Set<() => void>();
@@ -22,6 +24,15 @@ export class Directory {
 
   key(keyId: string): KeyPolicy | undefined {
     return this.#keys.get(keyId);
+  }
+
+  /** What a workspace sets for end users and tags; undefined: nothing. */
+  attributes(workspaceId: string): AttributeTable<AttributePolicy> | undefined {
+    return this.#attributes.get(workspaceId);
+  }
+
+  allAttributes(): ReadonlyMap<string, AttributeTable<AttributePolicy>> {
+    return this.#attributes;
   }
 
   allKeys(): KeyPolicy[] {
@@ -44,7 +55,9 @@ export class Directory {
 
   /** Replaces everything. */
   load(state: DirectoryState): void {
-    this.#keys = new Map(state.keys.map((key) => [key.keyId, key]));
+    this.#attributes = new Map();
+    this.#keys = new Map();
+    this.#put(state);
     this.#ended = new Set(state.ended);
     this.#changes = [...state.changes];
     this.#version = state.version;
@@ -54,15 +67,8 @@ export class Directory {
   /** Applies what came after the present version. */
   apply(state: DirectoryState): void {
     if (state.changes.length === 0) return;
-    const views = new Map(state.keys.map((key) => [key.keyId, key]));
-    for (const { keyId } of state.changes) {
-      const view = views.get(keyId);
-      if (view === undefined) {
-        this.#keys.delete(keyId);
-      } else {
-        this.#keys.set(keyId, view);
-      }
-    }
+    for (const { keyId, isWorkspace } of state.changes) if (!isWorkspace) this.#keys.delete(keyId);
+    this.#put(state);
     for (const keyId of state.ended) this.#ended.add(keyId);
     for (const keyId of this.#ended) {
       if (this.#ended.size <= KEPT_ENDED) break;
@@ -73,6 +79,23 @@ export class Directory {
     if (this.#changes.length > 2 * KEPT_CHANGES) this.#changes = this.#changes.slice(-KEPT_CHANGES);
     this.#version = state.version;
     this.#wake();
+  }
+
+  #put({ keys, attributes }: DirectoryState): void {
+    for (const [workspaceId, table] of attributes) {
+      if (table === undefined) this.#attributes.delete(workspaceId);
+      else this.#attributes.set(workspaceId, table);
+    }
+    if (attributes.size > 0) {
+      for (const key of this.#keys.values())
+        if (attributes.has(key.workspaceId)) this.#keys.set(key.keyId, this.#with(key));
+    }
+    for (const key of keys) this.#keys.set(key.keyId, this.#with(key));
+  }
+
+  #with(key: KeyPolicy): KeyPolicy {
+    const attributes = this.#attributes.get(key.workspaceId);
+    return key.attributes === attributes ? key : { ...key, attributes };
   }
 
   /** Calls back once, at the next change. @returns what takes it back */

@@ -35,7 +35,7 @@ export async function settle(
   const limits = new LimitSettlements();
   const isBooked = settlements.map((settlement) => {
     const key = keyOf(settlement.keyId);
-    // Budgets are never removed from a path, so where there is none now there was none when the request was admitted.
+    // A budget that is taken away leaves its mark, so where there is none now there was none when the request was admitted.
     const mayBeHeld = key === undefined || mayTakeBudget(key);
     if (mayBeHeld) booked.push(settlement);
     if (key !== undefined) limits.add(settlement, limitFactsOf(key));

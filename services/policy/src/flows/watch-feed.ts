@@ -1,10 +1,18 @@
 import type { Clock } from "@weir/kernel";
-import type { KeyPolicy } from "../domain/key-policy.ts";
+import type { AttributeTable } from "@weir/rules";
+import type { AttributePolicy, KeyPolicy } from "../domain/key-policy.ts";
 import type { Directory } from "./directory.ts";
 import type { DirectorySync } from "./directory-sync.ts";
 
 const BEAT_MS = 250;
 const KEYS_PER_MESSAGE = 256;
+const ATTRIBUTES_PER_MESSAGE = 1024;
+
+/** What a workspace sets for end users and tags; undefined: nothing. */
+export interface WorkspaceAttributes {
+  readonly workspaceId: string;
+  readonly attributes: AttributeTable<AttributePolicy> | undefined;
+}
 
 /** What a watcher is told, each with the version that it then knows. */
 export type WatchEvent =
@@ -12,6 +20,7 @@ export type WatchEvent =
       readonly kind: "snapshot";
       readonly version: number;
       readonly keys: readonly KeyPolicy[];
+      readonly workspaces: readonly WorkspaceAttributes[];
       readonly first: boolean;
       readonly complete: boolean;
       /** Keys whose running requests end; in the first part. */
@@ -19,6 +28,7 @@ export type WatchEvent =
     }
   | { readonly kind: "key"; readonly version: number; readonly key: KeyPolicy }
   | { readonly kind: "removed"; readonly version: number; readonly keyId: string; readonly endRequests: boolean }
+  | { readonly kind: "workspace"; readonly version: number; readonly workspace: WorkspaceAttributes }
   | { readonly kind: "beat"; readonly version: number }
   /** Instead of a beat. */
   | { readonly kind: "store-away"; readonly version: number; readonly forMs: number };
@@ -52,10 +62,19 @@ export async function* watch(
       if (isBehind) {
         needsAll = false;
         version = current;
-        yield* snapshot(version, directory.allKeys(), directory.ended());
+        yield* snapshot(version, directory);
       } else {
         for (const change of changes) {
           version = change.version;
+          if (change.isWorkspace) {
+            const workspaceId = change.keyId;
+            yield {
+              kind: "workspace",
+              version,
+              workspace: { workspaceId, attributes: directory.attributes(workspaceId) },
+            };
+            continue;
+          }
           const key = directory.key(change.keyId);
           yield key === undefined
             ? { kind: "removed", version, keyId: change.keyId, endRequests: directory.ended().has(change.keyId) }
@@ -75,18 +94,37 @@ export async function* watch(
   }
 }
 
-function* snapshot(version: number, keys: readonly KeyPolicy[], ended: Iterable<string>): Generator<WatchEvent, void> {
+/** First what workspaces set, then the keys, so that no key is known without what counts for its requests. */
+function* snapshot(version: number, directory: Directory): Generator<WatchEvent, void> {
+  const keys = directory.allKeys();
+  const ended = directory.ended();
+  let first = true;
+  const part = (some: Pick<Snapshot, "keys" | "workspaces" | "complete">): Snapshot => {
+    const event: Snapshot = { kind: "snapshot", version, ...some, first, ended: first ? ended : [] };
+    first = false;
+    return event;
+  };
+  for (const workspaces of attributeParts(directory)) yield part({ keys: [], workspaces, complete: false });
   for (let at = 0; at === 0 || at < keys.length; at += KEYS_PER_MESSAGE) {
-    const part = keys.slice(at, at + KEYS_PER_MESSAGE);
-    yield {
-      kind: "snapshot",
-      version,
-      keys: part,
-      first: at === 0,
-      complete: at + KEYS_PER_MESSAGE >= keys.length,
-      ended: at === 0 ? ended : [],
-    };
+    const some = keys.slice(at, at + KEYS_PER_MESSAGE);
+    yield part({ keys: some, workspaces: [], complete: at + KEYS_PER_MESSAGE >= keys.length });
   }
+}
+
+type Snapshot = Extract<WatchEvent, { kind: "snapshot" }>;
+
+function* attributeParts(directory: Directory): Generator<WorkspaceAttributes[]> {
+  let part: WorkspaceAttributes[] = [];
+  let size = 0;
+  for (const [workspaceId, attributes] of directory.allAttributes()) {
+    part.push({ workspaceId, attributes });
+    size += attributes.all.length;
+    if (size < ATTRIBUTES_PER_MESSAGE) continue;
+    yield part;
+    part = [];
+    size = 0;
+  }
+  if (part.length > 0) yield part;
 }
 
 /** Waits for a change, or so long. */

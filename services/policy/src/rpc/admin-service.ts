@@ -4,6 +4,7 @@ import type { IssuerDependencies } from "../flows/admin-issuers.ts";
 import * as places from "../flows/admin-places.ts";
 import { payloadsIfStated, rulesIfStated } from "./convert-rules.ts";
 import type { CallerOf } from "./authenticate.ts";
+import { boundMethods } from "./bound-methods.ts";
 import * as convert from "./convert-terms.ts";
 import { issuerMethods } from "./issuer-methods.ts";
 import { keyMethods } from "./key-methods.ts";
@@ -22,6 +23,7 @@ export function adminService(
     ...keyMethods(keys, callerOf),
     ...issuerMethods(keys, callerOf),
     ...budgetsAndLimits(admin, callerOf),
+    ...boundMethods(keys, callerOf),
   };
 }
 

@@ -1,11 +1,21 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { policy } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
-import type { BudgetUnit, LimitSubject, LimitUnit, PlaceKind, Scope } from "../domain/key-policy.ts";
+import type { BudgetUnit, LimitSubject, LimitUnit, Scope } from "../domain/key-policy.ts";
 import type { AskedLimit } from "../domain/limit-terms.ts";
 import type { BudgetPeriod } from "../domain/periods.ts";
 import type { BudgetSubject } from "../domain/subjects.ts";
 import type { AskedPlace } from "../flows/admin-places.ts";
-import type { BudgetRow, KeyRow, LimitRow, OrganizationRow, ProjectRow, WorkspaceRow } from "../ports.ts";
+import type {
+  AttributeRow,
+  BudgetRow,
+  KeyRow,
+  LimitRow,
+  OrganizationRow,
+  PlaceOfRow,
+  ProjectRow,
+  WorkspaceRow,
+} from "../ports.ts";
 import { PAYLOADS, rulesToWire } from "./convert-rules.ts";
 import { words } from "./words.ts";
 
@@ -61,18 +71,40 @@ export const LIMIT_UNITS = words<LimitUnit, policy.LimitUnit>({
 export function askedPlace(message: policy.Place | undefined): AskedPlace {
   const place = message?.place;
   if (place?.case === undefined || place.value === "") {
-    throw new WeirError("invalid_request", "Name an organization, a workspace, a project or a key.", {
-      param: "place",
-    });
+    const message = "Name an organization, a workspace, a project, a key, an end user or a tag.";
+    throw new WeirError("invalid_request", message, { param: "place" });
   }
-  return { kind: place.case, name: place.value };
+  switch (place.case) {
+    case "endUser":
+      return { kind: "end-user", workspace: place.value.workspace, name: place.value.name, value: "" };
+    case "tag":
+      return { kind: "tag", ...pick(place.value) };
+    default:
+      return { kind: place.case, name: place.value };
+  }
 }
 
-const placeToWire = (place: { readonly kind: PlaceKind; readonly id: string }) => ({
-  place: { case: place.kind, value: place.id },
+const pick = ({ workspace, name, value }: policy.TagPlace) => ({ workspace, name, value });
+
+/** End users and tags by their names, everything else by its id. */
+export function placeToWire({ kind, id, attribute }: PlaceOfRow): MessageInitShape<typeof policy.PlaceSchema> {
+  const { workspaceId: workspace = "", name = "", value = "" } = attribute ?? {};
+  switch (kind) {
+    case "end-user":
+      return { place: { case: "endUser", value: { workspace, name } } };
+    case "tag":
+      return { place: { case: "tag", value: { workspace, name, value } } };
+    default:
+      return { place: { case: kind, value: id } };
+  }
+}
+
+export const attributeToWire = (row: AttributeRow) => ({
+  place: placeToWire({ kind: row.kind, id: row.id, attribute: row }),
+  rules: rulesToWire(row.rules),
 });
 
-export const organizationToWire = ({ id, name }: OrganizationRow) => ({ id, name });
+export const organizationToWire = ({ id, name, rules }: OrganizationRow) => ({ id, name, rules: rulesToWire(rules) });
 
 export const workspaceToWire = (row: WorkspaceRow) => ({
   id: row.id,

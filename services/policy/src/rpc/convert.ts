@@ -2,13 +2,13 @@ import { create } from "@bufbuild/protobuf";
 import { common, policy } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
 import { type Amounts, bookable } from "../domain/amounts.ts";
-import type { KeyPolicy } from "../domain/key-policy.ts";
+import type { AttributePolicy, KeyPolicy } from "../domain/key-policy.ts";
 import type { Settlement, SettlementResult } from "../domain/ledger.ts";
 import type { LimitState } from "../domain/limits.ts";
 import { anyBudgetOf, limitFactsOf } from "../domain/path.ts";
 import type { Admission, AdmissionVerdict } from "../domain/admission.ts";
 import type { KeyedSettlement } from "../flows/settle.ts";
-import type { WatchEvent } from "../flows/watch-feed.ts";
+import type { WatchEvent, WorkspaceAttributes } from "../flows/watch-feed.ts";
 import { PAYLOADS, rulesToWire } from "./convert-rules.ts";
 import { SCOPES } from "./convert-terms.ts";
 
@@ -137,9 +137,10 @@ export function watchEventToWire(event: WatchEvent): policy.WatchResponse {
 function watchCase(event: WatchEvent) {
   switch (event.kind) {
     case "snapshot": {
-      const { keys, first, complete, ended } = event;
+      const { keys, workspaces, first, complete, ended } = event;
       const value = create(policy.SnapshotSchema, {
         keys: keys.map(keyViewToWire),
+        workspaces: workspaces.map(workspaceViewToWire),
         first,
         complete,
         endedKeyIds: [...ended],
@@ -148,6 +149,8 @@ function watchCase(event: WatchEvent) {
     }
     case "key":
       return { case: "key", value: keyViewToWire(event.key) } as const;
+    case "workspace":
+      return { case: "workspace", value: workspaceViewToWire(event.workspace) } as const;
     case "removed":
       return {
         case: "removedKey",
@@ -161,6 +164,22 @@ function watchCase(event: WatchEvent) {
     }
   }
 }
+
+const workspaceViewToWire = ({ workspaceId, attributes }: WorkspaceAttributes) =>
+  create(policy.WorkspaceViewSchema, { workspaceId, attributes: attributes?.all.map(attributeViewToWire) ?? [] });
+
+const attributeViewToWire = ({ kind, name, value, rules, budgets, limits }: AttributePolicy) =>
+  create(policy.AttributeViewSchema, {
+    attribute:
+      kind === "end-user"
+        ? { case: "endUser", value: name }
+        : { case: "tag", value: create(policy.TagSchema, { name, value }) },
+    rules: rulesToWire(rules),
+    hasHardBudget: budgets.some((budget) => budget.hard),
+    hasBudget: budgets.length > 0,
+    hasLimit: limits.length > 0,
+    hasConcurrencyLimit: limits.some(({ unit }) => unit === "concurrency"),
+  });
 
 const keyViewToWire = (key: KeyPolicy) =>
   create(policy.KeyViewSchema, {
