@@ -64,7 +64,7 @@ async function kept(
   send: (data: Uint8Array) => Promise<void>,
   belongsTo = requestId({ seed: 1 }),
 ) {
-  const { publicKey } = await client.transportKey({});
+  const { publicKey } = await client.transportKey({}, { headers });
   const sealed = createSealer(publicKey, () => 0).seal(toBinary(audit.PayloadSchema, payload), belongsTo);
   await send(encodeFrames([{ ...outcomeFrame(2, 1, { seed: 1 }), payload: sealed, payloadOmitted: true }]));
   await expect.poll(async () => (await client.list({}, { headers })).entries.length, { timeout: 10_000 }).toBe(1);
@@ -84,15 +84,15 @@ const failureOf = async (client: AuditClient): Promise<{ code: Code; message: st
   }
 };
 
-test("the key is made once, for its owner only; its public half is told to whoever has the mesh token", async () => {
+test("the key is made once, for its owner only; its public half is told to operators and producers", async () => {
   const path = join(dataDir, "audit-transport.key");
   const first = await withAudit(async (client) => {
     expect(existsSync(path)).toBe(false);
-    return (await client.transportKey({})).publicKey;
+    return (await client.transportKey({}, { headers })).publicKey;
   });
   expect(first).toHaveLength(32);
   expect(statSync(path).mode & 0o777).toBe(0o600);
-  expect(await withAudit(async (client) => (await client.transportKey({})).publicKey)).toEqual(first);
+  expect(await withAudit(async (client) => (await client.transportKey({}, { headers })).publicKey)).toEqual(first);
 });
 
 test("stored as it came, opened for an operator who asks, also by a later process", async () => {

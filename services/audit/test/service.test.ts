@@ -97,6 +97,8 @@ test("operators read the log with the admin token only; producers ask for waterm
       client.list({}, { headers }),
       client.gaps({}, { headers }),
       client.summarize({}, { headers }),
+      client.watermark({ producers: ["p"] }, { headers }),
+      client.transportKey({}, { headers }),
     ];
     for (const headers of [{}, { authorization: "Bearer wrong" }, { authorization: TOKEN }]) {
       for (const call of calls(headers)) {
@@ -110,7 +112,9 @@ test("operators read the log with the admin token only; producers ask for waterm
     expect((await client.list({ pageSize: 2 }, { headers })).entries.length).toBe(2);
     expect((await client.gaps({}, { headers })).gaps).toEqual([]);
     expect((await client.summarize({}, { headers })).models).toMatchObject([{ requests: 3n, costNanos: 3_000n }]);
-    expect((await client.watermark({ producers: ["p"] })).marks).toMatchObject([{ producer: "p", contiguous: 6n }]);
+    expect((await client.watermark({ producers: ["p"] }, { headers })).marks).toMatchObject([
+      { producer: "p", contiguous: 6n },
+    ]);
   });
 });
 
@@ -119,7 +123,8 @@ test("without an admin token nobody reads the log", async () => {
   await withClient(service, async (client) => {
     const headers = { authorization: "Bearer undefined" };
     expect(codeOf(await client.list({}, { headers }).catch((error: unknown) => error))).toBe(Code.PermissionDenied);
-    expect((await client.watermark({ producers: ["p"] })).marks).toHaveLength(1);
+    const marks = client.watermark({ producers: ["p"] }, { headers });
+    expect(codeOf(await marks.catch((error: unknown) => error))).toBe(Code.PermissionDenied);
   });
 });
 
@@ -144,7 +149,7 @@ test("a bad frame among good ones becomes a quarantined leaf, and those behind i
       ["p", 11n],
     ]);
     expect((await client.list({ kind: audit.RecordKind.OUTCOME }, { headers })).entries.length).toBe(5);
-    expect((await client.watermark({ producers: ["p"] })).marks).toMatchObject([{ contiguous: 11n }]);
+    expect((await client.watermark({ producers: ["p"] }, { headers })).marks).toMatchObject([{ contiguous: 11n }]);
   });
 });
 
@@ -187,7 +192,8 @@ test("it starts while the database is away, says so, and consumes once it is the
   expect(service.notReady()).toContain("away");
   expect(service.bus.subscribed).toBe(false);
   await withClient(service, async (client) => {
-    const error = await client.watermark({ producers: ["p"] }).catch((failure: unknown) => failure);
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const error = await client.watermark({ producers: ["p"] }, { headers }).catch((failure: unknown) => failure);
     expect(codeOf(error)).toBe(Code.Unavailable);
   });
   await own.restart();

@@ -7,7 +7,7 @@ export function peerAddresses(config: Pick<WeirConfig, "peers">): (service: Desc
   const known = new Map<string, { name: string; addresses: readonly string[] | undefined }>([
     [policy.PolicyService.typeName, { name: "POLICY", addresses: config.peers.policy }],
     [router.RouterService.typeName, { name: "ROUTER", addresses: config.peers.router }],
-    [audit.AuditService.typeName, { name: "AUDIT", addresses: config.peers.audit }],
+    [audit.ProducerService.typeName, { name: "AUDIT", addresses: config.peers.audit }],
   ]);
   return (service) => {
     const peer = known.get(service.typeName);

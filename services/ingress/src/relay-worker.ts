@@ -21,13 +21,13 @@ const telemetry = createTelemetry({
   processMetrics: false,
 });
 const peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken });
-const log = peers.client(audit.AuditService);
+const log = peers.client(audit.ProducerService);
 const bus = jetStreamBus({ url: config.natsUrl.reveal() });
 const relay = startRelay({
   directory: spoolDirectory(config.dataDir),
   bus,
   watermarks: async (producers) => {
-    const { marks } = await log.watermark({ producers }, { timeoutMs: 5_000 });
+    const { marks } = await log.getWatermarks({ producers }, { timeoutMs: 5_000 });
     return marks.map(({ producer, contiguous }) => ({ producer, contiguous: Number(contiguous) }));
   },
 });

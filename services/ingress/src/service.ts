@@ -116,7 +116,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   );
   const transportKey = starting.use(
     new WatchedTransportKey(
-      peers.client(audit.AuditService),
+      peers.client(audit.ProducerService),
       clock,
       said("audit told no transport key: until it does, texts of workspaces with `payloads: full` are not kept"),
     ),

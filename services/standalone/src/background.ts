@@ -40,7 +40,7 @@ const relay = running.use(
     directory: spoolDirectory,
     bus,
     watermarks: async (producers) => {
-      const { marks } = await peers.client(audit.AuditService).watermark({ producers });
+      const { marks } = await peers.client(audit.ProducerService).getWatermarks({ producers });
       return marks.map(({ producer, contiguous }) => ({ producer, contiguous: Number(contiguous) }));
     },
   }),

@@ -14,8 +14,8 @@ import { proveConsistency } from "./prove-consistency.ts";
 import { proveInclusion } from "./prove-inclusion.ts";
 import { rotateSigningKey } from "./rotate-signing-key.ts";
 import { summarize } from "./summarize.ts";
-import { transportKey } from "./transport-key.ts";
-import { watermark } from "./watermark.ts";
+import { getTransportKey, transportKey } from "./transport-key.ts";
+import { getWatermarks, watermark } from "./watermark.ts";
 
 /** What the handlers share. */
 export interface Handling {
@@ -37,6 +37,10 @@ export const auditRoutes = (handling: Handling): Route[] => [
     gaps: gaps(handling),
     summarize: summarize(handling),
     transportKey: transportKey(handling),
+  }),
+  route(audit.ProducerService, {
+    getWatermarks: getWatermarks(handling),
+    getTransportKey: getTransportKey(handling),
   }),
   route(audit.AuditProofService, {
     listTreeHeads: listTreeHeads(handling),

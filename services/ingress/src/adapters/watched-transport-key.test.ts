@@ -20,17 +20,13 @@ test("asked for until audit tells one that can be used; until then there is none
   ];
   let asked = 0;
   const routes = [
-    route(audit.AuditService, {
-      get: refuse,
-      list: refuse,
-      watermark: refuse,
-      gaps: refuse,
-      summarize: refuse,
-      transportKey: () => ({ publicKey: answers[asked++]?.() ?? publicKeyOf(key) }),
+    route(audit.ProducerService, {
+      getWatermarks: refuse,
+      getTransportKey: () => ({ publicKey: answers[asked++]?.() ?? publicKeyOf(key) }),
     }),
   ];
   const errors: unknown[] = [];
-  const client = inProcessPeers(routes).client(audit.AuditService);
+  const client = inProcessPeers(routes).client(audit.ProducerService);
   await using watched = new WatchedTransportKey(client, systemClock, (error) => errors.push(error));
   await expect.poll(() => asked, { timeout: 5_000 }).toBe(2);
   expect(watched.sealer).toBeUndefined();

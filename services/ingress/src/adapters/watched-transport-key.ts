@@ -18,7 +18,7 @@ export class WatchedTransportKey implements AsyncDisposable {
   #publicKey: Uint8Array = new Uint8Array(0);
 
   constructor(
-    client: Pick<Client<typeof audit.AuditService>, "transportKey">,
+    client: Pick<Client<typeof audit.ProducerService>, "getTransportKey">,
     clock: Clock,
     onError: (error: unknown) => void,
   ) {
@@ -27,14 +27,14 @@ export class WatchedTransportKey implements AsyncDisposable {
   }
 
   async #run(
-    client: Pick<Client<typeof audit.AuditService>, "transportKey">,
+    client: Pick<Client<typeof audit.ProducerService>, "getTransportKey">,
     onError: (error: unknown) => void,
   ): Promise<void> {
     const { signal } = this.#stop;
     let failing = false;
     while (!signal.aborted) {
       try {
-        const { publicKey } = await client.transportKey({}, { signal, timeoutMs: TIMEOUT_MS });
+        const { publicKey } = await client.getTransportKey({}, { signal, timeoutMs: TIMEOUT_MS });
         this.#use(publicKey);
         failing = false;
       } catch (error) {

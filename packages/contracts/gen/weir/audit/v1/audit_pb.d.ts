@@ -498,7 +498,7 @@ export declare const AuditService: GenService<{
     output: typeof ListResponseSchema;
   },
   /**
-   * How far each producer's records are stored: what is at or under it may be forgotten by its spool.
+   * How far each producer's records are stored. Producers ask ProducerService.
    *
    * @generated from rpc weir.audit.v1.AuditService.Watermark
    */
@@ -526,7 +526,7 @@ export declare const AuditService: GenService<{
     output: typeof SummarizeResponseSchema;
   },
   /**
-   * What producers seal payloads to. Made on first use.
+   * What producers seal payloads to. Producers ask ProducerService.
    *
    * @generated from rpc weir.audit.v1.AuditService.TransportKey
    */
