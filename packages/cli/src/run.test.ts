@@ -22,7 +22,7 @@ test("help is help, and a typing error is a typing error", async () => {
   expect((await weir(["keys", "create", "--help"])).out).toContain("weir keys create --name NAME");
   expect(await weir(["keyz", "list"])).toMatchObject({ code: 2, out: "" });
   expect((await weir(["keys", "create", "--nmae", "x"])).err).toContain("--nmae");
-  expect(await weir(["keys", "revoke"])).toMatchObject({ code: 2, err: "weir: usage: weir keys revoke <key id>\n" });
+  expect(await weir(["keys", "revoke"])).toMatchObject({ code: 2, err: "weir: usage: weir keys revoke <key id> [--now]\n" });
   expect((await weir(["keys", "create"])).err).toContain("--name is missing");
 });
 

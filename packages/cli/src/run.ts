@@ -9,15 +9,19 @@ import { auditProofCommands } from "./commands/audit-proof.ts";
 import { budgetCommands } from "./commands/budgets.ts";
 import { configCommands } from "./commands/config.ts";
 import { evaluationCommands } from "./commands/evaluations.ts";
+import { issuerCommands } from "./commands/issuers.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { limitCommands } from "./commands/limits.ts";
 import { routingCommands } from "./commands/routing.ts";
+import { tokenCommands } from "./commands/tokens.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
 import { addressOf, connect, type Connection } from "./connection.ts";
 import { createOutput } from "./output.ts";
 
 const COMMANDS: readonly Command[] = [
   ...keyCommands,
+  ...tokenCommands,
+  ...issuerCommands,
   ...workspaceCommands,
   ...budgetCommands,
   ...limitCommands,
