@@ -115,6 +115,7 @@ export interface UpstreamStats {
 
 /** Whose attempt is held. */
 export interface HeldAttempt {
+  /** "": nothing is held for it. */
   readonly owner: string;
   readonly keyId: string;
   readonly requestId: string;
@@ -122,16 +123,26 @@ export interface HeldAttempt {
 }
 
 /** Budgets are held for every attempt before it is made; the first one's hold exists already. */
-export interface Holds {
-  /** @returns why the attempt must not be made; undefined: it is held */
-  extend(
-    hold: HeldAttempt & { readonly costNanos: bigint; readonly tokens: TokenBound },
-  ): Promise<WeirError | undefined>;
-  /** Gives back the hold of an attempt that is not made after all. Never rejects. */
-  release(hold: HeldAttempt): Promise<void>;
+/** What an attempt may cost, and whom it asks. */
+export interface AskedAttempt extends HeldAttempt {
+  readonly costNanos: bigint;
+  readonly tokens: TokenBound;
+  /** "": limits per provider are not asked for. */
+  readonly provider: string;
+  /** What becomes of an attempt of which nothing has to be held, where policy does not answer. */
+  readonly failsClosed: boolean;
 }
 
-/** Counts with models' own vocabularies. MUST NOT block the thread that serves requests. */
+export interface Holds {
+  /**
+   * Takes the limits of the attempt's provider, and holds what it may cost; the first attempt's hold exists already.
+   * @returns why the attempt must not be made; rate_limited: another provider may be asked. Undefined: it may be made
+   */
+  extend(attempt: AskedAttempt): Promise<WeirError | undefined>;
+  /** Gives back what an attempt took that is not made after all. Never rejects. */
+  release(attempt: HeldAttempt): Promise<void>;
+}
+
 export interface TokenCounter {
   /** @returns undefined where the vocabulary is not known, or it is too much to count now */
   count(target: Pick<Target, "vocabulary">, texts: readonly string[]): Promise<number | undefined>;

@@ -23,6 +23,10 @@ export interface Call {
   readonly holdOwner: string;
   /** Whose request is held; goes with holdOwner. */
   readonly holdKeyId: string;
+  /** Each attempt, the first one included, is asked for at policy before it is made. */
+  readonly providerLimits?: boolean;
+  /** Without an answer it is not made. */
+  readonly providerLimitsFailClosed?: boolean;
   /** The most input tokens; 0: unknown. */
   readonly inputBound: number;
   /** What its provider may run for it; undefined: nothing that has a price. */

@@ -1,12 +1,12 @@
 import type { Clock, WeirError } from "@weir/kernel";
 import { nanos, WeirError as Failure } from "@weir/kernel";
-import { costBoundOf, type Price, toolCostBound } from "@weir/pricing";
+import type { Price } from "@weir/pricing";
 import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
-import { answerLimit } from "../domain/target.ts";
-import { availability, failed, probing, spendRetry, succeeded, unprobed } from "../domain/health.ts";
-import type { Attempted, HeldAttempt, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import { availability, failed, probing, spendRetry, succeeded, unprobed, type Health } from "../domain/health.ts";
+import type { Attempted, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import { held, isAboutProvider, mustAsk, permit, soonest } from "./permit.ts";
 import { priceFor } from "./usage.ts";
 import type { Dialects, ProviderDialects } from "./prepare.ts";
 
@@ -61,7 +61,8 @@ const MAX_ATTEMPTS = 4; // as router.proto says, for ingresses that lose an acco
 
 /**
  * Calls one target after the other until one serves. The first attempt is held already; each further one is held before it is made, and
- * not made if that is refused. Whoever serves stays marked as busy until `finish` is called for it.
+ * not made if that is refused. A target whose provider's limit has no room for it is passed over without an attempt. Whoever serves stays
+ * marked as busy until `finish` is called for it.
  * @param answers how many answers were asked for, of what each attempt's bound is a multiple
  * @param run MUST NOT reject for what a provider does
  */
@@ -77,6 +78,7 @@ export async function tryInTurn<T>(
   const failures: Attempt[] = [];
   let last: AttemptFailure | undefined;
   let refused: WeirError | undefined;
+  let limited: WeirError | undefined;
   let previous: RoutedTarget | undefined;
   let probed = false;
   let index = -1;
@@ -91,30 +93,32 @@ export async function tryInTurn<T>(
       refused ??= leftAlone(target, available.waitMs, available.reason);
       continue;
     }
+    const attempt = failures.length + 1;
+    let afforded: Health | undefined;
     if (previous !== undefined) {
-      const afforded = spendRetry(previous.state.health, probed);
+      afforded = spendRetry(previous.state.health, probed);
       if (afforded === undefined) break;
       if (target === previous) await pause(pauseMs(dependencies.random(), failures.length - 1), context.signal);
-      const refusal = await hold(
-        dependencies,
-        call,
-        target,
-        failures.length + 1,
-        answers,
-        priceFor(target, call, nowMs),
-      );
-      if (refusal !== undefined) break;
-      previous.state.health = afforded;
     }
+    if (mustAsk(call, attempt)) {
+      const refusal = await permit(dependencies.holds, call, target, attempt, answers, priceFor(target, call, nowMs));
+      if (refusal !== undefined) {
+        if (!isAboutProvider(refusal, call)) break;
+        limited = soonest(limited, refusal);
+        // Nothing has changed for the only one there is.
+        if (targets.length === 1) break;
+        continue;
+      }
+    }
+    if (previous !== undefined && afforded !== undefined) previous.state.health = afforded;
     if (context.signal.aborted) {
-      // The account of a call that is cancelled reaches nobody: what was just held is given back from here.
-      if (previous !== undefined && call.holdOwner !== "")
-        await dependencies.holds.release(held(call, failures.length + 1));
+      // The account of a call that is cancelled reaches nobody: what was just taken is given back from here. The first attempt's ends with its
+      // request.
+      if (attempt > 1 && mustAsk(call, attempt)) await dependencies.holds.release(held(call, attempt));
       break;
     }
     probed = available === "probe";
     if (probed) target.state.health = probing(target.state.health);
-    const attempt = failures.length + 1;
     const startedMs = clock.monotonicMs();
     target.state.inFlight += 1;
     target.upstream.stats.inFlight += 1;
@@ -145,7 +149,7 @@ export async function tryInTurn<T>(
     previous = target;
     if (decide(failure.error.reason) === "give-up" || failures.length >= MAX_ATTEMPTS) break;
   }
-  const error = last?.error ?? refused ?? new Failure("client_closed", "The client went away.");
+  const error = last?.error ?? limited ?? refused ?? new Failure("client_closed", "The client went away.");
   return { running: undefined, failures, error, last };
 }
 
@@ -204,32 +208,6 @@ function attemptOf(target: RoutedTarget, attempt: number, failure: AttemptFailur
 function leftAlone(target: RoutedTarget, waitMs: number, reason: WeirError["reason"]): WeirError {
   const message = `${target.provider}/${target.model} is left alone for ${Math.ceil(waitMs / 1000)} s after it failed.`;
   return new Failure(reason, message, { retryAfterMs: Math.ceil(waitMs) });
-}
-
-const held = ({ holdOwner: owner, holdKeyId: keyId, requestId }: Call, attempt: number): HeldAttempt => ({
-  owner,
-  keyId,
-  requestId,
-  attempt,
-});
-
-/** @returns why the attempt must not be made */
-async function hold(
-  { holds }: FlowDependencies,
-  call: Call,
-  target: RoutedTarget,
-  attempt: number,
-  answers: () => number,
-  price: Price | undefined,
-): Promise<WeirError | undefined> {
-  if (call.holdOwner === "") return undefined;
-  const inputTokens = call.inputBound > 0 ? call.inputBound : target.contextWindow;
-  const perAnswer = answerLimit(call.outputCap, target);
-  const tools = call.tools === undefined ? NOTHING : toolCostBound(call.tools, price?.tools);
-  if (price === undefined || tools === undefined || inputTokens === undefined || !Number.isFinite(perAnswer))
-    return new Failure("price_unknown", `What ${target.provider}/${target.model} can cost is not known.`);
-  const tokens = { inputTokens, outputTokens: answers() * perAnswer };
-  return await holds.extend({ ...held(call, attempt), tokens, costNanos: costBoundOf(tokens, price) + tools });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
