@@ -3,14 +3,20 @@ import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 
 /** The wire formats of the recordings. */
-export type Api = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini-generate";
+export type Api =
+  | "openai-chat"
+  | "openai-responses"
+  | "anthropic-messages"
+  | "gemini-generate"
+  | "mistral-chat"
+  | "bedrock-converse";
 
 /** A request to a provider and what it answered: recorded by others, or made by hand in the documented format. */
 export interface Exchange {
   readonly name: string;
   readonly api: Api;
   /** The kind of provider that speaks it. */
-  readonly kind: "openai" | "groq" | "openrouter" | "mistral" | "anthropic" | "gemini";
+  readonly kind: "openai" | "groq" | "openrouter" | "mistral" | "anthropic" | "gemini" | "bedrock";
   /** With the query its client sent: "?beta=true". */
   readonly query: string;
   /** The body as its client sent it, without the names that Google has in its path. */
@@ -25,14 +31,15 @@ export interface Exchange {
   readonly shows?: number;
 }
 
-/** What the names of recordings begin with. Bedrock's are of a dialect that Weir does not speak. */
+/** What the names of recordings begin with. */
 const PREFIXES: readonly (readonly [prefix: string, api: Api, kind: Exchange["kind"]])[] = [
   ["anthropic-messages", "anthropic-messages", "anthropic"],
   ["gemini-", "gemini-generate", "gemini"],
   ["openai-responses", "openai-responses", "openai"],
   ["openai-chat", "openai-chat", "openai"],
   ["groq-chat", "openai-chat", "groq"],
-  ["mistral-chat", "openai-chat", "mistral"],
+  ["mistral-chat", "mistral-chat", "mistral"],
+  ["bedrock-converse", "bedrock-converse", "bedrock"],
   ["openrouter-chat", "openai-chat", "openrouter"],
 ];
 
@@ -67,7 +74,7 @@ export function recordings(): Exchange[] {
           request: recorded.body,
           status: recorded.response_status,
           headers: { "content-type": "application/json", ...recorded.response_headers },
-          stream: recorded.response_file.endsWith(".sse"),
+          stream: /\.(?:sse|bin)$/.test(recorded.response_file),
           answer: readFileSync(join(recordingsFolder, recorded.response_file)),
         },
       ];

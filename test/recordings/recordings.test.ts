@@ -55,19 +55,28 @@ interface Crossing {
   readonly face: RecordedFace;
   readonly alias: string;
   readonly model: string;
-  readonly provider: "compatible" | "anthropic" | "gemini";
+  readonly provider: keyof typeof ANSWERS;
   /** What is answered. */
   readonly answer: Exchange;
 }
 
-const ANSWERS = { compatible: "groq", anthropic: "anthropic", gemini: "gemini" } as const;
+const ANSWERS = {
+  compatible: "groq",
+  anthropic: "anthropic",
+  gemini: "gemini",
+  mistral: "mistral",
+  bedrock: "bedrock",
+} as const;
+const PROVIDERS = Object.keys(ANSWERS) as (keyof typeof ANSWERS)[];
+/** Mistral's clients are OpenAI's. */
+const spokenBy = ({ api }: Exchange): Exchange["api"] => (api === "mistral-chat" ? "openai-chat" : api);
 const crossings: Crossing[] = [...recorded, ...requests].flatMap((exchange, index) =>
-  FACES.filter(({ api }) => api === exchange.api).flatMap((face) =>
-    (["compatible", "anthropic", "gemini"] as const).flatMap((provider) => {
+  FACES.filter(({ api }) => api === spokenBy(exchange)).flatMap((face) =>
+    PROVIDERS.flatMap((provider) => {
       const answer = handmade.find(
         ({ kind, stream, status }) => kind === ANSWERS[provider] && stream === exchange.stream && status === 200,
       );
-      if (answer === undefined || answer.api === exchange.api) return [];
+      if (answer === undefined || answer.api === spokenBy(exchange)) return [];
       const name = `${index}-over-${provider}`;
       return [{ exchange, face, provider, alias: `as-${name}`, model: `model-${name}`, answer }];
     }),
@@ -84,6 +93,7 @@ providers:
   openai: { kind: openai, base_url: "${origin}/v1", api_key: "env:TEST_PROVIDER_KEY" }
   anthropic: { kind: anthropic, base_url: "${origin}/v1", api_key: "env:TEST_PROVIDER_KEY" }
   gemini: { kind: gemini, base_url: "${origin}/v1beta", api_key: "env:TEST_PROVIDER_KEY" }
+  bedrock: { kind: bedrock, base_url: "${origin}", region: eu-central-1, api_key: "env:TEST_PROVIDER_KEY" }
 ${Object.entries(KINDS)
   .map(([name, kind]) => `  ${name}: { kind: ${kind}, base_url: "${origin}/v1", api_key: "env:TEST_PROVIDER_KEY" }`)
   .join("\n")}
@@ -124,7 +134,7 @@ describe("replayed", () => {
     const got = Buffer.from(await answer.arrayBuffer()).toString();
     const [request] = replay.received(model);
     expectSentOn(exchange, sent.replace(alias, model), request);
-    const expected = decode(exchange.api, exchange.stream, exchange.answer.toString());
+    const expected = decode(exchange.api, exchange.stream, exchange.answer);
     if (isRefusal(exchange, expected)) {
       const { shows, means } = exchange;
       if (shownStatus(exchange, true) !== (means ?? exchange.status) || (exchange.stream && face.name === "responses"))
@@ -143,7 +153,7 @@ describe("replayed", () => {
   async function isTold({ exchange, face, alias }: Case): Promise<void> {
     const answer = await ask(weir, face.path, face.ask(alias, exchange.stream));
     const got = Buffer.from(await answer.arrayBuffer()).toString();
-    const expected = decode(exchange.api, exchange.stream, exchange.answer.toString());
+    const expected = decode(exchange.api, exchange.stream, exchange.answer);
     if (isRefusal(exchange, expected)) expectError(got, answer.status, expected, exchange, face);
     else {
       expect(answer.status, got).toBe(200);
@@ -163,9 +173,7 @@ describe("replayed", () => {
     const got = await ask(weir, face.path + exchange.query, { ...exchange.request, model: alias });
     const text = await got.text();
     expect(got.status, text).toBe(200);
-    expect(decode(face.api, answer.stream, text).text).toBe(
-      decode(answer.api, answer.stream, answer.answer.toString()).text,
-    );
+    expect(decode(face.api, answer.stream, text).text).toBe(decode(answer.api, answer.stream, answer.answer).text);
     const arrived = replay.received(model)[0]?.body.toString() ?? "";
     for (const said of [...saidIn(exchange.request), ...functionsIn(exchange.request)])
       expect(arrived).toContain(JSON.stringify(said).slice(1, -1));
@@ -266,7 +274,7 @@ const isRefusal = ({ status }: Exchange, { error, text, thinking, calls, finish 
 function expectSentOn(exchange: Exchange, sent: string, request: Received | undefined): void {
   const got = request?.body.toString() ?? "";
   const asked = JSON.stringify(exchange.request["stream_options"] ?? "").includes('"include_usage":true');
-  const untouched = !exchange.stream || exchange.api !== "openai-chat" || exchange.kind === "mistral" || asked;
+  const untouched = !exchange.stream || exchange.api !== "openai-chat" || asked;
   expect(untouched ? got : got.replace(',"stream_options":{"include_usage":true}', "")).toBe(sent);
   if (!untouched) expect(JSON.parse(got)).toHaveProperty("stream_options", { include_usage: true });
   expect(request?.headers).toContain("sk-replayed-provider-key");

@@ -80,9 +80,9 @@ function requestIn(bytes: Buffer): Received | undefined {
   return body.length < length ? undefined : { path: headers.split(" ")[1] ?? "", headers, body: Buffer.from(body) };
 }
 
-/** Google's is in the path. */
+/** Google's and Amazon's are in the path. */
 function modelOf({ path, body }: Received): string {
-  const inPath = /\/models\/([^:/?]+):/.exec(path)?.[1];
+  const inPath = (/\/models\/([^:/?]+):/.exec(path) ?? /\/model\/([^/]+)\/converse/.exec(path))?.[1];
   return decodeURIComponent(inPath ?? String((JSON.parse(body.toString()) as { model?: unknown }).model));
 }
 

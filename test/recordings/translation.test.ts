@@ -2,7 +2,7 @@
  * The same exchanges through the dialects alone, where every pair of them can be had (OpenAI's responses, too, which the facade asks for
  * in their own dialect only) and streams can be cut in many ways.
  */
-import { type Dialect, dialects, SseParser } from "@weir/dialects";
+import { type Dialect, dialects, type ProviderDialect, providerDialects, SseParser } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import { describe, expect, test } from "vitest";
 import { decode, type Decoded } from "./decode/index.ts";
@@ -17,20 +17,22 @@ const pairs = answers.flatMap((exchange) =>
 );
 const REQUEST_ID = "0199c0de-0000-7000-8000-000000000001";
 
+const faceOf = ({ api }: RecordedFace): Dialect => dialects[api as keyof typeof dialects];
+
 const contextOf = (face: RecordedFace, stream: boolean) => ({
-  request: dialects[face.api].parseRequest(face.ask("m", stream) as Parameters<Dialect["parseRequest"]>[0]),
+  request: faceOf(face).parseRequest(face.ask("m", stream) as Parameters<Dialect["parseRequest"]>[0]),
   requestId: REQUEST_ID,
   nowS: 1_700_000_000,
 });
 
-function translated(from: Dialect, to: Dialect, answer: Buffer, face: RecordedFace): string {
+function translated(from: ProviderDialect, to: Dialect, answer: Buffer, face: RecordedFace): string {
   const response = from.parseResponse(JSON.parse(answer.toString()) as Parameters<Dialect["parseResponse"]>[0]);
   return JSON.stringify(to.renderResponse(response, contextOf(face, false)).body);
 }
 
 /** @param next how many bytes come at once */
-function streamed(from: Dialect, to: Dialect, answer: Buffer, face: RecordedFace, next: () => number): string {
-  const sse = new SseParser();
+function streamed(from: ProviderDialect, to: Dialect, answer: Buffer, face: RecordedFace, next: () => number): string {
+  const frames = from.frames?.() ?? new SseParser();
   const parser = from.streamParser();
   const renderer = to.streamRenderer(contextOf(face, true));
   let text = "";
@@ -38,11 +40,11 @@ function streamed(from: Dialect, to: Dialect, answer: Buffer, face: RecordedFace
     for (let at = 0; at < answer.length; ) {
       const size = next();
       // A copy: a socket's buffer may be used again.
-      for (const event of sse.push(Buffer.from(answer.subarray(at, at + size))))
+      for (const event of frames.push(Buffer.from(answer.subarray(at, at + size))))
         for (const one of parser.push(event)) text += renderer.push(one);
       at += size;
     }
-    for (const event of sse.end()) for (const one of parser.push(event)) text += renderer.push(one);
+    for (const event of frames.end()) for (const one of parser.push(event)) text += renderer.push(one);
     for (const one of parser.end()) text += renderer.push(one);
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
@@ -61,25 +63,25 @@ function heard(decoded: Decoded, told: ReturnType<typeof tellable>): object {
 
 describe("whole answers", () => {
   test.each(pairs.filter(([, { stream }]) => !stream))("%s", (_name, { api, answer }, face) => {
-    const expected = decode(api, false, answer.toString());
+    const expected = decode(api, false, answer);
     if (expected.error !== undefined) {
-      expect(() => translated(dialects[api], dialects[face.api], answer, face)).toThrow(expected.error.message);
+      expect(() => translated(providerDialects[api], faceOf(face), answer, face)).toThrow(expected.error.message);
       return;
     }
     const told = tellable(expected, face);
-    const text = translated(dialects[api], dialects[face.api], answer, face);
+    const text = translated(providerDialects[api], faceOf(face), answer, face);
     expect(heard(decode(face.api, false, text), told)).toEqual(told);
   });
 });
 
 describe("streams", () => {
   test.each(pairs.filter(([, { stream }]) => stream))("%s, cut anywhere", (_name, { api, answer }, face) => {
-    const expected = decode(api, true, answer.toString());
+    const expected = decode(api, true, answer);
     const told = tellable(expected, face);
     const random = seeded(answer.length);
     const cuts = [() => 1, () => 2, () => 13, () => answer.length, () => 1 + Math.floor(random() * 200)];
     for (const next of cuts) {
-      const seen = decode(face.api, true, streamed(dialects[api], dialects[face.api], answer, face, next));
+      const seen = decode(face.api, true, streamed(providerDialects[api], faceOf(face), answer, face, next));
       expect(heard(seen, told)).toEqual(told);
       if (expected.error !== undefined) expect(seen.error?.message).toContain(expected.error.message);
       else expect(seen.error === undefined || expected.finish === "error").toBe(true);

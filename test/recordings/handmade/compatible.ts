@@ -5,7 +5,7 @@ import { making } from "./making.ts";
 const request = { messages: [{ role: "user", content: "hello" }] };
 const groq = making("openai-chat", "groq", request);
 const openrouter = making("openai-chat", "openrouter", request);
-const mistral = making("openai-chat", "mistral", request);
+const mistral = making("mistral-chat", "mistral", request);
 
 const DONE = "data: [DONE]\n\n";
 const head = (object: string, model: string) => ({ id: "cmpl-1", object, created: 1758144046, model });

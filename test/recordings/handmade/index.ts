@@ -1,5 +1,6 @@
 import type { Exchange } from "../exchange.ts";
 import { anthropic } from "./anthropic.ts";
+import { bedrockConverse } from "./bedrock.ts";
 import { compatible } from "./compatible.ts";
 import { gemini } from "./gemini.ts";
 import { openaiChat } from "./openai-chat.ts";
@@ -14,4 +15,5 @@ export const handmade: readonly Exchange[] = [
   ...compatible,
   ...anthropic,
   ...gemini,
+  ...bedrockConverse,
 ];

@@ -1,3 +1,4 @@
+import { encodeAwsEvent } from "@weir/dialects";
 import type { Api, Exchange } from "../exchange.ts";
 
 interface Making {
@@ -14,7 +15,12 @@ export type Make = (name: string, making: Making) => Exchange;
 
 type Json = Record<string, unknown>;
 
-const WRITTEN: Readonly<Record<Api, (event: object) => string>> = {
+const WRITTEN: Readonly<Record<Api, (event: object) => string | Uint8Array>> = {
+  "mistral-chat": (event) => `data: ${JSON.stringify(event)}\n\n`,
+  "bedrock-converse"(event) {
+    const { type, data } = event as { type: string; data: object };
+    return encodeAwsEvent({ event: type, data: JSON.stringify(data) });
+  },
   "openai-chat": (event) => `data: ${JSON.stringify(event)}\n\n`,
   "openai-responses": (event) => `event: ${String((event as Json)["type"])}\ndata: ${JSON.stringify(event)}\n\n`,
   // With the spaces that Anthropic pads its events with.
@@ -24,6 +30,15 @@ const WRITTEN: Readonly<Record<Api, (event: object) => string>> = {
   "gemini-generate": (event) => `data: ${JSON.stringify(event)}\r\n\r\n`,
 };
 
+const STREAM_TYPES: Readonly<Record<Api, string>> = {
+  "openai-chat": "text/event-stream",
+  "mistral-chat": "text/event-stream",
+  "openai-responses": "text/event-stream",
+  "anthropic-messages": "text/event-stream",
+  "gemini-generate": "text/event-stream",
+  "bedrock-converse": "application/vnd.amazon.eventstream",
+};
+
 /** @param request what every request of it has */
 export const making =
   (api: Api, kind: Exchange["kind"], request: object): Make =>
@@ -31,7 +46,7 @@ export const making =
     const stream = Array.isArray(answer);
     const events = stream ? (answer as (object | string)[]) : [];
     const body = stream
-      ? events.map((event) => (typeof event === "string" ? event : WRITTEN[api](event))).join("")
+      ? Buffer.concat(events.map((event) => Buffer.from(typeof event === "string" ? event : WRITTEN[api](event))))
       : typeof answer === "string"
         ? answer
         : JSON.stringify(answer, undefined, 2);
@@ -40,9 +55,9 @@ export const making =
       api,
       kind,
       query: "",
-      request: { ...request, ...(stream ? { stream: true } : {}), ...more },
+      request: { ...request, ...(stream && api !== "bedrock-converse" ? { stream: true } : {}), ...more },
       status,
-      headers: { "content-type": stream ? "text/event-stream" : "application/json", ...headers },
+      headers: { "content-type": stream ? STREAM_TYPES[api] : "application/json", ...headers },
       stream,
       answer: Buffer.from(body),
       ...(means === undefined ? {} : { means }),
