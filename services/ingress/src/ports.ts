@@ -24,9 +24,12 @@ export interface KeyUses {
 export interface Admissions {
   /**
    * Takes every limit and holds every budget on the key's path, or nothing.
-   * @throws WeirError policy_unavailable when it could not be asked; what it may have taken all the same MUST be given back later
+   * Where a limit queues this takes as long as its queue.
+   * @param signal aborted when the client goes away: then its place is free at once
+   * @throws WeirError policy_unavailable when it could not be asked, client_closed; what it may have taken all the same MUST be given back
+   * later
    */
-  admit(admission: Admission): Promise<Verdict>;
+  admit(admission: Admission, signal: AbortSignal): Promise<Verdict>;
   /**
    * Turns holds into charges. Never blocks and never fails: it is tried until policy has it. MUST be called for every outcome that was
    * recorded, with no settlements where nothing was held.
@@ -46,13 +49,27 @@ export interface Admission {
   readonly runId: string;
   /** Equal for calls of a run that are the same call; "": it is not compared. */
   readonly callDigest: string;
+  /** Undefined: as long as its limits let it. */
+  readonly maxWaitMs: number | undefined;
+  readonly priority: number;
 }
 
 export interface LimitState {
   readonly unit: string;
   readonly limit: number;
   readonly remaining: number;
+  /** Until it is full again. */
   readonly resetMs: number;
+  /** 0: none, as of concurrency. */
+  readonly windowMs: number;
+  /** Tells it from the others. */
+  readonly name: string;
+}
+
+/** What running requests hold of concurrency limits. Only for keys that have one. Never blocks and never fails. */
+export interface Slots {
+  began(requestId: string): void;
+  ended(requestId: string): void;
 }
 
 export type Verdict =

@@ -13,6 +13,7 @@ import { ListedModels } from "./adapters/listed-models.ts";
 import { ReportedUses } from "./adapters/reported-uses.ts";
 import { routerUpstream } from "./adapters/router-upstream.ts";
 import { SealedPayloads } from "./adapters/sealed-payloads.ts";
+import { SlotLeases } from "./adapters/slot-leases.ts";
 import { SpoolJournal } from "./adapters/spool-journal.ts";
 import { createRecovery } from "./adapters/spool-recovery.ts";
 import { WatchedKeys } from "./adapters/watched-keys.ts";
@@ -108,6 +109,9 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const uses = starting.use(
     new ReportedUses(policyClient, clock, said("policy was not told which keys were used; it will be told again")),
   );
+  const slots = starting.use(
+    new SlotLeases(policyClient, clock, said("policy was not told which requests still run; it will be told again")),
+  );
   const hmacKeys = new HmacKeys(
     config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
   );
@@ -129,8 +133,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const identify = createIdentify(keys, uses, journal, newRequestId, clock);
   const trustedProxies = rangesOf(config.trustedProxies);
   const clientIp = clientIpReader(trustedProxies);
-  const open = createOpen({ keys, admissions, journal, models, clock });
-  const close = createClose({ admissions, journal, clock });
+  const open = createOpen({ keys, admissions, slots, journal, models, clock });
+  const close = createClose({ admissions, slots, journal, clock });
   const calls = { open, close, upstream, journal, payloads, clock };
   const timeoutMs = config.http.answerTimeoutMs;
   const flows = {

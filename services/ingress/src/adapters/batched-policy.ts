@@ -20,6 +20,7 @@ const MAX_BATCH = 1_000;
 
 interface Waiting {
   readonly admission: Admission;
+  readonly signal: AbortSignal;
   readonly resolve: (verdict: Verdict) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -35,26 +36,30 @@ const limitsOf = (limits: readonly policy.LimitState[]): LimitState[] =>
     limit: Number(limit.limit),
     remaining: Number(limit.remaining),
     resetMs: Number(limit.resetMs),
+    windowMs: Number(limit.windowMs),
+    name: limit.name,
   }));
 
 function verdictOf(verdict: policy.Verdict | undefined): Verdict {
   const limits = limitsOf(verdict?.limits ?? []);
   const what = verdict?.verdict;
   if (what?.case === "admitted") return { admitted: true, held: what.value.held, limits };
-  const error = what?.value?.error;
+  const refused = what?.case === "refused" ? what.value : undefined;
+  const error = refused?.error;
   const reason: Reason = error === undefined ? "policy_unavailable" : reasonOf(error.reason);
   return {
     admitted: false,
     reason: isReason(reason) ? reason : "policy_unavailable",
     message: error?.message ?? "Policy gave no verdict.",
     retryAfterMs: error === undefined || error.retryAfterMs === 0 ? undefined : error.retryAfterMs,
-    rule: what?.value?.rule ?? "",
+    rule: refused?.rule ?? "",
     limits,
   };
 }
 
 // Plain objects with their type's name are messages: create() would cost more than the whole call in process.
-function admissionMessage({ requestId, keyId, model, bound, endUser, clientIp, tags }: Admission): policy.Admission {
+function admissionMessage(admission: Admission): policy.Admission {
+  const { requestId, keyId, model, bound, endUser, clientIp, tags, maxWaitMs, priority } = admission;
   const { costNanos, inputTokens, outputTokens } = bound;
   return {
     $typeName: "weir.policy.v1.Admission",
@@ -67,6 +72,8 @@ function admissionMessage({ requestId, keyId, model, bound, endUser, clientIp, t
     endUser,
     clientIp,
     tags,
+    priority,
+    ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
   };
 }
 
@@ -76,6 +83,8 @@ const settlementMessage = ({ requestId, attempt, keyId, charge }: Settlement): p
   attempt,
   keyId,
   outcome: outcomeOf(charge),
+  inputTokens: charge.kind === "charge" ? BigInt(charge.inputTokens) : 0n,
+  outputTokens: charge.kind === "charge" ? BigInt(charge.outputTokens) : 0n,
 });
 
 function outcomeOf(charge: Charge): policy.Settlement["outcome"] {
@@ -85,7 +94,7 @@ function outcomeOf(charge: Charge): policy.Settlement["outcome"] {
       return { case: "charge", value: { $typeName: "weir.policy.v1.Amounts", costNanos, tokens } };
     }
     case "void":
-      return { case: "void", value: { $typeName: "weir.policy.v1.Void" } };
+      return { case: "void", value: { $typeName: "weir.policy.v1.Void", notCalled: charge.notCalled } };
     case "at-bound":
       return { case: "atBound", value: { $typeName: "weir.policy.v1.AtBound" } };
   }
@@ -143,9 +152,9 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     return this.#unsettled.length;
   }
 
-  admit(admission: Admission): Promise<Verdict> {
+  admit(admission: Admission, signal: AbortSignal): Promise<Verdict> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ admission, resolve, reject });
+      this.#waiting.push({ admission, signal, resolve, reject });
       if (this.#waiting.length === 1) setImmediate(() => void this.#admitAll());
     });
   }
@@ -170,26 +179,57 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
         },
         { timeoutMs: ADMIT_TIMEOUT_MS },
       );
-      waiting.forEach(({ resolve }, index) => resolve(verdictOf(response.verdicts[index])));
-    } catch (failure) {
-      const error = fromConnectError(failure);
-      // Its answer is lost, not its effect: the holds it may have written are given back.
-      this.settle(
-        waiting.map(({ admission }) => ({
-          requestId: admission.requestId,
-          attempt: 1,
-          keyId: admission.keyId,
-          charge: { kind: "void" },
-        })),
-        0,
-      );
-      this.#onError(error);
-      const away = new WeirError("policy_unavailable", "Limits and budgets cannot be checked right now.", {
-        retryAfterMs: 1_000,
-        cause: error,
+      waiting.forEach((one, index) => {
+        const verdict = response.verdicts[index];
+        if (verdict?.verdict.case === "waiting") void this.#awaitTurn(one, verdict.verdict.value.maxWaitMs);
+        else one.resolve(verdictOf(verdict));
       });
+    } catch (failure) {
+      this.#giveBack(waiting);
+      const away = this.#away(failure);
       for (const { reject } of waiting) reject(away);
     }
+  }
+
+  /** A call of its own, which ends with its client. */
+  async #awaitTurn(waiting: Waiting, maxWaitMs: number): Promise<void> {
+    const { admission, signal, resolve, reject } = waiting;
+    try {
+      const { verdict } = await this.#client.awaitAdmission(
+        {
+          $typeName: "weir.policy.v1.AwaitAdmissionRequest",
+          owner: this.#owner,
+          admission: admissionMessage(admission),
+        },
+        { signal, timeoutMs: maxWaitMs + ADMIT_TIMEOUT_MS },
+      );
+      resolve(verdictOf(verdict));
+    } catch (failure) {
+      this.#giveBack([waiting]);
+      reject(signal.aborted ? new WeirError("client_closed", "The client went away.") : this.#away(failure));
+    }
+  }
+
+  /** Of a call whose answer is lost, the effect is not: what it may have taken is given back. */
+  #giveBack(waiting: readonly Waiting[]): void {
+    this.settle(
+      waiting.map(({ admission: { requestId, keyId } }) => ({
+        requestId,
+        attempt: 1,
+        keyId,
+        charge: { kind: "void", notCalled: true },
+      })),
+      0,
+    );
+  }
+
+  #away(failure: unknown): WeirError {
+    const error = fromConnectError(failure);
+    this.#onError(error);
+    return new WeirError("policy_unavailable", "Limits and budgets cannot be checked right now.", {
+      retryAfterMs: 1_000,
+      cause: error,
+    });
   }
 
   settle(settlements: readonly Settlement[], outcomeNumber: number): void {

@@ -18,6 +18,7 @@ const call: Call<never> = {
   statedCaps: [],
   keyId: "k",
   held: true,
+  providerLimits: "none",
   inputBound: 1,
 };
 

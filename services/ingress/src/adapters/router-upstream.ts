@@ -118,6 +118,8 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
     cache: wireCache(call.rules.cache),
     outputCap: call.outputCap,
     statedCaps: [...call.statedCaps],
+    providerLimits: call.providerLimits !== "none",
+    providerLimitsFailClosed: call.providerLimits === "fail-closed",
     holdOwner: call.held ? owner : "",
     holdKeyId: call.keyId,
     inputBound: call.inputBound,

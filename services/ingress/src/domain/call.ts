@@ -67,6 +67,8 @@ export interface Call<Input> {
   readonly statedCaps: readonly string[];
   readonly keyId: string;
   readonly held: boolean;
+  /** Whether each attempt is asked for at policy first, and what becomes of it without an answer. */
+  readonly providerLimits: "none" | "fail-open" | "fail-closed";
   readonly inputBound: number;
 }
 

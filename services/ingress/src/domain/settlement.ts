@@ -1,4 +1,5 @@
 import type { Usage } from "@weir/dialects";
+import type { Reason } from "@weir/kernel";
 import type { Attempt } from "./call.ts";
 
 export interface Amounts {
@@ -8,8 +9,9 @@ export interface Amounts {
 
 /** What becomes of one attempt's hold. */
 export type Charge =
-  | { readonly kind: "charge"; readonly amounts: Amounts }
-  | { readonly kind: "void" }
+  | { readonly kind: "charge"; readonly amounts: Amounts; readonly inputTokens: number; readonly outputTokens: number }
+  /** `notCalled`: no provider was asked at all, so rate limits are given back, too. */
+  | { readonly kind: "void"; readonly notCalled: boolean }
   | { readonly kind: "at-bound" };
 
 export interface Settlement {
@@ -42,27 +44,37 @@ const tokensOf = (usage: Usage | undefined): bigint =>
  * One settlement per attempt. An attempt that was sent and not answered may have been billed: it is charged at its bound, so that
  * no budget is ever exceeded on the provider's own ledger.
  * @param mayHaveTried where there are no attempts: whether that is because nobody told of them
+ * @param error how it ended for its caller. What Weir's own limits kept from every provider takes nothing from other limits; what was not sent
+ * for other reasons does: asking for nonsense, or leaving at once, is no way to ask without limit.
  */
 export function settlementsOf(
   requestId: string,
   keyId: string,
   attempts: readonly Attempt[],
   mayHaveTried: boolean,
+  error?: Reason,
 ): Settlement[] {
   if (attempts.length === 0) {
     return mayHaveTried
       ? lostSettlements(requestId, keyId)
-      : [{ requestId, attempt: 1, keyId, charge: { kind: "void" } }];
+      : [{ requestId, attempt: 1, keyId, charge: { kind: "void", notCalled: isOwnLimit(error) } }];
   }
   return attempts.map((attempt) => ({ requestId, attempt: attempt.attempt, keyId, charge: chargeOf(attempt) }));
 }
 
+const isOwnLimit = (error: Reason | undefined): boolean => error === "rate_limited" || error === "policy_unavailable";
+
 function chargeOf(attempt: Attempt): Charge {
   switch (attempt.billing) {
     case "charged":
-      return { kind: "charge", amounts: { costNanos: attempt.costNanos, tokens: tokensOf(attempt.usage) } };
+      return {
+        kind: "charge",
+        amounts: { costNanos: attempt.costNanos, tokens: tokensOf(attempt.usage) },
+        inputTokens: attempt.usage?.inputTokens ?? 0,
+        outputTokens: attempt.usage?.outputTokens ?? 0,
+      };
     case "nothing":
-      return { kind: "void" };
+      return { kind: "void", notCalled: false };
     case "unknown":
       return { kind: "at-bound" };
   }

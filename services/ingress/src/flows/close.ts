@@ -3,7 +3,7 @@ import type { Clock, Reason } from "@weir/kernel";
 import type { CallResult } from "../domain/call.ts";
 import type { Outcome, SealedPayload } from "../domain/record.ts";
 import { type Settlement, settlementsOf } from "../domain/settlement.ts";
-import type { Admissions, Journal } from "../ports.ts";
+import type { Admissions, Journal, Slots } from "../ports.ts";
 import type { Opened } from "./open.ts";
 import type { Trail } from "./trail.ts";
 
@@ -26,10 +26,11 @@ export type Close = (opened: Opened<unknown>, trail: Trail, ending: Ending) => P
 
 export function createClose(ports: {
   readonly admissions: Admissions;
+  readonly slots: Slots;
   readonly journal: Journal;
   readonly clock: Clock;
 }): Close {
-  const { admissions, journal, clock } = ports;
+  const { admissions, slots, journal, clock } = ports;
   return async (opened, trail, ending) => {
     const { intent } = opened;
     const { result } = ending;
@@ -41,7 +42,7 @@ export function createClose(ports: {
     const { key } = opened.grant;
     const settlements =
       intent.held || key.hasLimit
-        ? settlementsOf(intent.requestId, key.id, result.attempts, ending.mayHaveTried)
+        ? settlementsOf(intent.requestId, key.id, result.attempts, ending.mayHaveTried, ending.error)
         : NOTHING;
     let outcomeNumber = 0;
     try {
@@ -62,6 +63,7 @@ export function createClose(ports: {
     } finally {
       // Where it could not be recorded, too: the provider bills all the same, and a hold that nobody ends would never end.
       admissions.settle(settlements, outcomeNumber);
+      if (key.hasConcurrencyLimit) slots.ended(intent.requestId);
     }
   };
 }

@@ -49,7 +49,7 @@ export function createComplete<Input, Typed>(
 ): Complete<Input, Typed> {
   const { open, close, upstream, journal, payloads, clock } = ports;
   return async (incoming, trail, signal) => {
-    const opened = await open(incoming, trail);
+    const opened = await open(incoming, trail, signal);
     const { key } = opened.grant;
     const texts =
       key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, incoming.inputBytes) : undefined;

@@ -9,7 +9,7 @@ import { type Bound, boundOf, effectiveOutputCap } from "../domain/bound.ts";
 import type { Call } from "../domain/call.ts";
 import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
 import type { Intent } from "../domain/record.ts";
-import type { Admissions, Journal, KeyDirectory, Models, Verdict } from "../ports.ts";
+import type { Admissions, Journal, KeyDirectory, Models, Slots, Verdict } from "../ports.ts";
 import { callDigest } from "./call-digest.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
@@ -20,18 +20,20 @@ export interface Opened<Input> {
   readonly call: Call<Input>;
 }
 
-export type Open = <Input>(incoming: Incoming<Input>, trail: Trail) => Promise<Opened<Input>>;
+/** @param signal aborted when the client goes away: who waits for its turn does so no longer */
+export type Open = <Input>(incoming: Incoming<Input>, trail: Trail, signal: AbortSignal) => Promise<Opened<Input>>;
 
 const FREE: Verdict = { admitted: true, held: false, limits: [] };
 
 export function createOpen(ports: {
   readonly keys: KeyDirectory;
   readonly admissions: Admissions;
+  readonly slots: Slots;
   readonly journal: Journal;
   readonly models: Models;
   readonly clock: Clock;
 }): Open {
-  const { keys, admissions, journal, models, clock } = ports;
+  const { keys, admissions, slots, journal, models, clock } = ports;
 
   /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
   async function ask(
@@ -39,21 +41,27 @@ export function createOpen(ports: {
     { endUser, tags }: RequestAttributes,
     grant: Grant,
     bound: Bound,
+    signal: AbortSignal,
   ): Promise<Verdict> {
     const { key } = grant;
     if (!key.hasBudget && !key.hasLimit) return FREE;
     try {
-      return await admissions.admit({
-        requestId: incoming.requestId,
-        keyId: key.id,
-        model: incoming.shape.model,
-        bound,
-        endUser,
-        clientIp: incoming.clientIp,
-        tags,
-        runId: incoming.runId,
-        callDigest: key.countsCalls && incoming.runId !== "" ? callDigest(incoming) : "",
-      });
+      return await admissions.admit(
+        {
+          requestId: incoming.requestId,
+          keyId: key.id,
+          model: incoming.shape.model,
+          bound,
+          endUser,
+          clientIp: incoming.clientIp,
+          tags,
+          runId: incoming.runId,
+          callDigest: key.countsCalls && incoming.runId !== "" ? callDigest(incoming) : "",
+          maxWaitMs: incoming.waiting?.maxWaitMs,
+          priority: incoming.waiting?.priority ?? 0,
+        },
+        signal,
+      );
     } catch (error) {
       const away = error instanceof WeirError && error.reason === "policy_unavailable";
       if (away && !key.hasHardBudget) return FREE;
@@ -79,7 +87,7 @@ export function createOpen(ports: {
     return error;
   }
 
-  return async (incoming, trail) => {
+  return async (incoming, trail, signal) => {
     const { shape } = incoming;
     const attributes = attributesFor(incoming.grant, shape.endUser, incoming.tags);
     const grant = grantFor(incoming.grant, attributes);
@@ -106,7 +114,7 @@ export function createOpen(ports: {
     } catch (error) {
       throw error instanceof WeirError ? refuse(incoming, error, rule) : error;
     }
-    const verdict = await ask(incoming, attributes, grant, bound);
+    const verdict = await ask(incoming, attributes, grant, bound, signal);
     trail.limits = verdict.limits;
     if (!verdict.admitted) {
       const error = new WeirError(verdict.reason, verdict.message, { retryAfterMs: verdict.retryAfterMs });
@@ -140,12 +148,13 @@ export function createOpen(ports: {
       intentNumber = await journal.intent(intent);
     } catch (error) {
       // Not recorded, so not called: what was taken is given back.
-      if (verdict.held) {
-        const nothing = { requestId: incoming.requestId, attempt: 1, keyId: key.id, charge: { kind: "void" as const } };
-        admissions.settle([nothing], 0);
+      if (verdict.held || key.hasLimit) {
+        const charge = { kind: "void", notCalled: true } as const;
+        admissions.settle([{ requestId: incoming.requestId, attempt: 1, keyId: key.id, charge }], 0);
       }
       throw error;
     }
+    if (key.hasConcurrencyLimit) slots.began(incoming.requestId);
     return {
       grant,
       intent,
@@ -160,6 +169,7 @@ export function createOpen(ports: {
         statedCaps: shape.outputCap !== undefined && shape.outputCap <= outputCap ? shape.capNames : NO_NAMES,
         keyId: key.id,
         held: verdict.held,
+        providerLimits: key.hasProviderLimit ? (key.providerLimitFailsClosed ? "fail-closed" : "fail-open") : "none",
         inputBound: bound.inputTokens,
       },
     };

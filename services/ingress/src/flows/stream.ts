@@ -56,7 +56,7 @@ export function createStream<Input, Event>(
 ): Stream<Input, Event> {
   const { open, close, upstream, journal, payloads, clock } = ports;
   return async (incoming, trail, sink, signal) => {
-    const opened = await open(incoming, trail);
+    const opened = await open(incoming, trail, signal);
     const { key } = opened.grant;
     const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
     const texts =

@@ -4,7 +4,7 @@ import type { CallResult, StreamMessage } from "../domain/call.ts";
 import { grantOf } from "../domain/grant.ts";
 import type { Key } from "../domain/key.ts";
 import { testKey } from "../domain/test-key.ts";
-import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Upstream, Verdict } from "../ports.ts";
+import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Slots, Upstream, Verdict } from "../ports.ts";
 import type { Incoming } from "./trail.ts";
 import type { Outcome, SealedPayload } from "../domain/record.ts";
 import type { Settlement } from "../domain/settlement.ts";
@@ -82,6 +82,10 @@ export function testPorts(failures: Failures = {}) {
       settlements.push(...settled);
     },
   };
+  const slots: Slots = {
+    began: () => void steps.push("slot"),
+    ended: () => void steps.push("slot free"),
+  };
   const journal: Journal = {
     intent() {
       steps.push("intent");
@@ -137,7 +141,7 @@ export function testPorts(failures: Failures = {}) {
     notReady: () => undefined,
   };
   const keys: KeyDirectory = { find: () => grantOf(key), freshness: () => "live", version: 1n };
-  return { steps, outcomes, kept, settlements, admissions, journal, payloads, upstream, models, keys, clock };
+  return { steps, outcomes, kept, settlements, admissions, slots, journal, payloads, upstream, models, keys, clock };
 }
 
 export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({

@@ -4,6 +4,7 @@ import type { LimitState } from "../ports.ts";
 import type { FacadeDialect, RequestShape } from "../domain/shape.ts";
 import type { Call } from "../domain/call.ts";
 import type { Reason } from "@weir/kernel";
+import type { Waiting } from "../domain/waiting.ts";
 
 /** A request as an edge (HTTP or RPC) understood it, before anything was decided about it. */
 export interface Incoming<Input> {
@@ -25,6 +26,8 @@ export interface Incoming<Input> {
   readonly runId: string;
   /** Headers that a provider may want. */
   readonly headers: readonly (readonly [string, string])[];
+  /** Where a limit queues. Undefined: it said nothing about it. */
+  readonly waiting?: Waiting | undefined;
 }
 
 /** What was done for a request so far; the edge writes its headers, metrics and log line from it, however it ended. */

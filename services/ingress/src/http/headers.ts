@@ -5,7 +5,7 @@ import type { Served } from "../domain/call.ts";
 /** What could end a header line, or start another. */
 const UNSAFE = /[^\t\x20-\x7e]/g;
 
-const line = (name: string, value: string | number): string =>
+export const line = (name: string, value: string | number): string =>
   `${name}: ${typeof value === "string" ? value.replace(UNSAFE, "?") : value}\r\n`;
 
 /**
@@ -15,20 +15,6 @@ export function identityHeaders(requestId: string, clientRequestId: string): str
   return (
     line("x-request-id", clientRequestId === "" ? requestId : clientRequestId) + line("x-weir-request-id", requestId)
   );
-}
-
-/** `x-ratelimit-*` as OpenAI writes them, of the tightest limit per unit. */
-export function limitHeaders(trail: Trail): string {
-  let text = "";
-  const seen = new Set<string>();
-  for (const { unit, limit, remaining, resetMs } of trail.limits) {
-    if (seen.has(unit)) continue;
-    seen.add(unit);
-    text += line(`x-ratelimit-limit-${unit}`, limit);
-    text += line(`x-ratelimit-remaining-${unit}`, Math.max(0, remaining));
-    text += line(`x-ratelimit-reset-${unit}`, `${(resetMs / 1000).toFixed(3)}s`);
-  }
-  return text;
 }
 
 export function servedHeaders(

@@ -11,7 +11,8 @@ import type { Identify } from "../flows/identify.ts";
 import type { Stream, StreamSink } from "../flows/stream.ts";
 import { newTrail, type Trail } from "../flows/trail.ts";
 import { errorResponse, publicError, streamError } from "./error-response.ts";
-import { identityHeaders, limitHeaders, resultHeaders, servedHeaders, streamHeaders } from "./headers.ts";
+import { identityHeaders, resultHeaders, servedHeaders, streamHeaders } from "./headers.ts";
+import { limitHeaders } from "./limit-headers.ts";
 import { type ClientIp, clientRequestIdOf, incomingOf, newRequestId, secretOf } from "./read-request.ts";
 
 /** The flows a route may run; typed inputs and events are the RPC side's. */
@@ -46,14 +47,14 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
     trail.reason = error.reason;
     reply.send(
       response.status,
-      response.headers + identity + limitHeaders(trail) + resultHeaders(trail),
+      response.headers + identity + limitHeaders(trail.limits) + resultHeaders(trail),
       response.body,
     );
   }
 
   function answer(reply: HttpReply, trail: Trail, identity: string, output: Output<unknown>): void {
     if (output.kind !== "raw") throw new Error("a raw call was answered with a typed message");
-    const headers = `content-type: ${output.contentType}\r\n${identity}${limitHeaders(trail)}${resultHeaders(trail)}`;
+    const headers = `content-type: ${output.contentType}\r\n${identity}${limitHeaders(trail.limits)}${resultHeaders(trail)}`;
     const retry = trail.result?.error?.retryAfterMs;
     reply.send(
       output.status,
@@ -69,7 +70,7 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
           200,
           EVENT_STREAM +
             identity +
-            limitHeaders(trail) +
+            limitHeaders(trail.limits) +
             streamHeaders(served) +
             servedHeaders(served, dropped, headers),
         );

@@ -7,6 +7,7 @@ import { clientIpOf } from "../domain/client-ip.ts";
 import type { Grant } from "../domain/grant.ts";
 import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
+import { waitingOf } from "../domain/waiting.ts";
 import type { Incoming } from "../flows/trail.ts";
 
 /** Headers of clients that providers may want, and no others. */
@@ -65,7 +66,6 @@ function tagsOf(request: HttpRequest): Readonly<Record<string, string>> {
   );
 }
 const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
-
 
 function objectIn(body: Buffer): JsonObject {
   let parsed: unknown;
@@ -145,6 +145,7 @@ export function incomingOf(
     traceparent: traceparent === "" ? undefined : traceparent,
     tags: tagsOf(request),
     runId: checkedRunId(request.header(RUN_ID)),
+    waiting: waitingOf((name) => request.header(name)),
     headers,
   };
 }

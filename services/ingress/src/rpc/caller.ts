@@ -16,6 +16,7 @@ import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
 import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
+import { waitingOf } from "../domain/waiting.ts";
 import type { Models } from "../ports.ts";
 import { protobufType, type TypedEvent, type TypedInput, type TypedOutput, usageMessage } from "../wire.ts";
 
@@ -123,6 +124,7 @@ export function receive(
     traceparent: span.traceparent === "" ? undefined : span.traceparent,
     tags: checkedTags(Object.entries(tags), "tags"),
     runId: checkedRunId(context.requestHeader.get(RUN_ID) ?? ""),
+    waiting: waitingOf((name) => context.requestHeader.get(name)),
     headers: [],
   };
   const gone = new AbortController();
