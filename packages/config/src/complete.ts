@@ -177,7 +177,7 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
   const { price } = from;
   return {
     name,
-    strategy: from.strategy,
+    strategies: typeof from.strategy === "string" ? [from.strategy] : from.strategy,
     targets: from.targets,
     fallbacks: from.fallbacks,
     price: price && completePrice(price),

@@ -61,9 +61,9 @@ test("the example of the documentation means what it says", () => {
     region: "eu",
     apiKey: undefined,
   });
-  expect(config.models.get("fast")).toMatchObject({ strategy: "weighted", fallbacks: ["llama"] });
+  expect(config.models.get("fast")).toMatchObject({ strategies: ["weighted"], fallbacks: ["llama"] });
   expect(config.models.get("llama")).toMatchObject({
-    strategy: "priority",
+    strategies: ["priority"],
     targets: [{ provider: "local", model: "llama-3.3-70b", weight: 1 }],
     price: { inputNanosPerMtok: 100_000_000n, outputNanosPerMtok: 400_000_000n },
   });
@@ -169,7 +169,7 @@ test("every setting can be set by its variable, over the file", () => {
   expect(config.spool).toEqual({ maxBytes: 10_000_000, strict: true });
   expect(config.log.level).toBe("debug");
   expect(config.providers.get("my-llm")?.apiKey?.reveal()).toBe("secret");
-  expect(config.models.get("m")?.strategy).toBe("cost");
+  expect(config.models.get("m")?.strategies).toEqual(["cost"]);
 });
 
 test("a wrong variable is named; a mistyped one is noticed; a stranger is let pass", () => {

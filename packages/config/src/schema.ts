@@ -78,10 +78,19 @@ const provider = z.strictObject({
   max_connections: count.max(65_536).default(256),
 });
 
+const strategy = z.enum([
+  "priority",
+  "weighted",
+  "round-robin",
+  "cost",
+  "latency",
+  "least-busy",
+  "capability",
+  "sticky",
+]);
+
 const model = z.strictObject({
-  strategy: z
-    .enum(["priority", "weighted", "round-robin", "cost", "latency", "least-busy", "capability"])
-    .default("priority"),
+  strategy: z.union([strategy, z.array(strategy).min(1).max(4)]).default("priority"),
   targets: z
     .array(
       z.strictObject({

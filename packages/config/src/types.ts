@@ -97,9 +97,20 @@ export interface ProviderConfig {
   readonly maxConnections: number;
 }
 
+export type Strategy =
+  | "priority"
+  | "weighted"
+  | "round-robin"
+  | "cost"
+  | "latency"
+  | "least-busy"
+  | "capability"
+  | "sticky";
+
 export interface ModelConfig {
   readonly name: string;
-  readonly strategy: "priority" | "weighted" | "round-robin" | "cost" | "latency" | "least-busy" | "capability";
+  /** Each orders those targets that the ones before it hold equal. */
+  readonly strategies: readonly Strategy[];
   readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
   /** Other models' names, tried in order. */
   readonly fallbacks: readonly string[];

@@ -30,10 +30,10 @@ const contractOf = ({ price, discountBasisPoints, ...rest }: ContractConfig): Co
 });
 
 function aliasOf(model: ModelConfig): AliasConfig {
-  const { name, strategy, targets, fallbacks, price, contextWindow, maxOutputTokens: maxOutput } = model;
+  const { name, strategies, targets, fallbacks, price, contextWindow, maxOutputTokens: maxOutput } = model;
   return {
     name,
-    strategy,
+    strategies,
     targets,
     fallbacks,
     price: price === undefined ? undefined : configuredPrice(price, "config"),

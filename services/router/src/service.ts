@@ -75,12 +75,14 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       attempted: attemptEvents(telemetry),
       maxAnswerBytes: MAX_ANSWER_BYTES,
     },
-    choose(call) {
+    choose(call, stream) {
       const route = table.route(call.model);
       const turn = route.turn++;
-      const { allowedProviders, deniedProviders, allowedRegions, deniedRegions, inputBound } = call;
+      const { allowedProviders, deniedProviders, allowedRegions, deniedRegions } = call;
+      const { inputBound, outputCap, conversation } = call;
       const who = { allowedProviders, deniedProviders, allowedRegions, deniedRegions };
-      return candidates(route, turn, { draw: random(), ...who, inputBound });
+      const request = { inputBound, outputCap, conversation, stream };
+      return candidates(route, turn, { ...who, ...request, draws: [random(), random()], nowMs: clock.monotonicMs() });
     },
     route: (model) => table.route(model),
     listed: () => table.listed,

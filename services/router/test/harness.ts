@@ -27,7 +27,7 @@ export function provider(name: string, kind: string, more: Partial<ProviderConfi
 export function model(name: string, targets: readonly string[], more: Partial<ModelConfig> = {}): ModelConfig {
   return {
     name,
-    strategy: "priority",
+    strategies: ["priority"],
     targets: targets.map((target) => {
       const slash = target.indexOf("/");
       return { provider: target.slice(0, slash), model: target.slice(slash + 1), weight: 1 };

@@ -1,10 +1,11 @@
 import { common, router } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
-import type { Command } from "../command.ts";
+import { type Command, type Flags, wholeNumber } from "../command.ts";
 import { enumName, table, time } from "../output.ts";
 
 const price = (of: common.Price | undefined): string =>
   of === undefined ? "unknown" : `$${dollarsOf(of.inputNanosPerMtok)} / $${dollarsOf(of.outputNanosPerMtok)}`;
+const tokens = (flags: Flags, name: string): number => Number(wholeNumber(`--${name}`, flags.text(name) ?? "0"));
 const PRICE_HEAD = "IN / OUT PER MILLION";
 
 export const routingCommands: readonly Command[] = [
@@ -51,25 +52,45 @@ export const routingCommands: readonly Command[] = [
   },
   {
     name: "route explain",
-    usage: "<model> [--provider P]… [--region R]…",
+    usage:
+      "<model> [--provider P]… [--region R]… [--input-tokens N] [--output-tokens N] [--stream] [--conversation NAME]",
     summary: "who would serve a model, in which order, and why",
     words: { least: 1, most: 1 },
-    options: { provider: { type: "string", multiple: true }, region: { type: "string", multiple: true } },
+    options: {
+      provider: { type: "string", multiple: true },
+      region: { type: "string", multiple: true },
+      "input-tokens": { type: "string" },
+      "output-tokens": { type: "string" },
+      stream: { type: "boolean" },
+      conversation: { type: "string" },
+    },
     async run({ connection, output, flags, args }) {
       const { client, call } = connection();
       const found = await client(router.RouterService).explainRoute(
-        { model: args[0] ?? "", allowedProviders: flags.list("provider"), allowedRegions: flags.list("region") },
+        {
+          model: args[0] ?? "",
+          allowedProviders: flags.list("provider"),
+          allowedRegions: flags.list("region"),
+          inputTokens: tokens(flags, "input-tokens"),
+          outputTokens: tokens(flags, "output-tokens"),
+          stream: flags.on("stream"),
+          conversation: flags.text("conversation") ?? "",
+        },
         call,
       );
       output.message(router.ExplainRouteResponseSchema, found, ({ candidates }) =>
         table(
-          ["", "PROVIDER", "MODEL", "REGION", PRICE_HEAD, "WHY"],
-          candidates.map(({ candidate, eligible, reason }, index) => [
+          ["", "PROVIDER", "MODEL", "REGION", PRICE_HEAD, "WEIGHT", "UNDER WAY", "LATENCY", "COST", "WHY"],
+          candidates.map(({ candidate, eligible, reason, ...scores }, index) => [
             eligible ? `${index + 1}.` : "out",
             candidate?.provider ?? "",
             candidate?.model ?? "",
             candidate?.region ?? "",
             price(candidate?.price),
+            scores.weight,
+            scores.inFlight,
+            scores.latencyMs === 0 ? "unseen" : `${Math.round(scores.latencyMs)} ms`,
+            scores.costNanos === undefined ? "unknown" : `$${dollarsOf(scores.costNanos)}`,
             reason,
           ]),
         ),

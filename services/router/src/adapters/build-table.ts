@@ -12,7 +12,8 @@ import { type Clock, systemClock } from "@weir/kernel";
 import type { RouterConfig } from "../config.ts";
 import { overriding } from "../config-prices.ts";
 import { healthy } from "../domain/health.ts";
-import { type AliasConfig, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
+import { UNSEEN } from "../domain/peak-ewma.ts";
+import { type AliasConfig, groupOf, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
 import { type Vocabulary, vocabularyOf } from "../domain/vocabulary.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { RenderedEndpoint, RoutedTarget, Upstream } from "../ports.ts";
@@ -77,7 +78,7 @@ export async function buildTable(options: TableOptions): Promise<Table> {
   const routes = routesOf(config.aliases, targetOf);
   const single = (model: string, target: RoutedTarget): Route<RoutedTarget> => ({
     model,
-    groups: [{ strategy: "priority", targets: [target], weights: [1] }],
+    groups: [groupOf(["priority"], [{ target, weight: 1 }])],
     turn: 0,
   });
   const names = config.providers.map(({ name, kind }) => ({ name, kind }));
@@ -134,7 +135,12 @@ class ProviderTarget implements RoutedTarget {
   readonly vocabulary: Vocabulary | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
-  readonly state: RoutedTarget["state"] = { health: healthy, inFlight: 0, latencyMs: 0 };
+  readonly state: RoutedTarget["state"] = {
+    health: healthy,
+    inFlight: 0,
+    whole: UNSEEN,
+    firstContent: UNSEEN,
+  };
   readonly upstream: Upstream;
   readonly wires: readonly Wire[];
   readonly outputCaps: RoutedTarget["outputCaps"];

@@ -29,6 +29,8 @@ export interface Call {
   readonly providerLimitsFailClosed?: boolean;
   /** The most input tokens; 0: unknown. */
   readonly inputBound: number;
+  /** What it belongs to, for routes that keep a conversation with one target; "": nothing. */
+  readonly conversation: string;
   /** What its provider may run for it; undefined: nothing that has a price. */
   readonly tools?: ToolBound | undefined;
   /** The limit of such calls that is written into a body which states none; 0: none is. */

@@ -4,16 +4,22 @@ import { WeirError } from "@weir/kernel";
 import { flatPrice, samePrice } from "@weir/pricing";
 import { candidates, type Choice } from "./candidates.ts";
 import { healthy } from "./health.ts";
-import { type AliasConfig, ownerOf, routesOf, type Strategy } from "./route-table.ts";
+import { UNSEEN } from "./peak-ewma.ts";
+import { type AliasConfig, ownerOf, routesOf } from "./route-table.ts";
+import type { Strategy } from "./strategy.ts";
 import type { Target } from "./target.ts";
 
 const anybody: Choice = {
-  draw: 0,
+  draws: [0, 0],
   allowedProviders: [],
   deniedProviders: [],
   allowedRegions: [],
   deniedRegions: [],
   inputBound: 0,
+  outputCap: 0,
+  stream: false,
+  conversation: "",
+  nowMs: 0,
 };
 
 function targetOf(provider: string, model: string, more: Partial<Target> = {}): Target {
@@ -28,7 +34,7 @@ function targetOf(provider: string, model: string, more: Partial<Target> = {}): 
     vocabulary: undefined,
     contextWindow: undefined,
     maxOutput: undefined,
-    state: { health: healthy, inFlight: 0, latencyMs: 0 },
+    state: { health: healthy, inFlight: 0, whole: UNSEEN, firstContent: UNSEEN },
     ...more,
   };
 }
@@ -36,7 +42,7 @@ function targetOf(provider: string, model: string, more: Partial<Target> = {}): 
 function aliasOf(name: string, strategy: Strategy, targets: [string, number][], fallbacks: string[] = []): AliasConfig {
   return {
     name,
-    strategy,
+    strategies: [strategy],
     targets: targets.map(([provider, weight]) => ({ provider, model: "m", weight })),
     fallbacks,
     price: undefined,
@@ -103,7 +109,7 @@ describe("the order of candidates", () => {
     const counts = new Map<string, number>();
     const draws = 20_000;
     for (let index = 0; index < draws; index += 1) {
-      const order = names(candidates(route, 0, { ...anybody, draw: (index + 0.5) / draws }));
+      const order = names(candidates(route, 0, { ...anybody, draws: [(index + 0.5) / draws, 0] }));
       counts.set(order, (counts.get(order) ?? 0) + 1);
     }
     const share = (order: string): number => (counts.get(order) ?? 0) / draws;
@@ -125,7 +131,7 @@ describe("the order of candidates", () => {
             list.map((weight, index) => [`${index}`, weight]),
           ),
         );
-        const order = candidates(route, 0, { ...anybody, draw });
+        const order = candidates(route, 0, { ...anybody, draws: [draw, 0] });
         expect(new Set(order).size).toBe(list.length);
       }),
     );
@@ -134,8 +140,8 @@ describe("the order of candidates", () => {
   it("puts the cheapest first and unknown prices last", () => {
     const prices = new Map([
       ["a", undefined],
-      ["b", 9n],
-      ["c", 2n],
+      ["b", 9_000_000n],
+      ["c", 2_000_000n],
     ]);
     const alias = aliasOf("p", "cost", [
       ["a", 1],
@@ -152,12 +158,12 @@ describe("the order of candidates", () => {
     expect(route === undefined ? "" : names(candidates(route, 0, anybody))).toBe("cba");
   });
 
-  it("puts the least busy, the fastest, or those that the input fits into first", () => {
-    const state = (inFlight: number, latencyMs: number) => ({ health: healthy, inFlight, latencyMs });
+  it("puts the least busy, or those that the input fits into first", () => {
+    const state = (inFlight: number) => ({ health: healthy, inFlight, whole: UNSEEN, firstContent: UNSEEN });
     const made: Record<string, Target> = {
-      a: targetOf("a", "m", { state: state(3, 10), contextWindow: 1000 }),
-      b: targetOf("b", "m", { state: state(1, 30), contextWindow: 9000 }),
-      c: targetOf("c", "m", { state: state(2, 20) }),
+      a: targetOf("a", "m", { state: state(3), contextWindow: 1000 }),
+      b: targetOf("b", "m", { state: state(1), contextWindow: 9000 }),
+      c: targetOf("c", "m", { state: state(2) }),
     };
     const by = (strategy: Strategy, choice = anybody): string => {
       const alias = aliasOf("s", strategy, [
@@ -169,7 +175,6 @@ describe("the order of candidates", () => {
       return route === undefined ? "" : names(candidates(route, 0, choice));
     };
     expect(by("least-busy")).toBe("bca");
-    expect(by("latency")).toBe("acb");
     expect(by("capability", { ...anybody, inputBound: 5000 })).toBe("bca");
   });
 });

@@ -3,14 +3,14 @@
  */
 import { WeirError } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
+import type { Member, Strategy } from "./strategy.ts";
 import type { Target } from "./target.ts";
-
-export type Strategy = "priority" | "weighted" | "round-robin" | "cost" | "latency" | "least-busy" | "capability";
 
 /** An alias as configured. */
 export interface AliasConfig {
   readonly name: string;
-  readonly strategy: Strategy;
+  /** Each ranks those that the ones before it hold equal. */
+  readonly strategies: readonly Strategy[];
   readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
   readonly fallbacks: readonly string[];
   readonly price: Price | undefined;
@@ -18,12 +18,12 @@ export interface AliasConfig {
   readonly maxOutput: number | undefined;
 }
 
-/** Targets that a strategy chooses among. All of a group come before all of the next. */
+/** Targets that strategies choose among. All of a group come before all of the next. */
 export interface Group<T extends Target = Target> {
-  readonly strategy: Strategy;
+  readonly strategies: readonly Strategy[];
+  /** As configured. */
   readonly targets: readonly T[];
-  /** Beside the targets. */
-  readonly weights: readonly number[];
+  readonly members: readonly Member<T>[];
 }
 
 export interface Route<T extends Target = Target> {
@@ -43,9 +43,11 @@ export function routesOf<T extends Target>(
 ): Map<string, Route<T>> {
   const groups = new Map<string, Group<T>>();
   for (const alias of aliases.values()) {
-    const targets = alias.targets.map((target) => makeTarget(target.provider, target.model, alias));
-    const weights = alias.targets.map((target) => target.weight);
-    groups.set(alias.name, sortedOnce({ strategy: alias.strategy, targets, weights }));
+    const members = alias.targets.map(({ provider, model, weight }) => ({
+      target: makeTarget(provider, model, alias),
+      weight,
+    }));
+    groups.set(alias.name, groupOf(alias.strategies, members));
   }
   const routes = new Map<string, Route<T>>();
   for (const name of aliases.keys()) {
@@ -64,19 +66,10 @@ export function routesOf<T extends Target>(
   return routes;
 }
 
-/** Prices do not change between requests: the cheapest first, unknown prices last. */
-function sortedOnce<T extends Target>(group: Group<T>): Group<T> {
-  if (group.strategy !== "cost") return group;
-  const cost = ({ price }: T): bigint | undefined =>
-    price === undefined ? undefined : price.inputNanosPerMtok + price.outputNanosPerMtok;
-  const targets = [...group.targets].sort((one, other) => {
-    const a = cost(one);
-    const b = cost(other);
-    if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
-    return a < b ? -1 : Number(a > b);
-  });
-  return { strategy: "priority", targets, weights: targets.map(() => 1) };
-}
+export const groupOf = <T extends Target>(
+  strategies: readonly Strategy[],
+  members: readonly Member<T>[],
+): Group<T> => ({ strategies, targets: members.map(({ target }) => target), members });
 
 /** Whose models a bare name is by its beginning. */
 const OWNERS: readonly (readonly [prefix: string, kind: string])[] = [

@@ -1,5 +1,6 @@
 import type { Price, PricePlan } from "@weir/pricing";
 import type { Health } from "./health.ts";
+import type { PeakEwma } from "./peak-ewma.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** One model of one provider: what a request can be sent to. */
@@ -30,6 +31,8 @@ export const answerLimit = (outputCap: number, { maxOutput, contextWindow }: Tar
 export interface TargetState {
   health: Health;
   inFlight: number;
-  /** Moving average of the time to the first byte of an answer; 0: none seen. */
-  latencyMs: number;
+  /** Times of whole answers. */
+  whole: PeakEwma;
+  /** Times to the first content of streams. */
+  firstContent: PeakEwma;
 }

@@ -4,6 +4,7 @@ import type { Price } from "@weir/pricing";
 import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
+import { observed } from "../domain/peak-ewma.ts";
 import { availability, failed, probing, spendRetry, succeeded, unprobed, type Health } from "../domain/health.ts";
 import type { Attempted, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
 import { held, isAboutProvider, mustAsk, permit, soonest } from "./permit.ts";
@@ -153,17 +154,18 @@ export async function tryInTurn<T>(
   return { running: undefined, failures, error, last };
 }
 
-/** The target served. @param latencyMs to its first content, by which targets are compared */
+/** The target served. @param firstContentMs of a stream; undefined: it answered whole */
 export function finishServed(
-  { attempted }: FlowDependencies,
+  { attempted, clock }: FlowDependencies,
   target: RoutedTarget,
-  latencyMs: number,
+  firstContentMs: number | undefined,
   durationMs: number,
 ): void {
   release(target);
   const { state, upstream } = target;
   state.health = succeeded(state.health);
-  state.latencyMs = state.latencyMs === 0 ? latencyMs : state.latencyMs + (latencyMs - state.latencyMs) * 0.1;
+  if (firstContentMs === undefined) state.whole = observed(state.whole, durationMs, clock.monotonicMs());
+  else state.firstContent = observed(state.firstContent, firstContentMs, clock.monotonicMs());
   upstream.stats.succeeded += 1n;
   attempted(target, undefined, durationMs);
 }

@@ -74,7 +74,7 @@ export async function complete(
   }
   const { value, target } = running;
   const durationMs = dependencies.clock.monotonicMs() - running.startedMs;
-  finishServed(dependencies, target, durationMs, durationMs);
+  finishServed(dependencies, target, undefined, durationMs);
   const dropped = value.dropped.length === 0 ? value.prepared.dropped : [...value.prepared.dropped, ...value.dropped];
   const outcome = {
     usage: value.usage,

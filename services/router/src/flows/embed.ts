@@ -73,7 +73,7 @@ export async function embed(
     return { result, output: { kind: "raw", answer: last?.answer ?? rendered } };
   }
   const durationMs = clock.monotonicMs() - running.startedMs;
-  finishServed(dependencies, running.target, durationMs, durationMs);
+  finishServed(dependencies, running.target, undefined, durationMs);
   const { output } = running.value;
   const usage = running.value.usage ?? (await counted(tokens, running.target, call, input));
   const outcome = { usage, finishReason: undefined, status: 200, error: undefined, durationMs };

@@ -3,24 +3,41 @@ import { router } from "@weir/contracts";
 import { NO_RULES, providerNamed, regionNamed } from "@weir/rules";
 import { candidates } from "../domain/candidates.ts";
 import { availability } from "../domain/health.ts";
+import { faded } from "../domain/peak-ewma.ts";
 import type { Group } from "../domain/route-table.ts";
+import { estimatedCost, type Ranked } from "../domain/strategy.ts";
 import type { RoutedTarget } from "../ports.ts";
 import { candidateMessage } from "./result.ts";
 import type { Routing } from "./routes.ts";
 
-/** Every candidate in the order in which it would be tried now, and why. */
+/** Every candidate in the order in which it would be tried now, and why. Where chance decides, one order of several. */
 export function explainRouteRpc(routing: Routing) {
   return (request: router.ExplainRouteRequest): router.ExplainRouteResponse => {
     const route = routing.route(request.model);
-    const everybody = { ...NO_RULES, draw: 0.5, inputBound: 0 };
-    const nowMs = routing.flow.clock.nowMs();
-    const verdicts = candidates(route, route.turn, everybody).map((target) => {
+    const { clock, random } = routing.flow;
+    const ranked: Ranked = {
+      draws: [random(), random()],
+      inputBound: request.inputTokens,
+      outputCap: request.outputTokens,
+      stream: request.stream,
+      conversation: request.conversation,
+      nowMs: clock.monotonicMs(),
+    };
+    const nowMs = clock.nowMs();
+    const verdicts = candidates(route, route.turn, { ...NO_RULES, ...ranked }).map((target) => {
       const refusal = refusalOf(target, request, nowMs);
       const group = route.groups.findIndex(({ targets }) => targets.includes(target));
+      const member = route.groups[group]?.members.find((one) => one.target === target);
+      const { state } = target;
+      const cost = estimatedCost(target, ranked);
       return {
         candidate: candidateMessage(target),
         eligible: refusal === undefined,
         reason: refusal ?? standing(group, route.groups[group]),
+        weight: member?.weight ?? 1,
+        inFlight: state.inFlight,
+        latencyMs: faded(request.stream ? state.firstContent : state.whole, ranked.nowMs),
+        ...(Number.isFinite(cost) ? { costNanos: BigInt(Math.round(cost)) } : {}),
       };
     });
     return create(router.ExplainRouteResponseSchema, { candidates: verdicts });
@@ -35,6 +52,7 @@ function refusalOf(target: RoutedTarget, request: router.ExplainRouteRequest, no
   return `left alone for ${Math.ceil(available.waitMs / 1000)} s: ${available.reason}`;
 }
 
-function standing(group: number, { strategy }: Pick<Group, "strategy"> = { strategy: "priority" }): string {
-  return group > 0 ? `fallback ${group}, by ${strategy}` : `by ${strategy}`;
+function standing(group: number, { strategies }: Pick<Group, "strategies"> = { strategies: ["priority"] }): string {
+  const by = `by ${strategies.join(", then ")}`;
+  return group > 0 ? `fallback ${group}, ${by}` : by;
 }

@@ -158,6 +158,7 @@ function feesMessage(fees: ToolFees): common.ToolFees {
     $typeName: "weir.common.v1.ToolFees",
     searchesPerRequest: fees.searchesPerRequest,
     maxCalls: fees.maxCalls,
+    byItself: fees.byItself,
   };
   if (fees.webSearchNanos !== undefined) message.webSearchNanos = fees.webSearchNanos;
   if (fees.previewSearchNanos !== undefined) message.previewSearchNanos = fees.previewSearchNanos;
@@ -188,6 +189,7 @@ export function candidateMessage(target: Target): router.Candidate {
     contextWindow: target.contextWindow ?? 0,
     maxOutputTokens: target.maxOutput ?? 0,
     prices: [],
+    priceBook: target.priceBook,
     countsTokens: target.vocabulary !== undefined,
   };
   if (target.price !== undefined) message.price = priceMessage(target.price);

@@ -17,7 +17,7 @@ import { streamCompleteRpc } from "./stream-complete.ts";
 export interface Routing {
   readonly flow: FlowDependencies;
   /** The targets for a call, in order. @throws WeirError model_not_found, model_not_allowed */
-  choose(call: Call): readonly RoutedTarget[];
+  choose(call: Call, stream: boolean): readonly RoutedTarget[];
   /** @throws WeirError model_not_found */
   route(model: string): Route<RoutedTarget>;
   listed(): readonly Route<RoutedTarget>[];

@@ -177,6 +177,13 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
   cache: CacheChoice;
 
   /**
+   * What it belongs to, for routes with the strategy `sticky`; empty: nothing.
+   *
+   * @generated from field: string conversation = 24;
+   */
+  conversation: string;
+
+  /**
    * The key has limits per provider: each attempt, the first one included, is asked for at policy before it is made.
    *
    * @generated from field: bool provider_limits = 31;
@@ -758,6 +765,13 @@ export declare type Candidate = Message<"weir.router.v1.Candidate"> & {
    * @generated from field: bool counts_tokens = 9;
    */
   countsTokens: boolean;
+
+  /**
+   * Its maker's name in the price book; empty: its prices are in the configuration only.
+   *
+   * @generated from field: string price_book = 10;
+   */
+  priceBook: string;
 };
 
 /**
@@ -804,6 +818,8 @@ export declare type DatedPrice = Message<"weir.router.v1.DatedPrice"> & {
 export declare const DatedPriceSchema: GenMessage<DatedPrice>;
 
 /**
+ * `input_bound` of the call is here the bytes of its text: what is found out is which of them are fewer tokens.
+ *
  * @generated from message weir.router.v1.CountInputRequest
  */
 export declare type CountInputRequest = Message<"weir.router.v1.CountInputRequest"> & {
@@ -857,6 +873,13 @@ export declare type CountedInput = Message<"weir.router.v1.CountedInput"> & {
    * @generated from field: uint32 tokens = 3;
    */
   tokens: number;
+
+  /**
+   * Of these, the texts of messages: the rest are bytes of all that is around them.
+   *
+   * @generated from field: uint32 text_tokens = 4;
+   */
+  textTokens: number;
 };
 
 /**
@@ -1008,6 +1031,28 @@ export declare type ExplainRouteRequest = Message<"weir.router.v1.ExplainRouteRe
    * @generated from field: repeated string denied_regions = 5;
    */
   deniedRegions: string[];
+
+  /**
+   * 0: not known.
+   *
+   * @generated from field: uint32 input_tokens = 6;
+   */
+  inputTokens: number;
+
+  /**
+   * @generated from field: uint32 output_tokens = 7;
+   */
+  outputTokens: number;
+
+  /**
+   * @generated from field: bool stream = 8;
+   */
+  stream: boolean;
+
+  /**
+   * @generated from field: string conversation = 9;
+   */
+  conversation: string;
 };
 
 /**
@@ -1052,6 +1097,30 @@ export declare type CandidateVerdict = Message<"weir.router.v1.CandidateVerdict"
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * @generated from field: double weight = 4;
+   */
+  weight: number;
+
+  /**
+   * @generated from field: uint32 in_flight = 5;
+   */
+  inFlight: number;
+
+  /**
+   * How slow it was lately, as `latency` counts it: to a stream's first content, or to a whole answer. 0: nobody knows.
+   *
+   * @generated from field: double latency_ms = 6;
+   */
+  latencyMs: number;
+
+  /**
+   * What such a request costs there, roughly, as `cost` counts it. Absent: unknown.
+   *
+   * @generated from field: optional int64 cost_nanos = 7;
+   */
+  costNanos?: bigint | undefined;
 };
 
 /**
