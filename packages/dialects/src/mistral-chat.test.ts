@@ -40,7 +40,7 @@ describe("a request to Mistral", () => {
   });
 
   it("has ids of nine letters and digits, the same for a call and its result", () => {
-    const { body } = render({
+    const { body, dropped } = render({
       messages: [
         { role: "user", content: "x", name: "ann" },
         {
@@ -48,8 +48,11 @@ describe("a request to Mistral", () => {
           content: null,
           tool_calls: [
             { id: "call_abcdefghijklmnop", type: "function", function: { name: "f", arguments: "{}" } },
-            { id: "D681PevKs", type: "function", function: { name: "f", arguments: "{}" } },
+            { id: "D681PevKs", type: "function", function: { name: "f", arguments: "", parsed_arguments: {} } },
           ],
+          // As OpenAI's client keeps it.
+          parsed: null,
+          annotations: [],
         },
         { role: "tool", tool_call_id: "call_abcdefghijklmnop", name: "f", content: "1" },
         { role: "tool", tool_call_id: "D681PevKs", content: "2" },
@@ -59,6 +62,9 @@ describe("a request to Mistral", () => {
     const [one, other] = ((assistant?.["tool_calls"] ?? []) as { id: string }[]).map(({ id }) => id);
     expect(one).toMatch(/^[a-zA-Z0-9]{9}$/);
     expect(other).toBe("D681PevKs");
+    expect(Object.keys(assistant ?? {}).toSorted()).toEqual(["content", "role", "tool_calls"]);
+    expect(JSON.stringify(assistant)).not.toContain("parsed");
+    expect(dropped.toSorted()).toEqual(["messages[0].name", "messages[1].annotations"]);
     expect(first).toEqual({ role: "tool", tool_call_id: one, name: "f", content: "1" });
     expect(second).toEqual({ role: "tool", tool_call_id: "D681PevKs", content: "2" });
     expect(user).toEqual({ role: "user", content: "x" });

@@ -76,23 +76,23 @@ function effortOf(model: string, effort: Json): string | undefined {
   return effort === "none" || effort === "minimal" ? "none" : "high";
 }
 
+/** Clients keep notes of their own in what they send back (`parsed`, `audio`, `annotations`): no others than these reach Mistral. */
 function renderMessage(message: JsonObject, path: string, dropped: string[]): JsonObject {
-  const { reasoning_content: thoughtHere, reasoning, refusal, name, function_call: _, audio: __, ...rest } = message;
-  const role = rest.role === "developer" ? "system" : rest.role === "function" ? "tool" : (rest.role ?? "user");
-  const rendered: JsonObject = { ...rest, role };
-  if (typeof rest.tool_call_id === "string") rendered.tool_call_id = callId(rest.tool_call_id);
+  const { role: given, content, name, prefix, tool_calls: calls, tool_call_id: id, refusal, ...others } = message;
+  const { reasoning_content: thoughtHere, reasoning, ...strange } = others;
+  for (const [key, value] of Object.entries(strange)) if (value !== null) dropped.push(`${path}.${key}`);
+  const role = given === "developer" ? "system" : given === "function" ? "tool" : (given ?? "user");
+  const rendered: JsonObject = { role };
+  if (typeof id === "string") rendered.tool_call_id = callId(id);
+  if (prefix !== undefined) rendered.prefix = prefix;
   if (name !== undefined && name !== null) {
     if (role === "tool") rendered.name = name;
     else dropped.push(`${path}.name`);
   }
-  if (Array.isArray(rest.tool_calls))
-    rendered.tool_calls = rest.tool_calls.map((call) =>
-      isObject(call) && typeof call.id === "string" ? { ...call, id: callId(call.id) } : call,
-    );
-  const content = Array.isArray(rest.content) ? rest.content.map(renderPart) : rest.content;
+  if (Array.isArray(calls)) rendered.tool_calls = calls.filter(isObject).map(renderCall);
   const said = typeof refusal === "string" && refusal !== "" ? refusal : undefined;
   if (role === "assistant" && said !== undefined && (content === null || content === "")) rendered.content = said;
-  else if (content !== undefined) rendered.content = content;
+  else if (content !== undefined) rendered.content = Array.isArray(content) ? content.map(renderPart) : content;
   const thought = [thoughtHere, reasoning].find((text) => typeof text === "string" && text !== "");
   if (role === "assistant" && typeof thought === "string") {
     const text = rendered.content;
@@ -100,6 +100,15 @@ function renderMessage(message: JsonObject, path: string, dropped: string[]): Js
     rendered.content = [{ type: "thinking", thinking: [{ type: "text", text: thought }] }, ...parts];
   }
   return rendered;
+}
+
+function renderCall({ id, function: called }: JsonObject): JsonObject {
+  const { name = "", arguments: given = "{}" } = isObject(called) ? called : {};
+  return {
+    id: callId(typeof id === "string" ? id : ""),
+    type: "function",
+    function: { name, arguments: given === "" ? "{}" : given },
+  };
 }
 
 /** Files are documents by address (a `data:` one, too), sound is bare base64. */
