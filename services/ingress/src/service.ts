@@ -100,6 +100,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const models = starting.use(new ListedModels(routerClient, said("the router is away")));
   const admissions = new BatchedPolicy(policyClient, spool.producer, {
     onError: said("policy did not answer"),
+    onDropped: ({ requestId, attempt }, error) =>
+      log.error({ err: error, requestId, attempt }, "policy will never take a settlement: its hold stays as it is"),
     onSettledThrough: (outcomeNumber) => spool.settled(outcomeNumber),
   });
   starting.defer(async () => {

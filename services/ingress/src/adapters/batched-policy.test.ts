@@ -35,6 +35,7 @@ function batched(
   const through: number[] = [];
   const admissions = new BatchedPolicy(inProcessPeers(routes).client(policy.PolicyService), "owner", {
     onError: () => undefined,
+    onDropped: () => undefined,
     onSettledThrough: (outcomeNumber) => through.push(outcomeNumber),
   });
   return { admissions, through };

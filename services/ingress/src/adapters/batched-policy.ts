@@ -4,6 +4,7 @@ import { fromConnectError } from "@weir/mesh";
 import { isReason, type Reason, WeirError } from "@weir/kernel";
 import type { Charge, Settlement } from "../domain/settlement.ts";
 import type { Admission, Admissions, LimitState, Verdict } from "../ports.ts";
+import { type SettlementListeners, SettlementQueue } from "./settlement-queue.ts";
 import { reasonOf } from "./wire-names.ts";
 
 type PolicyClient = Client<typeof policy.PolicyService>;
@@ -11,9 +12,6 @@ type PolicyClient = Client<typeof policy.PolicyService>;
 /** How long an admission may take before policy counts as away. */
 const ADMIT_TIMEOUT_MS = 2_000;
 const SETTLE_TIMEOUT_MS = 10_000;
-const RETRY_MS = 500;
-/** No request waits for a settlement: it goes with the next admissions, whose commit it then shares, or alone after this time. */
-const SETTLE_WITHIN_MS = 10;
 const SETTLED_EVERY_MS = 200;
 /** The contract takes 4,096 a call; smaller calls keep a replica's transaction short. */
 const MAX_BATCH = 1_000;
@@ -23,11 +21,6 @@ interface Waiting {
   readonly signal: AbortSignal;
   readonly resolve: (verdict: Verdict) => void;
   readonly reject: (error: unknown) => void;
-}
-
-interface Unsettled {
-  readonly outcomeNumber: number;
-  readonly settlements: readonly Settlement[];
 }
 
 const limitsOf = (limits: readonly policy.LimitState[]): LimitState[] =>
@@ -114,11 +107,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   #highest = 0;
   #highestBefore = 0;
   #waiting: Waiting[] = [];
-  #unsettled: Unsettled[] = [];
-  #settling: Promise<void> | undefined;
-  #closed = false;
-  #retry: NodeJS.Timeout | undefined;
-  #due: NodeJS.Timeout | undefined;
+  readonly #settlements: SettlementQueue;
 
   /** @param owner the producer whose spool records what is held */
   constructor(
@@ -126,6 +115,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     owner: string,
     listeners: {
       readonly onError: (error: unknown) => void;
+      readonly onDropped: SettlementListeners["onDropped"];
       /** Every outcome up to this number is settled: its record may be forgotten once it is confirmed. */
       readonly onSettledThrough: (outcomeNumber: number) => void;
     },
@@ -134,22 +124,32 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     this.#owner = owner;
     this.#onError = listeners.onError;
     this.#onSettledThrough = listeners.onSettledThrough;
+    this.#settlements = new SettlementQueue(
+      (settlements) =>
+        client.settleBatch(
+          {
+            $typeName: "weir.policy.v1.SettleBatchRequest",
+            owner,
+            settlements: settlements.map(settlementMessage),
+          },
+          { timeoutMs: SETTLE_TIMEOUT_MS },
+        ),
+      listeners,
+    );
     this.#timer = setInterval(() => this.#tellSettled(), SETTLED_EVERY_MS);
     this.#timer.unref();
   }
 
   /** One look behind: of outcomes written in the same tick a higher one may be told of first. */
   #tellSettled(): void {
-    let through = this.#highestBefore;
+    const through = this.#settlements.settledThrough(this.#highestBefore);
     this.#highestBefore = this.#highest;
-    for (const { outcomeNumber } of this.#unsettled)
-      if (outcomeNumber > 0 && outcomeNumber <= through) through = outcomeNumber - 1;
     if (through > 0) this.#onSettledThrough(through);
   }
 
   /** Requests whose settlement policy does not have yet. */
   get pending(): number {
-    return this.#unsettled.length;
+    return this.#settlements.pending;
   }
 
   admit(admission: Admission, signal: AbortSignal): Promise<Verdict> {
@@ -163,7 +163,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
     const waiting = this.#waiting;
     this.#waiting = [];
     // Before them: what was used up to now is given back by then.
-    this.#settleNow();
+    this.#settlements.sendNow();
     for (let from = 0; from < waiting.length; from += MAX_BATCH) {
       void this.#admitSome(waiting.length <= MAX_BATCH ? waiting : waiting.slice(from, from + MAX_BATCH));
     }
@@ -234,64 +234,13 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
 
   settle(settlements: readonly Settlement[], outcomeNumber: number): void {
     if (outcomeNumber > this.#highest) this.#highest = outcomeNumber;
-    if (settlements.length === 0) return;
-    this.#unsettled.push({ outcomeNumber, settlements });
-    this.#settleSoon();
-  }
-
-  #settleSoon(): void {
-    if (this.#unsettled.length === 0) return;
-    this.#due ??= setTimeout(() => {
-      this.#due = undefined;
-      this.#settleNow();
-    }, SETTLE_WITHIN_MS);
-  }
-
-  #settleNow(): void {
-    if (this.#settling !== undefined || this.#retry !== undefined) return;
-    clearTimeout(this.#due);
-    this.#due = undefined;
-    if (this.#unsettled.length === 0) return;
-    this.#settling = this.#settleSome().then(
-      () => {
-        this.#settling = undefined;
-        if (this.#closed) this.#settleNow();
-        else this.#settleSoon();
-      },
-      (error: unknown) => {
-        this.#settling = undefined;
-        this.#onError(error);
-        if (this.#closed) return;
-        this.#retry = setTimeout(() => {
-          this.#retry = undefined;
-          this.#settleNow();
-        }, RETRY_MS);
-      },
-    );
-  }
-
-  async #settleSome(): Promise<void> {
-    const batch = this.#unsettled.slice(0, MAX_BATCH);
-    await this.#client.settleBatch(
-      {
-        $typeName: "weir.policy.v1.SettleBatchRequest",
-        owner: this.#owner,
-        settlements: batch.flatMap(({ settlements }) => settlements.map(settlementMessage)),
-      },
-      { timeoutMs: SETTLE_TIMEOUT_MS },
-    );
-    this.#unsettled = this.#unsettled.slice(batch.length);
+    if (settlements.length > 0) this.#settlements.push(settlements, outcomeNumber);
   }
 
   /** Gives policy a last chance; what it does not take is settled by the next start's recovery. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
     clearInterval(this.#timer);
-    if (this.#retry !== undefined) clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#settleNow();
-    while (this.#settling !== undefined) await this.#settling;
-    clearTimeout(this.#due);
+    await this.#settlements.close();
     // Nobody writes any more: one look behind, and the last one.
     this.#tellSettled();
     this.#tellSettled();
