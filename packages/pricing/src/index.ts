@@ -30,4 +30,4 @@ export {
   type TokenUsage,
   versionFor,
 } from "./price.ts";
-export { noFees, type ToolBound, type ToolCalls, toolCostBound, type ToolFees } from "./tools.ts";
+export { anyTools, noFees, type ToolBound, type ToolCalls, toolCostBound, type ToolFees } from "./tools.ts";

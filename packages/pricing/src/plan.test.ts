@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fingerprint } from "./fingerprint.ts";
 import { type Contract, planOf, priceAt } from "./plan.ts";
 import { flatPrice } from "./price.ts";
+import { noFees } from "./tools.ts";
 
 const MAY = Date.UTC(2026, 4, 1);
 const JUNE = Date.UTC(2026, 5, 1);
@@ -77,7 +78,7 @@ describe("the price that counts", () => {
 
 describe("a price's fingerprint", () => {
   it("differs with every amount, and not with the name", () => {
-    const base = { ...price(1n), tools: { searchesPerRequest: false, maxCalls: 0 } };
+    const base = { ...price(1n), tools: noFees };
     const others = [
       { ...base, requestNanos: 1n },
       { ...base, tiers: [{ ...base, aboveInputTokens: 5 }] },

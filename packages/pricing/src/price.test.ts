@@ -217,6 +217,7 @@ describe("tools that a provider runs", () => {
     otherNanos: fee,
     searchesPerRequest: fc.boolean(),
     maxCalls: fc.nat(3),
+    byItself: fc.constant(false),
   });
 
   it("cost no more than their bound, and have none where a fee or their number is unknown", () => {

@@ -95,4 +95,5 @@ const groqFees = (model: string, own: ToolFees): ToolFees => ({
   codeSessionNanos: 45_000_000n,
   otherNanos: 20_000_000n,
   maxCalls: model.includes("compound-mini") ? 1 : model.includes("compound") ? 10 : 0,
+  byItself: model.includes("compound"),
 });

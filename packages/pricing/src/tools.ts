@@ -25,6 +25,8 @@ export interface ToolFees {
   readonly searchesPerRequest: boolean;
   /** The most calls for a request that states no limit; 0: nobody knows. */
   readonly maxCalls: number;
+  /** The model calls them for requests that have no tools, too. */
+  readonly byItself: boolean;
 }
 
 /** What a request may have run, at most. The fields are those of weir.common.v1.ToolBound. */
@@ -38,7 +40,17 @@ export interface ToolBound {
   readonly codeSessions: number;
 }
 
-export const noFees: ToolFees = { searchesPerRequest: false, maxCalls: 0 };
+export const noFees: ToolFees = { searchesPerRequest: false, maxCalls: 0, byItself: false };
+
+/** For models that call what they like. */
+export const anyTools: ToolBound = {
+  calls: 0,
+  webSearch: true,
+  previewSearch: false,
+  fileSearch: false,
+  other: true,
+  codeSessions: 1,
+};
 
 const timesFee = (calls: number, fee: bigint | undefined): bigint => (calls > 0 ? BigInt(calls) * (fee ?? 0n) : 0n);
 

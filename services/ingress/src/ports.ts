@@ -134,6 +134,30 @@ export interface Upstream<Input, Output, Event> {
   complete(call: Call<Input>, options: CallOptions): Promise<Answer<Output>>;
   embed(call: Call<Input>, options: CallOptions): Promise<Answer<Output>>;
   stream(call: Call<Input>, options: CallOptions): AsyncIterable<StreamMessage<Event>>;
+  /**
+   * Ends a stream whose client is gone: it then tells its account in its `end`.
+   * @returns false where it does not run there: it has to be cut instead. Rejects with any error where nobody could be asked.
+   */
+  cancel(requestId: string, timeoutMs: number): Promise<boolean>;
+}
+
+/** Of one candidate. */
+export interface CountedInput {
+  readonly provider: string;
+  readonly model: string;
+  /** An upper bound. */
+  readonly tokens: number;
+  /** Of these, the texts of messages: the rest are bytes of all that is around them. */
+  readonly textTokens: number;
+}
+
+/** Counts what models read. */
+export interface InputCounter<Input> {
+  /**
+   * @param call its `inputBound` is the bytes of its text
+   * @returns upper bounds for the candidates whose vocabulary is known. Rejects with UpstreamError.
+   */
+  countInput(call: Call<Input>, options: CallOptions): Promise<readonly CountedInput[]>;
 }
 
 export interface CallOptions {

@@ -23,6 +23,7 @@ import { createClose } from "./flows/close.ts";
 import { createComplete } from "./flows/complete.ts";
 import { InFlight } from "./flows/in-flight.ts";
 import { createIdentify } from "./flows/identify.ts";
+import { createCountInput } from "./flows/exact-input.ts";
 import { createOpen } from "./flows/open.ts";
 import { createStream } from "./flows/stream.ts";
 import { badRequest, createFront } from "./http/front.ts";
@@ -108,11 +109,11 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     await admissions[Symbol.asyncDispose]();
     owing = admissions.pending;
   });
-  const uses = starting.use(
-    new ReportedUses(policyClient, clock, said("policy was not told which keys were used; it will be told again")),
-  );
   const slots = starting.use(
     new SlotLeases(policyClient, clock, said("policy was not told which requests still run; it will be told again")),
+  );
+  const uses = starting.use(
+    new ReportedUses(policyClient, clock, said("policy was not told which keys were used; it will be told again")),
   );
   const hmacKeys = new HmacKeys(
     config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
@@ -135,7 +136,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const identify = createIdentify(keys, uses, journal, newRequestId, clock);
   const trustedProxies = rangesOf(config.trustedProxies);
   const clientIp = clientIpReader(trustedProxies);
-  const open = createOpen({ keys, admissions, slots, journal, models, clock });
+  const countInput = createCountInput(upstream, said("the router counted no tokens"));
+  const open = createOpen({ keys, admissions, slots, journal, models, countInput, clock });
   const close = createClose({ admissions, slots, journal, clock });
   const calls = { open, close, upstream, journal, payloads, clock };
   const timeoutMs = config.http.answerTimeoutMs;

@@ -18,9 +18,28 @@ interface Listed {
   readonly list: readonly { id: string; contextWindow: number; maxOutputTokens: number }[];
 }
 
+/** A price has the message's fields: it is used as it came. */
+const candidateOf = (of: router.Candidate): Candidate => ({
+  provider: of.provider,
+  model: of.model,
+  region: of.region,
+  plan: {
+    always: of.price,
+    dated: of.prices.map(({ workspace, fromMs, toMs, price }) => ({
+      workspace,
+      fromMs: Number(fromMs),
+      toMs: Number(toMs),
+      price,
+    })),
+  },
+  contextWindow: of.contextWindow,
+  maxOutputTokens: of.maxOutputTokens,
+  countsTokens: of.countsTokens,
+});
+
 function listedOf(response: router.ListModelsResponse): Listed {
   const candidates = new Map<string, readonly Candidate[]>();
-  for (const model of response.models) candidates.set(model.id, model.candidates);
+  for (const model of response.models) candidates.set(model.id, model.candidates.map(candidateOf));
   const list = response.models.map((model) => ({
     id: model.id,
     // What every candidate can do.
@@ -70,7 +89,9 @@ export class ListedModels implements Models, AsyncDisposable {
     let candidates: readonly Candidate[];
     try {
       const response = await this.#client.explainRoute({ model }, { timeoutMs: FIND_TIMEOUT_MS });
-      candidates = response.candidates.flatMap(({ candidate }) => candidate ?? []);
+      candidates = response.candidates.flatMap(({ candidate }) =>
+        candidate === undefined ? [] : candidateOf(candidate),
+      );
     } catch (failure) {
       throw fromConnectError(failure, "router_unavailable");
     }

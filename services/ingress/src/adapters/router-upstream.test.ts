@@ -19,6 +19,11 @@ const call: Call<never> = {
   keyId: "k",
   held: true,
   providerLimits: "none",
+  tools: undefined,
+  conversation: "",
+  toolCallCap: 0,
+  workspace: "default",
+  atMs: 1_000,
   inputBound: 1,
 };
 
@@ -78,6 +83,8 @@ test("what the router refuses before it calls anybody is passed on, and nothing 
       listModels: refuse,
       providerHealth: refuse,
       explainRoute: refuse,
+      countInput: refuse,
+      cancel: refuse,
     }),
   ];
   await using server: RunningServer = await serveRoutes(routes, { listen: { host: "127.0.0.1", port: 0 } });

@@ -16,7 +16,7 @@ import {
   type StreamRates,
   UpstreamError,
 } from "../domain/call.ts";
-import type { CallOptions, Upstream } from "../ports.ts";
+import type { CallOptions, InputCounter, Upstream } from "../ports.ts";
 import type { TypedInput, TypedOutput } from "../wire.ts";
 import { finishReasonOf, reasonOf, wireDialect } from "./wire-names.ts";
 import { wireCache } from "./wire-rules.ts";
@@ -93,13 +93,17 @@ function ratesOf(start: router.StreamStart): StreamRates | undefined {
   const { price } = start;
   return price === undefined
     ? undefined
-    : { inputTokens: start.inputTokensEstimate, costOf: (usage) => costOf(usage, price) };
+    : {
+        inputTokens: start.inputTokensEstimate,
+        priceVersion: price.version,
+        costOf: (usage) => costOf(usage, price),
+      };
 }
 
 // Plain objects with their type's name are messages: create() would cost more than the whole call in process.
 function wireCall(call: Call<TypedInput>, owner: string): router.Call {
   const { input } = call;
-  return {
+  const message: router.Call = {
     $typeName: "weir.router.v1.Call",
     requestId: call.requestId,
     model: call.model,
@@ -116,6 +120,7 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
     deniedProviders: [...call.rules.deniedProviders],
     deniedRegions: [...call.rules.deniedRegions],
     cache: wireCache(call.rules.cache),
+    conversation: call.conversation,
     outputCap: call.outputCap,
     statedCaps: [...call.statedCaps],
     providerLimits: call.providerLimits !== "none",
@@ -123,7 +128,12 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
     holdOwner: call.held ? owner : "",
     holdKeyId: call.keyId,
     inputBound: call.inputBound,
+    toolCallCap: call.toolCallCap,
+    workspace: call.workspace,
+    atMs: BigInt(call.atMs),
   };
+  if (call.tools !== undefined) message.tools = { $typeName: "weir.common.v1.ToolBound", ...call.tools };
+  return message;
 }
 
 const optionsOf = ({ signal, timeoutMs, traceparent }: CallOptions) =>
@@ -157,7 +167,7 @@ function failureOf(failure: unknown): UpstreamError {
 export function routerUpstream(
   client: RouterClient,
   owner: string,
-): Upstream<TypedInput, TypedOutput, common.ChatEvent> {
+): Upstream<TypedInput, TypedOutput, common.ChatEvent> & InputCounter<TypedInput> {
   return {
     async complete(call, options): Promise<Answer<TypedOutput>> {
       try {
@@ -180,6 +190,22 @@ export function routerUpstream(
       } catch (failure) {
         throw failureOf(failure);
       }
+    },
+    async countInput(call, options) {
+      try {
+        const message = wireCall(call, owner);
+        const { inputs } = await client.countInput(
+          { $typeName: "weir.router.v1.CountInputRequest", call: message },
+          optionsOf(options),
+        );
+        return inputs;
+      } catch (failure) {
+        throw failureOf(failure);
+      }
+    },
+    async cancel(requestId, timeoutMs) {
+      const { found } = await client.cancel({ $typeName: "weir.router.v1.CancelRequest", requestId }, { timeoutMs });
+      return found;
     },
     async *stream(call, options): AsyncGenerator<StreamMessage<common.ChatEvent>> {
       try {

@@ -1,5 +1,6 @@
 import type { DialectName, FinishReason, Usage } from "@weir/dialects";
 import { type Reason, WeirError } from "@weir/kernel";
+import type { ToolBound } from "@weir/pricing";
 import type { Rules } from "@weir/rules";
 
 /** Who served a call. */
@@ -59,6 +60,8 @@ export interface Call<Input> {
     | { readonly dialect: DialectName | "openai-embeddings"; readonly body: Uint8Array }
     | { readonly typed: Input };
   readonly headers: readonly (readonly [string, string])[];
+  /** What it belongs to; "": nothing. */
+  readonly conversation: string;
   /** Who may serve it, and what may be cached of it. */
   readonly rules: Rules;
   /** 0: none. */
@@ -70,6 +73,14 @@ export interface Call<Input> {
   /** Whether each attempt is asked for at policy first, and what becomes of it without an answer. */
   readonly providerLimits: "none" | "fail-open" | "fail-closed";
   readonly inputBound: number;
+  /** What its provider may run for it; undefined: nothing that is paid for by the call. */
+  readonly tools: ToolBound | undefined;
+  /** The limit of such calls to write into its body; 0: none. */
+  readonly toolCallCap: number;
+  /** Whose contracts count, by name. */
+  readonly workspace: string;
+  /** Whose prices count. */
+  readonly atMs: number;
 }
 
 /** The router gave no result. What the caller gets instead is in `error`. */
@@ -100,6 +111,7 @@ export const mayHaveTried = (failure: unknown): boolean => !(failure instanceof 
 /** Rates to charge a stream with whose end nobody saw. */
 export interface StreamRates {
   readonly inputTokens: number;
+  readonly priceVersion: string;
   readonly costOf: (usage: Usage) => bigint;
 }
 

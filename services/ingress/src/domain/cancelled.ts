@@ -52,6 +52,6 @@ export function estimatedResult(
     providerUs: waitedUs,
     firstTokenUs: 0,
     costNanos,
-    priceVersion: "",
+    priceVersion: rates?.priceVersion ?? "",
   };
 }

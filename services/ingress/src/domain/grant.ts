@@ -2,12 +2,12 @@
  * What a request may do: the rules of its key's path, and of its end user and tags. Everything but what must be counted is decided here.
  * Fails closed: see @weir/rules.
  */
-import { WeirError } from "@weir/kernel";
 import {
   type Attribute,
   type AttributeTable,
   attributesOf,
   GUARDRAILS,
+  inferenceRefusal,
   least,
   mergeRules,
   modelAllowed,
@@ -16,6 +16,7 @@ import {
   prepareRules,
   type RequestAttributes,
   refusalOf,
+  ruleError,
   type RuleRefusal,
   type Rules,
   withFixedTags,
@@ -93,20 +94,23 @@ export const BYTES_PER_TOKEN = 4;
 
 /** @throws WeirError permission_denied */
 export function requireInference({ scopes }: Key): void {
-  if (scopes.includes("inference")) return;
-  throw new WeirError("permission_denied", "This key may not call models: it lacks the scope `inference`.");
+  const refusal = inferenceRefusal(scopes);
+  if (refusal !== undefined) throw ruleError(refusal);
 }
 
-/** What speaks against a request by the rules, with the name of the rule. */
+/**
+ * What speaks against a request by the rules, with the name of the rule.
+ * @param inputTokens as counted; undefined: estimated by the bytes
+ */
 export function objection(
   { prepared }: Grant,
   shape: RequestShape,
   tags: RequestAttributes["tags"],
   clientIp: string,
+  inputTokens = Math.ceil(shape.textBytes / BYTES_PER_TOKEN),
 ): RuleRefusal | undefined {
   if (prepared.none) return undefined;
   const { model, stream, tools } = shape;
-  const inputTokens = Math.ceil(shape.textBytes / BYTES_PER_TOKEN);
   return refusalOf(prepared, { model, stream, tools, tags, clientIp, inputTokens }, GUARDRAILS);
 }
 

@@ -1,6 +1,7 @@
 import type { DialectName, JsonObject } from "@weir/dialects";
 import { WeirError } from "@weir/kernel";
 import { refuseSideDoors } from "./side-doors.ts";
+import { type ToolUse, toolUseOf } from "./tool-use.ts";
 
 /** The dialects of the facade. */
 export type FacadeDialect = DialectName | "openai-embeddings";
@@ -20,6 +21,8 @@ export interface RequestShape {
   readonly media: MediaCounts;
   /** What in it cannot be bounded by its size ("previous_response_id", …): it costs the full context window. */
   readonly unbounded: string | undefined;
+  /** What its provider may run for it, and bill by the call; undefined: nothing. */
+  readonly toolUse?: ToolUse | undefined;
   /** The member that asks for more than the list price buys ("service_tier": "priority"). */
   readonly premium: string | undefined;
   /** It lets the model call something: the client's functions, or what the provider runs. */
@@ -181,6 +184,8 @@ const PRICED: Readonly<Record<string, readonly unknown[]>> = {
   speed: ["standard"],
   // OpenRouter's: a web search is paid for by itself.
   plugins: [],
+  // xAI's: each source is paid for.
+  search_parameters: [],
   // Answered before it ran: what it then costs is told to nobody.
   background: [false],
 };
@@ -240,6 +245,7 @@ export function shapeOf(dialect: FacadeDialect, body: JsonObject, bodyBytes: num
     textBytes: Math.max(0, bodyBytes - tally.inlineBytes),
     media: { images: tally.images, audioBytes: tally.audioBytes },
     unbounded: tally.unbounded,
+    toolUse: toolUseOf(dialect, body),
     premium: premiumOf(body),
     tools: TOOLS.some((name) => !isAbsent(body[name])),
     instructed: INSTRUCTING.some((name) => !isAbsent(body[name])) || !isAbsent(generation?.["responseSchema"]),

@@ -1,7 +1,9 @@
 import { WeirError } from "@weir/kernel";
+import { anyTools } from "@weir/pricing";
 import type { JsonObject } from "@weir/dialects";
 import { type FacadeDialect, type RequestShape, shapeOf } from "./shape.ts";
 import { refuseTypedSideDoors } from "./side-doors.ts";
+import { type ToolUse, toolUseOf } from "./tool-use.ts";
 
 /** The parts of a typed chat that policy must know. The contract's message has this shape. */
 export interface TypedChat {
@@ -79,12 +81,41 @@ export function typedChatShape(
     textBytes: Math.max(0, bytes - inlineBytes),
     media: { images, audioBytes },
     unbounded: unbounded ?? beside?.unbounded,
+    toolUse: typedToolUse(chat),
     premium: beside?.premium,
     tools: chat.tools.length > 0 || beside?.tools === true,
     instructed: chat.tools.length > 0 || chat.responseFormat !== undefined || beside?.instructed === true,
     generates: true,
     endUser: chat.user,
   };
+}
+
+/** Tools that travel as their dialect writes them, as in the contract: 1 chat completions, 2 responses, 3 messages, 4 Gemini. */
+interface ForeignTool {
+  readonly dialect: number;
+  readonly json: string;
+}
+
+const DIALECTS: Readonly<Record<number, FacadeDialect>> = {
+  1: "openai-chat",
+  2: "openai-responses",
+  3: "anthropic-messages",
+  4: "gemini-generate",
+};
+
+/** Tools of one dialect; of several at once nobody can serve all, and nothing is known. */
+function typedToolUse({ tools }: TypedChat): ToolUse | undefined {
+  const foreign = tools.flatMap(({ unknown }) => (unknown === undefined ? [] : [unknown as ForeignTool]));
+  const [first] = foreign;
+  if (first === undefined) return undefined;
+  const dialect = DIALECTS[first.dialect];
+  try {
+    if (dialect !== undefined && foreign.every((tool) => tool.dialect === first.dialect))
+      return toolUseOf(dialect, { tools: foreign.map(({ json }) => JSON.parse(json) as JsonObject) });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return { tools: anyTools, unknown: "tool", cappable: false };
 }
 
 export interface TypedEmbed {

@@ -25,7 +25,12 @@ test("admit, intent, call, outcome, settle: in this order, and only then the ans
   expect(await answer).toMatchObject({ kind: "raw", status: 200 });
   expect(steps).toEqual(["admit", "intent", "call", "outcome succeeded", "settle"]);
   expect(settlements).toEqual([
-    { requestId: "r", attempt: 1, keyId: "k", charge: { kind: "charge", amounts: { costNanos: 7n, tokens: 7n } } },
+    {
+      requestId: "r",
+      attempt: 1,
+      keyId: "k",
+      charge: { kind: "charge", amounts: { costNanos: 7n, tokens: 7n }, inputTokens: 3, outputTokens: 4 },
+    },
   ]);
   expect(trail).toMatchObject({ outcome: "succeeded", status: 200 });
 });
@@ -48,7 +53,29 @@ test("what cannot be recorded is not called, and its hold is given back", async 
   const { answer, steps, settlements } = run({ intent: new WeirError("audit_unavailable", "full") });
   await expect(answer).rejects.toMatchObject({ reason: "audit_unavailable" });
   expect(steps).toEqual(["admit", "intent", "settle"]);
-  expect(settlements).toMatchObject([{ charge: { kind: "void" } }]);
+  expect(settlements).toMatchObject([{ charge: { kind: "void", notCalled: true } }]);
+});
+
+test("what limits of providers kept from being called takes nothing from other limits; what was wrong itself does", async () => {
+  const limited = run({ call: new UpstreamError(new WeirError("rate_limited", "full"), false) });
+  await expect(limited.answer).rejects.toMatchObject({ reason: "rate_limited" });
+  expect(limited.settlements).toMatchObject([{ attempt: 1, charge: { kind: "void", notCalled: true } }]);
+  const wrong = run({ call: new UpstreamError(new WeirError("invalid_request", "no"), false) });
+  await expect(wrong.answer).rejects.toMatchObject({ reason: "invalid_request" });
+  expect(wrong.settlements).toMatchObject([{ attempt: 1, charge: { kind: "void", notCalled: false } }]);
+});
+
+test("a place among those that run at a time is held from the intent to the outcome, however that goes", async () => {
+  const limit = { hasLimit: true, hasConcurrencyLimit: true };
+  const served = run({}, incoming(limit));
+  await served.answer;
+  expect(served.steps).toEqual(["admit", "intent", "slot", "call", "outcome succeeded", "settle", "slot free"]);
+  const unrecorded = run({ outcome: new WeirError("audit_unavailable", "failing") }, incoming(limit));
+  await expect(unrecorded.answer).rejects.toMatchObject({ reason: "audit_unavailable" });
+  expect(unrecorded.steps.at(-1)).toBe("slot free");
+  const refused = run({ intent: new WeirError("audit_unavailable", "full") }, incoming(limit));
+  await expect(refused.answer).rejects.toMatchObject({ reason: "audit_unavailable" });
+  expect(refused.steps).toEqual(["admit", "intent", "settle"]);
 });
 
 test("an answer whose outcome cannot be recorded is not shown; its charge stands, and its hold ends", async () => {

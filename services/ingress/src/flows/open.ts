@@ -5,12 +5,22 @@
  */
 import { type Clock, WeirError } from "@weir/kernel";
 import { type RequestAttributes, ruleError } from "@weir/rules";
-import { type Bound, boundOf, effectiveOutputCap } from "../domain/bound.ts";
+import {
+  type Bound,
+  boundOf,
+  type Candidate,
+  type Counted,
+  effectiveOutputCap,
+  inputTokensFor,
+  toolBoundOf,
+  toolCallCap,
+} from "../domain/bound.ts";
 import type { Call } from "../domain/call.ts";
 import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
 import type { Intent } from "../domain/record.ts";
 import type { Admissions, Journal, KeyDirectory, Models, Slots, Verdict } from "../ports.ts";
 import { callDigest } from "./call-digest.ts";
+import { type CountInput, mayFitCounted } from "./exact-input.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
 export interface Opened<Input> {
@@ -31,9 +41,10 @@ export function createOpen(ports: {
   readonly slots: Slots;
   readonly journal: Journal;
   readonly models: Models;
+  readonly countInput: CountInput;
   readonly clock: Clock;
 }): Open {
-  const { keys, admissions, slots, journal, models, clock } = ports;
+  const { keys, admissions, slots, journal, models, countInput, clock } = ports;
 
   /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
   async function ask(
@@ -98,23 +109,43 @@ export function createOpen(ports: {
     const listed = models.candidates(shape.model);
     // Only a name the router listed becomes a label of metrics: a stranger's invention must not.
     if (listed !== undefined) trail.model = shape.model;
+    const count = (): Promise<Counted | undefined> => countInput(countingCall(incoming, grant), candidates, grant);
     let bound: Bound;
     let outputCap: number;
+    let candidates = listed;
+    let counted: Counted | undefined;
     let rule = "rules";
     try {
       requireInference(key);
-      const refusal = objection(grant, shape, incoming.tags, incoming.clientIp);
+      let refusal = objection(grant, shape, incoming.tags, incoming.clientIp);
+      const { maxInputTokens } = key.rules;
+      // So many bytes are never more tokens.
+      if (maxInputTokens > 0 && shape.textBytes > maxInputTokens && (refusal?.rule ?? TOO_LONG) === TOO_LONG) {
+        counted = await count();
+        if (counted !== undefined) {
+          const inputTokens = inputTokensFor(shape, counted, candidates ?? NO_CANDIDATES, grant);
+          refusal = objection(grant, shape, incoming.tags, incoming.clientIp, inputTokens);
+        }
+      }
       if (refusal !== undefined) {
         rule = `rules ${refusal.rule}`;
         throw ruleError(refusal);
       }
-      const candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
+      candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
       outputCap = effectiveOutputCap(shape, grant, candidates);
-      bound = boundOf(shape, outputCap, candidates, grant);
+      bound = boundOf(shape, { outputCap, atMs: nowMs, counted }, candidates, grant);
     } catch (error) {
       throw error instanceof WeirError ? refuse(incoming, error, rule) : error;
     }
-    const verdict = await ask(incoming, attributes, grant, bound, signal);
+    let verdict = await ask(incoming, attributes, grant, bound, signal);
+    if (mayFitCounted(verdict) && counted === undefined) {
+      counted = await count();
+      const tighter = counted && boundOf(shape, { outputCap, atMs: nowMs, counted }, candidates, grant);
+      if (tighter !== undefined && isLess(tighter, bound)) {
+        bound = tighter;
+        verdict = await ask(incoming, attributes, grant, bound, signal);
+      }
+    }
     trail.limits = verdict.limits;
     if (!verdict.admitted) {
       const error = new WeirError(verdict.reason, verdict.message, { retryAfterMs: verdict.retryAfterMs });
@@ -164,6 +195,7 @@ export function createOpen(ports: {
         model: shape.model,
         input: incoming.input,
         headers: incoming.headers,
+        conversation: incoming.conversation,
         rules: key.rules,
         outputCap,
         statedCaps: shape.outputCap !== undefined && shape.outputCap <= outputCap ? shape.capNames : NO_NAMES,
@@ -171,6 +203,10 @@ export function createOpen(ports: {
         held: verdict.held,
         providerLimits: key.hasProviderLimit ? (key.providerLimitFailsClosed ? "fail-closed" : "fail-open") : "none",
         inputBound: bound.inputTokens,
+        tools: toolBoundOf(shape, grant),
+        toolCallCap: toolCallCap(shape, grant),
+        workspace: key.workspace,
+        atMs: nowMs,
       },
     };
   };
@@ -178,3 +214,28 @@ export function createOpen(ports: {
 
 const NOTHING = new Uint8Array(0);
 const NO_NAMES: readonly string[] = [];
+const NO_CANDIDATES: readonly Candidate[] = [];
+const TOO_LONG = "max_input_tokens";
+
+const isLess = (one: Bound, other: Bound): boolean =>
+  one.costNanos < other.costNanos || one.inputTokens < other.inputTokens;
+
+/** A request as far as it takes to count it. */
+const countingCall = <Input>({ requestId, input, shape }: Incoming<Input>, { key }: Grant): Call<Input> => ({
+  requestId,
+  model: shape.model,
+  input,
+  headers: [],
+  rules: key.rules,
+  outputCap: 0,
+  statedCaps: NO_NAMES,
+  keyId: key.id,
+  held: false,
+  providerLimits: "none",
+  inputBound: shape.textBytes,
+  conversation: "",
+  tools: undefined,
+  toolCallCap: 0,
+  workspace: key.workspace,
+  atMs: 0,
+});

@@ -13,7 +13,7 @@ const START: StreamMessage<string> = {
   served: SERVED,
   dropped: [],
   headers: [],
-  rates: { inputTokens: 5, costOf: (usage) => BigInt(usage.inputTokens + usage.outputTokens) },
+  rates: { inputTokens: 5, priceVersion: "test", costOf: (usage) => BigInt(usage.inputTokens + usage.outputTokens) },
   failedAttempts: [],
 };
 const FRAME: StreamMessage<string> = { kind: "frame", bytes: Buffer.from("data: 1\n\n"), outputBytes: 9 };

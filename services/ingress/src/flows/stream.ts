@@ -18,6 +18,7 @@ import {
 import type { Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import { clientClosed, noResult } from "./complete.ts";
+import { leaving } from "./leaving.ts";
 import type { Open } from "./open.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
@@ -47,7 +48,7 @@ export function createStream<Input, Event>(
   ports: {
     readonly open: Open;
     readonly close: Close;
-    readonly upstream: Pick<Upstream<Input, unknown, Event>, "stream">;
+    readonly upstream: Pick<Upstream<Input, unknown, Event>, "stream" | "cancel">;
     readonly journal: Pick<Journal, "hmacStream">;
     readonly payloads: PayloadRecorder<never, Event>;
     readonly clock: Clock;
@@ -69,33 +70,42 @@ export function createStream<Input, Event>(
     let end: Extract<StreamMessage<Event>, { kind: "end" }> | undefined;
     let failure: WeirError | undefined;
     let tried = true;
+    let shown = false;
+    let leftBefore = false;
+    const { requestId } = incoming;
+    const leave = leaving(signal, (askMs) => upstream.cancel(requestId, askMs));
     try {
       // Who left while we were admitting is not called for.
       if (signal.aborted) throw new UpstreamError(clientClosed(signal), false);
-      const options = { signal, timeoutMs, traceparent: incoming.traceparent };
+      const options = { signal: leave.signal, timeoutMs, traceparent: incoming.traceparent };
       for await (const message of upstream.stream(opened.call, options)) {
-        if (signal.aborted) break;
         let room = true;
         switch (message.kind) {
           case "start":
             served = message.served;
             rates = message.rates;
             failedAttempts = message.failedAttempts;
+            if (signal.aborted) break;
+            shown = true;
             sink.start(served, message.dropped, message.headers);
             break;
           case "frame":
+            outputBytes = message.outputBytes;
+            // Nobody sees what comes after the client left; only its account matters.
+            if (signal.aborted) break;
             hash?.update(message.bytes);
             texts?.frame(message.bytes);
-            outputBytes = message.outputBytes;
             room = sink.frame(message.bytes);
             break;
           case "event":
-            texts?.event(message.event);
             outputBytes = message.outputBytes;
+            if (signal.aborted) break;
+            texts?.event(message.event);
             room = sink.event(message.event);
             break;
           case "end":
             end = message;
+            leftBefore = signal.aborted;
             break;
         }
         if (!room) await sink.drained();
@@ -103,9 +113,11 @@ export function createStream<Input, Event>(
     } catch (error) {
       failure = callerError(error);
       tried = mayHaveTried(error);
+    } finally {
+      leave.done();
     }
     const waitedUs = Math.round((clock.monotonicMs() - calledMs) * 1000);
-    const cancelled = signal.aborted && end === undefined;
+    const cancelled = end === undefined ? signal.aborted : leftBefore;
     if (cancelled) failure = clientClosed(signal);
     else if (end === undefined) failure ??= new WeirError("stream_interrupted", "The router ended the stream early.");
     const result: CallResult =
@@ -114,26 +126,25 @@ export function createStream<Input, Event>(
         ? noResult(failure as WeirError, waitedUs)
         : estimatedResult(failure as WeirError, served, rates, failedAttempts, outputBytes, waitedUs));
     const error = failure ?? result.error;
-    const started = served !== undefined;
-    if (end !== undefined) {
+    if (end !== undefined && !cancelled) {
       hash?.update(end.terminal);
-      if (!started) texts?.answer(end.failure);
+      if (!shown) texts?.answer(end.failure);
       else if (end.terminal.length > 0) texts?.frame(end.terminal);
     }
     await close(opened, trail, {
       kind: cancelled ? "cancelled" : error === undefined ? "succeeded" : "failed",
-      status: started ? 200 : end?.failure.kind === "raw" ? end.failure.status : (error?.status ?? 200),
+      status: shown ? 200 : end?.failure.kind === "raw" ? end.failure.status : (error?.status ?? 200),
       error: error?.reason,
       result,
       outputHmac: hash?.digest() ?? NO_BYTES,
       payload: texts?.sealed(),
       mayHaveTried: end === undefined && tried,
     });
-    if (started) {
-      sink.finish(end?.terminal ?? NO_BYTES, error);
+    if (shown) {
+      sink.finish(cancelled ? NO_BYTES : (end?.terminal ?? NO_BYTES), error);
       return undefined;
     }
-    if (end !== undefined && end.failure.kind !== "none") return end.failure;
+    if (end !== undefined && !cancelled && end.failure.kind !== "none") return end.failure;
     throw error ?? new WeirError("internal", "The router gave no answer.");
   };
 }

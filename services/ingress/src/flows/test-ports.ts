@@ -1,10 +1,10 @@
 /** Ports that write down what was asked of them, in order, and fail where a test says so. */
-import type { Clock, WeirError } from "@weir/kernel";
-import type { CallResult, StreamMessage } from "../domain/call.ts";
+import { type Clock, type WeirError, WeirError as Failure } from "@weir/kernel";
+import { type CallResult, type StreamMessage, UpstreamError } from "../domain/call.ts";
 import { grantOf } from "../domain/grant.ts";
 import type { Key } from "../domain/key.ts";
 import { testKey } from "../domain/test-key.ts";
-import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Slots, Upstream, Verdict } from "../ports.ts";
+import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Upstream, Verdict, Slots } from "../ports.ts";
 import type { Incoming } from "./trail.ts";
 import type { Outcome, SealedPayload } from "../domain/record.ts";
 import type { Settlement } from "../domain/settlement.ts";
@@ -126,9 +126,12 @@ export function testPorts(failures: Failures = {}) {
       });
     },
     embed: () => Promise.reject(new Error("not asked for here")),
-    async *stream() {
+    cancel: () => Promise.resolve(false),
+    async *stream(_call, { signal }) {
       steps.push("call");
       for (const message of failures.stream ?? []) {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (signal.aborted) throw new UpstreamError(new Failure("client_closed", "cut"), true);
         if (message instanceof Error) throw message;
         yield await Promise.resolve(message);
       }
@@ -141,7 +144,21 @@ export function testPorts(failures: Failures = {}) {
     notReady: () => undefined,
   };
   const keys: KeyDirectory = { find: () => grantOf(key), freshness: () => "live", version: 1n };
-  return { steps, outcomes, kept, settlements, admissions, slots, journal, payloads, upstream, models, keys, clock };
+  return {
+    steps,
+    outcomes,
+    kept,
+    settlements,
+    admissions,
+    slots,
+    journal,
+    payloads,
+    upstream,
+    models,
+    keys,
+    clock,
+    countInput: () => Promise.resolve(undefined),
+  };
 }
 
 export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
@@ -172,5 +189,6 @@ export const incoming = (some: Partial<Key> = {}): Incoming<never> => ({
   traceparent: undefined,
   tags: {},
   runId: "",
+  conversation: "",
   headers: [],
 });

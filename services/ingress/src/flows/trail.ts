@@ -24,6 +24,8 @@ export interface Incoming<Input> {
   readonly tags: Readonly<Record<string, string>>;
   /** The agent run that it is a step of; "": none. */
   readonly runId: string;
+  /** What it belongs to, for routes that keep a conversation with one target: its own word, else its run; "": nothing. */
+  readonly conversation: string;
   /** Headers that a provider may want. */
   readonly headers: readonly (readonly [string, string])[];
   /** Where a limit queues. Undefined: it said nothing about it. */

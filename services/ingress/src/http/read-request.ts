@@ -5,10 +5,11 @@ import { uuidv7, WeirError } from "@weir/kernel";
 import { checkedTags, type IpRange, tagOf } from "@weir/rules";
 import { clientIpOf } from "../domain/client-ip.ts";
 import type { Grant } from "../domain/grant.ts";
+import { CONVERSATION, conversationOf } from "../domain/conversation.ts";
 import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
-import { waitingOf } from "../domain/waiting.ts";
 import type { Incoming } from "../flows/trail.ts";
+import { waitingOf } from "../domain/waiting.ts";
 
 /** Headers of clients that providers may want, and no others. */
 const FORWARDED = ["anthropic-beta", "anthropic-version", "openai-beta"] as const;
@@ -131,6 +132,7 @@ export function incomingOf(
     if (value !== undefined) headers.push([name, value]);
   }
   const { object, body } = readBody(request.body);
+  const runId = checkedRunId(request.header(RUN_ID));
   return {
     requestId,
     route,
@@ -144,7 +146,8 @@ export function incomingOf(
     clientRequestId: clientRequestIdOf(request),
     traceparent: traceparent === "" ? undefined : traceparent,
     tags: tagsOf(request),
-    runId: checkedRunId(request.header(RUN_ID)),
+    runId,
+    conversation: conversationOf(request.header(CONVERSATION), runId),
     waiting: waitingOf((name) => request.header(name)),
     headers,
   };

@@ -15,6 +15,7 @@ import type { InFlight } from "../flows/in-flight.ts";
 import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
+import { CONVERSATION, conversationOf } from "../domain/conversation.ts";
 import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import { waitingOf } from "../domain/waiting.ts";
 import type { Models } from "../ports.ts";
@@ -79,9 +80,9 @@ function extraOf({ extraJson, extraDialect }: common.ChatRequest): TypedExtra | 
 }
 
 export interface Received {
-  readonly incoming: Incoming<TypedInput>;
   /** Ends the call: its caller left, or its key was revoked with what it runs. */
   readonly gone: AbortController;
+  readonly incoming: Incoming<TypedInput>;
   readonly trail: Trail;
   readonly span: TraceSpan;
 }
@@ -110,6 +111,7 @@ export function receive(
       : typedEmbedShape(input.value, bytes.length);
   if (shape.model === "") throw new WeirError("invalid_request", "The request names no model.", { param: "model" });
   const span = flows.startSpan(route, RPC_SPAN, context.requestHeader.get("traceparent") ?? undefined, "server");
+  const runId = checkedRunId(context.requestHeader.get(RUN_ID) ?? "");
   const incoming: Incoming<TypedInput> = {
     requestId,
     route,
@@ -123,7 +125,8 @@ export function receive(
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
     traceparent: span.traceparent === "" ? undefined : span.traceparent,
     tags: checkedTags(Object.entries(tags), "tags"),
-    runId: checkedRunId(context.requestHeader.get(RUN_ID) ?? ""),
+    runId,
+    conversation: conversationOf(context.requestHeader.get(CONVERSATION) ?? "", runId),
     waiting: waitingOf((name) => context.requestHeader.get(name)),
     headers: [],
   };

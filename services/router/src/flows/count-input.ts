@@ -12,6 +12,8 @@ export interface CountedInput {
   readonly provider: string;
   readonly model: string;
   readonly tokens: number;
+  /** Of these, the texts of messages. */
+  readonly textTokens: number;
 }
 
 /**
@@ -43,7 +45,8 @@ export async function countInput(
       byVocabulary.set(vocabulary, counting);
     }
     const tokens = await counting;
-    if (tokens !== undefined) counted.push({ provider, model, tokens: Math.max(0, textBytes - bytes) + tokens });
+    if (tokens !== undefined)
+      counted.push({ provider, model, tokens: Math.max(0, textBytes - bytes) + tokens, textTokens: tokens });
   }
   return counted;
 }

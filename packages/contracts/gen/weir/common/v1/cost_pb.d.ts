@@ -98,6 +98,13 @@ export declare type ToolFees = Message<"weir.common.v1.ToolFees"> & {
    * @generated from field: uint32 max_calls = 7;
    */
   maxCalls: number;
+
+  /**
+   * The model calls them for requests that have no tools, too.
+   *
+   * @generated from field: bool by_itself = 8;
+   */
+  byItself: boolean;
 };
 
 /**
