@@ -60,30 +60,31 @@ $$;
 -- the same transaction. Charges at their bound that nobody resolved stay. The one way in which entries are ever removed: it refuses to
 -- remove what is younger than 35 days, whoever asks. Returns how many; fewer than p_most: no more are left.
 create function forget_entries(p_before timestamptz, p_most int) returns int language plpgsql security definer set search_path from current as $$
-declare n int; hex text := lpad(to_hex(greatest(0, extract(epoch from p_before) * 1000)::bigint), 12, '0');
+declare ids uuid[]; numbers int[]; hex text := lpad(to_hex(greatest(0, extract(epoch from p_before) * 1000)::bigint), 12, '0');
 begin
-  if p_before > now() - interval '35 days' then raise exception 'entries are kept for 35 days at least'; end if;
-  create temporary table if not exists forgotten (request_id uuid, attempt int, path int[], cost_nanos bigint, tokens bigint, requests int) on commit drop;
-  truncate forgotten;
+  if p_before is null or p_before > now() - interval '35 days' then raise exception 'entries are kept for 35 days at least'; end if;
   -- Ids begin with the time they were made at, so the oldest come first by the key.
-  insert into forgotten
-    select h.request_id, h.attempt, h.path, s.cost_nanos, s.tokens, s.requests
-    from hold h cross join lateral (select sum(s.cost_nanos)::bigint as cost_nanos, sum(s.tokens)::bigint as tokens, sum(s.requests)::int as requests,
-        count(*) as settled, bool_or(s.kind = 'at-bound' and not s.correction) and not bool_or(s.correction) as unresolved
+  select array_agg(x.request_id), array_agg(x.attempt) into ids, numbers from (
+    select h.request_id, h.attempt
+    from hold h cross join lateral (
+      select count(*) as settled, bool_or(s.kind = 'at-bound' and not s.correction) and not bool_or(s.correction) as unresolved
       from settlement s where s.request_id = h.request_id and s.attempt = h.attempt) s
     where h.request_id < (left(hex, 8) || '-' || right(hex, 4) || '-0000-0000-000000000000')::uuid and h.created_at < p_before
       and s.settled > 0 and not s.unresolved
-    order by h.request_id, h.attempt limit p_most;
-  get diagnostics n = row_count;
+    order by h.request_id, h.attempt limit p_most) x;
   -- In the order of all batches. What is settled late waits for this, and then finds no hold.
-  perform 1 from budget_period where id = any(array(select distinct unnest(path) from forgotten)) order by id for no key update;
+  perform 1 from budget_period where id = any(array(
+    select distinct b from unnest(ids, numbers) f(request_id, attempt) join hold h using (request_id, attempt) cross join unnest(h.path) b
+  )) order by id for no key update;
   insert into checkpoint as c (budget_period_id, spent)
-    select p.id, sum(case p.unit when 'nano-usd' then f.cost_nanos when 'tokens' then f.tokens else f.requests end)
-    from forgotten f cross join unnest(f.path) b join budget_period p on p.id = b group by p.id order by p.id
+    select p.id, sum(settled_of(p.unit, s))
+    from unnest(ids, numbers) f(request_id, attempt) join hold h using (request_id, attempt) join settlement s using (request_id, attempt)
+      cross join unnest(h.path) b join budget_period p on p.id = b
+    group by p.id order by p.id
     on conflict (budget_period_id) do update set spent = c.spent + excluded.spent;
-  delete from settlement s using forgotten f where s.request_id = f.request_id and s.attempt = f.attempt;
-  delete from hold h using forgotten f where h.request_id = f.request_id and h.attempt = f.attempt;
-  return n;
+  delete from settlement s using unnest(ids, numbers) f(request_id, attempt) where s.request_id = f.request_id and s.attempt = f.attempt;
+  delete from hold h using unnest(ids, numbers) f(request_id, attempt) where h.request_id = f.request_id and h.attempt = f.attempt;
+  return coalesce(cardinality(ids), 0);
 end $$;
 revoke execute on function forget_entries(timestamptz, int) from public;
 
@@ -91,7 +92,7 @@ revoke execute on function forget_entries(timestamptz, int) from public;
 create function forget_subjects(p_before timestamptz, p_most int) returns int language plpgsql security definer set search_path from current as $$
 declare old int[];
 begin
-  if p_before > now() - interval '35 days' then raise exception 'entries are kept for 35 days at least'; end if;
+  if p_before is null or p_before > now() - interval '35 days' then raise exception 'entries are kept for 35 days at least'; end if;
   select array_agg(id) into old from (
     select p.id from budget_period p left join checkpoint c on c.budget_period_id = p.id
     where p.subject <> '' and p.opened_at < p_before and p.held = 0 and p.spent = coalesce(c.spent, 0)
