@@ -74,6 +74,12 @@ function nothingLeft({ allowedProviders, allowedRegions }: Rules): RuleRefusal |
   return denied(`allowed_${what}`, "The rules of this request leave no provider that may serve it.");
 }
 
+/** @param scopes of the key */
+export const inferenceRefusal = (scopes: readonly string[]): RuleRefusal | undefined =>
+  scopes.includes("inference")
+    ? undefined
+    : denied("scopes", "This key may not call models: it lacks the scope `inference`.");
+
 /** Whether a model is one that the rules let through; what lists of models show is decided by it, too. */
 export const modelAllowed = ({ allowedModels, deniedModels }: Rules, model: string): boolean =>
   allows(allowedModels, model) && !matchesAny(deniedModels, model);

@@ -1,6 +1,6 @@
 import type { Attribute, AttributeTable } from "@weir/rules";
 import type { AttributePolicy, KeyPolicy, PayloadChoice, PlaceKind } from "./domain/key-policy.ts";
-import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
+import type { HoldName, HoldPlace, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
 import type { LimitTerms } from "./domain/limit-terms.ts";
 import type { BucketVerdict } from "./domain/limits.ts";
 import type { Claims, IssuerTerms } from "./domain/issuer.ts";
@@ -42,6 +42,25 @@ export interface Ledger {
   openHolds(owner: string): Promise<HoldName[]>;
 }
 
+/** A budget as it stands for a request. */
+export interface RehearsedBudget {
+  readonly limit: bigint;
+  readonly hard: boolean;
+  readonly closed: boolean;
+  readonly held: bigint;
+  readonly spent: bigint;
+  /** Undefined: never. */
+  readonly periodEndMs: number | undefined;
+}
+
+/** The ledger's own decision, of which nothing stays. */
+export interface Rehearsal {
+  /** @returns the budgets in the order of the place's. @throws WeirError policy_unavailable */
+  hold(
+    hold: Omit<HoldRequest, "owner" | "place"> & { readonly place: HoldPlace },
+  ): Promise<{ readonly verdict: HoldVerdict; readonly states: readonly RehearsedBudget[] }>;
+}
+
 /** The takes of one request, or of one attempt of it: all of them or none. */
 export interface BucketRequest {
   /** Under which it is remembered: the request's id, for an attempt's own takes "id:attempt". */
@@ -78,6 +97,8 @@ export interface TokensUsed {
 export interface Buckets {
   /** In order; each sees what those before it took. @throws Error when the store is away: within the store's command timeout; ScriptsRefusedError */
   take(requests: readonly BucketRequest[]): Promise<BucketVerdict[]>;
+  /** What the buckets are like, without taking. @returns one verdict for all of them: nothing is refused */
+  peek(takes: readonly Take[]): Promise<BucketVerdict>;
   /** Undoes takes, as far as time has not repaid them. */
   giveBack(ids: readonly string[]): Promise<void>;
   /** Corrects token limits: the first attempt that is settled gives back what the request did not use, further ones take more. */

@@ -8,6 +8,7 @@ import { postgresAdmin } from "./adapters/postgres-admin.ts";
 import { postgresDirectory } from "./adapters/postgres-directory.ts";
 import { postgresIssuers } from "./adapters/postgres-issuers.ts";
 import { postgresKeys } from "./adapters/postgres-keys.ts";
+import { postgresRehearsal } from "./adapters/postgres-rehearsal.ts";
 import { postgresLedger } from "./adapters/postgres-ledger.ts";
 import { directoryPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
 import { redisBuckets } from "./adapters/redis-buckets.ts";
@@ -101,6 +102,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     },
     admin: places,
     keys: ofKeys,
+    explaining: { keyOf, limiter, digest, clock, rehearsal: postgresRehearsal(ofAdmin), newId: () => keysmith.newId() },
     authentication: {
       adminToken: config.adminToken,
       keysmith,

@@ -101,6 +101,32 @@ export function bucketsContract(make: () => TestBuckets): void {
     );
   });
 
+  test("a peek says what a take would find, and takes nothing", async () => {
+    const { buckets, setUs } = make();
+    setUs(START_US);
+    const name = randomUUID();
+    const takes = [
+      takeOf(`${name}:r`, { unit: "requests", amount: 2, windowMs: 1000, burst: 0 }, 0),
+      takeOf(`${name}:s`, { unit: "concurrency", amount: 2, windowMs: 0, burst: 0 }, 0),
+    ];
+    const fit = async (): Promise<boolean[]> => {
+      const { states, nowUs } = await buckets.peek(takes);
+      return takes.map((take, index) => takeFits(take, states[index] as number, nowUs));
+    };
+    expect(await fit()).toEqual([true, true]);
+    expect(await fit()).toEqual([true, true]);
+    const [first] = await buckets.take([{ id: randomUUID(), takes }]);
+    expect((await buckets.peek(takes)).states).toEqual(first?.states);
+    expect(await fit()).toEqual([false, true]);
+    const [second] = await buckets.take([{ id: randomUUID(), takes }]);
+    expect(second?.refused).toBe(0);
+    setUs(START_US + 500_000);
+    expect(await fit()).toEqual([true, true]);
+    await buckets.take([{ id: randomUUID(), takes }]);
+    setUs(START_US + 1_000_000);
+    expect(await fit()).toEqual([true, false]);
+  });
+
   test("a batch longer than one call goes through in order", async () => {
     const { buckets, setUs } = make();
     setUs(START_US);

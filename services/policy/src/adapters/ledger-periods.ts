@@ -27,7 +27,7 @@ export class LedgerPeriods {
   }
 
   /** Learns the periods of these places; makes those that are missing. */
-  async open(pool: pg.Pool, places: readonly HoldPlace[]): Promise<void> {
+  async open(pool: pg.Pool | pg.ClientBase, places: readonly HoldPlace[]): Promise<void> {
     if (this.#periods.size > MOST_KNOWN) this.forget();
     const wanted = new Map<string, { readonly budgetId: number; readonly subject: string }>();
     for (const { budgetIds, subjects } of places) {

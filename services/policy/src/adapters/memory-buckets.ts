@@ -80,6 +80,9 @@ export function memoryBuckets(options: MemoryBucketsOptions): Buckets {
     return held.size;
   }
 
+  const stateOf = ({ kind }: Take, name: string, now: number): number =>
+    kind === "slot" ? inUse(name, now) : (rates.get(name)?.tatUs ?? NEVER_US);
+
   function hold(name: string, id: string, now: number): void {
     let held = slots.get(name);
     if (held === undefined) slots.set(name, (held = new Map()));
@@ -93,10 +96,7 @@ export function memoryBuckets(options: MemoryBucketsOptions): Buckets {
 
   function take({ id, takes }: BucketRequest, now: number): BucketVerdict {
     const names = takes.map((one) => nameOf(one, now));
-    const states = takes.map((one, i) => {
-      const name = names[i] as string;
-      return one.kind === "slot" ? inUse(name, now) : (rates.get(name)?.tatUs ?? NEVER_US);
-    });
+    const states = takes.map((one, i) => stateOf(one, names[i] as string, now));
     if (requests.has(id)) return { refused: undefined, states, nowUs: now };
     const refused = takes.findIndex((one, i) => {
       const state = states[i] as number;
@@ -177,6 +177,10 @@ export function memoryBuckets(options: MemoryBucketsOptions): Buckets {
       const now = nowUs();
       sweep(now);
       return batch.map((request) => take(request, now));
+    },
+    async peek(takes) {
+      const now = nowUs();
+      return { refused: undefined, states: takes.map((one) => stateOf(one, nameOf(one, now), now)), nowUs: now };
     },
     async giveBack(ids) {
       const now = nowUs();

@@ -4,7 +4,7 @@ import type { LimitUnit } from "../domain/key-policy.ts";
 import type { BucketVerdict } from "../domain/limits.ts";
 import { type BucketRequest, type Buckets, SLOT_LEASE_MS, type Use } from "../ports.ts";
 import { MEMORY_US } from "./bucket-memory.ts";
-import { GIVE_BACK, RENEW, SETTLE, TAKE } from "./redis-lua.ts";
+import { GIVE_BACK, PEEK, RENEW, SETTLE, TAKE } from "./redis-lua.ts";
 import { Script } from "./redis-script.ts";
 
 export interface RedisBucketsOptions {
@@ -52,6 +52,14 @@ export function redisBuckets(
       const calls = await run(take, requests, [lease, MEMORY_US.shortest, MEMORY_US.longest], writeRequest);
       return calls.flatMap(({ chunk, reply }) => readVerdicts(chunk, reply));
     },
+    async peek(takes) {
+      const argv: Argv = [nowUs(), prefix];
+      for (const take of takes) argv.push(take.bucket, KINDS[take.limit.unit]);
+      const reply = await peek.run(redis, argv);
+      if (!Array.isArray(reply)) throw new Error("the limit script gave no list");
+      const [now = 0, ...states] = reply.map(Number);
+      return { refused: undefined, states: states.map((state) => (state === -1 ? NEVER_US : state)), nowUs: now };
+    },
     async giveBack(ids) {
       await run(giveBack, ids, [], (id, argv) => argv.push(id));
     },
@@ -97,6 +105,7 @@ function chunks<T>(items: readonly T[]): (readonly T[])[] {
 }
 
 const take = new Script(TAKE);
+const peek = new Script(PEEK);
 const giveBack = new Script(GIVE_BACK);
 const settle = new Script(SETTLE);
 const renew = new Script(RENEW);

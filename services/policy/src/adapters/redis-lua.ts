@@ -95,6 +95,16 @@ while p <= #ARGV do
 end
 return out`;
 
+/** ARGV: now, prefix, then per take: bucket, kind. Returns now, then per take the state as TAKE does. Takes nothing. */
+export const PEEK = `${PRELUDE}
+local out = { now }
+for p = 3, #ARGV, 2 do
+  local state
+  if ARGV[p + 1] == '4' then state = slots_of(ARGV[2] .. 's:' .. ARGV[p]) else state = tat_of(ARGV[2] .. 'b:' .. ARGV[p]) end
+  out[#out + 1] = state == -math.huge and -1 or state
+end
+return out`;
+
 /** ARGV: now, prefix, then ids. */
 export const GIVE_BACK = `${PRELUDE}
 for p = 3, #ARGV do

@@ -3,7 +3,7 @@
  * budgets are concerned.
  */
 import { WeirError } from "@weir/kernel";
-import { type Amounts, impossibleAmount } from "./amounts.ts";
+import { type Amounts, amountOf, impossibleAmount } from "./amounts.ts";
 import { amountText, type BudgetOnPath, budgetRule, type KeyPolicy, limitRule } from "./key-policy.ts";
 import type { HoldVerdict } from "./ledger.ts";
 import { type BucketVerdict, type LimitState, obstacleOf, stateOf, tightestFirst } from "./limits.ts";
@@ -109,7 +109,7 @@ function ledgerVerdict(answer: HoldVerdict, budgets: readonly BudgetOnPath[], bo
 
 function roomText(budget: BudgetOnPath, bound: Amounts, room: bigint | undefined): string {
   if (room === undefined) return " It is closed, as a charge was above what had been held for it.";
-  const amount = budget.unit === "nano-usd" ? bound.costNanos : budget.unit === "tokens" ? bound.tokens : 1n;
+  const amount = amountOf(budget.unit, bound);
   const left = amountText(budget.unit, room < 0n ? 0n : room);
   return ` The request may take ${amountText(budget.unit, amount)}, and ${left} are left.`;
 }

@@ -1,8 +1,14 @@
+import type { BudgetUnit } from "./key-policy.ts";
+
 /** What a request takes of each kind of budget; it is always one request besides. */
 export interface Amounts {
   readonly costNanos: bigint;
   readonly tokens: bigint;
 }
+
+/** What a request takes of a budget of this unit. */
+export const amountOf = (unit: BudgetUnit, amounts: Amounts): bigint =>
+  unit === "nano-usd" ? amounts.costNanos : unit === "tokens" ? amounts.tokens : 1n;
 
 /** One request costs less than a million dollars and 10^12 tokens: sums of what is within cannot leave 64 bits in practice. */
 const MOST: Amounts = { costNanos: 10n ** 15n, tokens: 10n ** 12n };

@@ -24,6 +24,7 @@ class Store {
       };
     this.buckets = {
       take: via(memory.take),
+      peek: via(memory.peek),
       giveBack: via(memory.giveBack),
       settle: via(memory.settle),
       renew: via(memory.renew),

@@ -5,13 +5,15 @@
  * scripts is no outage but set up wrongly: all limits refuse, since going on alone unnoticed would be no limit at all.
  */
 import type { BucketVerdict } from "../domain/limits.ts";
-import { shareOfTake } from "../domain/takes.ts";
+import { shareOfTake, type Take } from "../domain/takes.ts";
 import { type BucketRequest, type Buckets, type Replicas, ScriptsRefusedError, type Use } from "../ports.ts";
 
 export type LimiterVerdict = BucketVerdict | "unavailable";
 
 export interface Limiter {
   take(requests: readonly BucketRequest[]): Promise<LimiterVerdict[]>;
+  /** What the buckets are like that would be asked now. */
+  peek(takes: readonly Take[]): Promise<LimiterVerdict>;
   giveBack(ids: readonly string[]): Promise<void>;
   settle(uses: readonly Use[]): Promise<void>;
   renew(ids: readonly string[]): Promise<void>;
@@ -75,6 +77,13 @@ class SharedLimiter implements RunningLimiter {
     const own = await this.#local.take(shares);
     const verdictOf = new Map(open.map((request, index) => [request, own[index]]));
     return requests.map((request) => verdictOf.get(request) ?? "unavailable");
+  }
+
+  async peek(takes: readonly Take[]): Promise<LimiterVerdict> {
+    const verdict = await this.#ask((buckets) => buckets.peek(takes));
+    if (verdict !== undefined) return verdict;
+    if (this.#state === "refuses" || takes.some(({ limit }) => limit.failClosed)) return "unavailable";
+    return this.#local.peek(takes.map((take) => shareOfTake(take, this.#replicas)));
   }
 
   // The others tell both: where a request was taken shows in who remembers it.

@@ -2,10 +2,12 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { policy } from "@weir/contracts";
 import type { IssuerDependencies } from "../flows/admin-issuers.ts";
 import * as places from "../flows/admin-places.ts";
+import type { ExplainDependencies } from "../flows/explain.ts";
 import { payloadsIfStated, rulesIfStated } from "./convert-rules.ts";
 import type { CallerOf } from "./authenticate.ts";
 import { boundMethods } from "./bound-methods.ts";
 import * as convert from "./convert-terms.ts";
+import { explainMethod } from "./explain-method.ts";
 import { issuerMethods } from "./issuer-methods.ts";
 import { keyMethods } from "./key-methods.ts";
 
@@ -15,6 +17,7 @@ type AdminService = ServiceImpl<typeof policy.PolicyAdminService>;
 export function adminService(
   admin: places.AdminDependencies,
   keys: IssuerDependencies,
+  explaining: ExplainDependencies,
   callerOf: CallerOf,
 ): AdminService {
   return {
@@ -24,6 +27,7 @@ export function adminService(
     ...issuerMethods(keys, callerOf),
     ...budgetsAndLimits(admin, callerOf),
     ...boundMethods(keys, callerOf),
+    ...explainMethod(explaining, callerOf),
   };
 }
 

@@ -78,13 +78,13 @@ const decidedToWire = (verdict: Exclude<AdmissionVerdict, { kind: "waiting" }>) 
     ? ({ case: "admitted", value: { held: verdict.held } } as const)
     : ({ case: "refused", value: { error: errorToWire(verdict.error), rule: verdict.rule } } as const);
 
-function errorToWire(error: WeirError) {
+export function errorToWire(error: WeirError) {
   const name = error.reason.toUpperCase() as keyof typeof common.ErrorReason;
   const retryAfterMs = Math.min(0xffffffff, Math.ceil(error.retryAfterMs ?? 0));
   return { reason: common.ErrorReason[name], message: error.message, retryAfterMs, param: error.param ?? "" };
 }
 
-const limitStateToWire = (state: LimitState): policy.LimitState => ({
+export const limitStateToWire = (state: LimitState): policy.LimitState => ({
   $typeName: "weir.policy.v1.LimitState",
   unit: state.unit,
   limit: BigInt(state.limit),

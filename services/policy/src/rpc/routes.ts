@@ -2,6 +2,7 @@ import { policy } from "@weir/contracts";
 import { type Route, route } from "@weir/mesh";
 import type { IssuerDependencies } from "../flows/admin-issuers.ts";
 import type { AdminDependencies } from "../flows/admin-places.ts";
+import type { ExplainDependencies } from "../flows/explain.ts";
 import type { ExchangeDependencies } from "../flows/short-lived-keys.ts";
 import { adminService } from "./admin-service.ts";
 import { type Authentication, callerOf } from "./authenticate.ts";
@@ -12,13 +13,20 @@ export interface RouteDependencies {
   readonly policy: PolicyDependencies;
   readonly admin: AdminDependencies;
   readonly keys: IssuerDependencies & ExchangeDependencies;
+  readonly explaining: ExplainDependencies;
   readonly authentication: Authentication;
 }
 
-export function policyRoutes({ policy: dependencies, admin, keys, authentication }: RouteDependencies): Route[] {
+export function policyRoutes({
+  policy: dependencies,
+  admin,
+  keys,
+  explaining,
+  authentication,
+}: RouteDependencies): Route[] {
   return [
     route(policy.PolicyService, policyService(dependencies)),
-    route(policy.PolicyAdminService, adminService(admin, keys, callerOf(authentication))),
+    route(policy.PolicyAdminService, adminService(admin, keys, explaining, callerOf(authentication))),
     route(policy.TokenService, tokenService(keys, authentication)),
   ];
 }
