@@ -70,6 +70,7 @@ export interface AskedAdmission {
   readonly tokens?: number;
   readonly endUser?: string;
   readonly model?: string;
+  readonly tags?: Record<string, string>;
 }
 
 /** Admits one request. @returns its id, whether it was admitted, and why not */
@@ -85,6 +86,7 @@ export async function admitOne({ policy: client }: Replica, asked: AskedAdmissio
         bound: { costNanos: asked.cost ?? 0n, tokens: BigInt(asked.tokens ?? 0) },
         inputTokens: asked.tokens ?? 0,
         endUser: asked.endUser ?? "",
+        tags: asked.tags ?? {},
       },
     ],
   });

@@ -5,6 +5,7 @@ import type { Replica } from "./service-fixture.ts";
 export class WatchClient implements AsyncDisposable {
   readonly keys = new Map<string, policy.KeyView>();
   readonly messages: string[] = [];
+  readonly #workspaces = new Map<string, policy.AttributeView[]>();
   version = -1n;
   complete = false;
   lastBeatMs = -Infinity;
@@ -32,8 +33,10 @@ export class WatchClient implements AsyncDisposable {
       if (event.case === "snapshot") {
         if (event.value.first) {
           this.keys.clear();
+          this.#workspaces.clear();
           this.ended = event.value.endedKeyIds;
         }
+        for (const { workspaceId, attributes } of event.value.workspaces) this.#workspaces.set(workspaceId, attributes);
         for (const key of event.value.keys) this.keys.set(key.keyId, key);
         this.complete = event.value.complete;
       } else if (event.case === "storeAway") {
@@ -45,6 +48,7 @@ export class WatchClient implements AsyncDisposable {
       } else {
         if (version !== this.version + 1n) this.gaps++;
         if (event.case === "key") this.keys.set(event.value.keyId, event.value);
+        if (event.case === "workspace") this.#workspaces.set(event.value.workspaceId, event.value.attributes);
         if (event.case === "removedKey") {
           this.keys.delete(event.value.keyId);
           this.removed.set(event.value.keyId, event.value.endRequests);
@@ -52,6 +56,10 @@ export class WatchClient implements AsyncDisposable {
       }
       this.version = version;
     }
+  }
+
+  attributesOf(workspaceId: string): policy.AttributeView[] {
+    return this.#workspaces.get(workspaceId) ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
