@@ -9,3 +9,4 @@ export { type BootedWeir, type BootOptions, bootWeir, type Composition, COMPOSIT
 export type { Behaviour, Rule } from "./simulator/behaviour.ts";
 export type { LedgerEntry } from "./simulator/ledger.ts";
 export { type Simulator, type SimulatorOptions, startSimulator } from "./simulator/simulator.ts";
+export { startTokenIssuer, type TokenIssuer } from "./token-issuer.ts";

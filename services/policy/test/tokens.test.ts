@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { policy } from "@weir/contracts";
-import { type BackingPostgres, startPostgres } from "@weir/testkit";
+import { type BackingPostgres, startPostgres, startTokenIssuer, type TokenIssuer } from "@weir/testkit";
 import { generateKeyPair, SignJWT } from "jose";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { keyCleanup } from "../src/flows/key-cleanup.ts";
 import { postgresKeys } from "../src/adapters/postgres-keys.ts";
 import { admitOne, reasonOf, type Replica, replica } from "./service-fixture.ts";
-import { startTokenIssuer, type TokenIssuer } from "./token-issuer.ts";
 import { WatchClient } from "./watch-client.ts";
 
 let postgres: BackingPostgres;
