@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { ProviderConfig } from "@weir/config";
 import { common, router } from "@weir/contracts";
 import { Secret } from "@weir/kernel";
-import { type Simulator, startSimulator } from "@weir/testkit";
+import { type LedgerEntry, type Simulator, startSimulator } from "@weir/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { signAws } from "../src/adapters/aws-signature.ts";
 import { boot, collect, configOf, jsonOf, provider, rawCall } from "./harness.ts";
@@ -248,8 +248,7 @@ describe("Bedrock", () => {
 
   /** What the request should have been signed with. */
   function expectSigned(sessionToken = "", keys = KEYS, region = "eu-central-1"): void {
-    const entry = calls().at(-1);
-    const { headers, path = "", body = "" } = entry ?? { headers: {} };
+    const { headers = {}, path = "", body = "" }: Partial<LedgerEntry> = calls().at(-1) ?? {};
     const at = String(headers["x-amz-date"]).replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z");
     const own = { accessKeyId: keys.access_key_id, secretAccessKey: keys.secret_access_key, sessionToken };
     const signed = { host: String(headers["host"]), "content-type": "application/json" };

@@ -1,4 +1,5 @@
 import {
+  capabilitiesOf,
   type Contract,
   emptyPriceBook,
   loadPriceBook,
@@ -135,6 +136,7 @@ class ProviderTarget implements RoutedTarget {
   readonly vocabulary: Vocabulary | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
+  readonly capabilities: RoutedTarget["capabilities"];
   readonly state: RoutedTarget["state"] = {
     health: healthy,
     inFlight: 0,
@@ -171,7 +173,9 @@ class ProviderTarget implements RoutedTarget {
     this.price = priceAt(this.plan, "", nowMs);
     this.priceBook = kind.priceBook ?? "";
     this.vocabulary = vocabularyOf(config.kind, model);
-    this.contextWindow = alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow;
+    this.capabilities = kind.priceBook === undefined ? {} : capabilitiesOf(kind.priceBook, model);
+    this.contextWindow =
+      alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow ?? this.capabilities.contextWindow;
     this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
     this.upstream = upstream;
     this.wires = wiresOf(kind, model);

@@ -34,6 +34,7 @@ function targetOf(provider: string, model: string, more: Partial<Target> = {}): 
     vocabulary: undefined,
     contextWindow: undefined,
     maxOutput: undefined,
+    capabilities: {},
     state: { health: healthy, inFlight: 0, whole: UNSEEN, firstContent: UNSEEN },
     ...more,
   };

@@ -18,6 +18,7 @@ function targetOf(provider: string, more: Partial<Target> = {}): Target {
     vocabulary: undefined,
     contextWindow: undefined,
     maxOutput: undefined,
+    capabilities: {},
     state: { health: healthy, inFlight: 0, whole: UNSEEN, firstContent: UNSEEN },
     ...more,
   };

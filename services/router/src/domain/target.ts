@@ -1,4 +1,4 @@
-import type { Price, PricePlan } from "@weir/pricing";
+import type { Capabilities, Price, PricePlan } from "@weir/pricing";
 import type { Health } from "./health.ts";
 import type { PeakEwma } from "./peak-ewma.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -20,6 +20,8 @@ export interface Target {
   readonly vocabulary: Vocabulary | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
+  /** What the catalogue knows of the model. */
+  readonly capabilities: Capabilities;
   /** What was seen of it lately; the one thing here that changes. */
   readonly state: TargetState;
 }
