@@ -94,9 +94,11 @@ describe("docs/api.md", () => {
       ingress.GatewayService,
       policy.PolicyService,
       policy.PolicyAdminService,
+      policy.TokenService,
       router.RouterService,
       audit.AuditProofService,
       audit.AuditService,
+      audit.CostService,
       evaluation.EvaluationService,
     ];
     for (const service of services) {
