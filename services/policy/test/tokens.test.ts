@@ -155,7 +155,8 @@ describe("a minted key", () => {
 
   test("that expired leaves the replicas' memory an hour later, and the database a month later", async () => {
     const parent = await newKey();
-    const [old, ancient, living] = [await mint(parent), await mint(parent), await mint(parent)];
+    const terms = { budgetRequests: 5n };
+    const [old, ancient, living] = [await mint(parent, { terms }), await mint(parent), await mint(parent, { terms })];
     const pool = new pg.Pool({ connectionString: postgres.url, options: "-c search_path=policy" });
     const failures: unknown[] = [];
     await using watcher = new WatchClient(one);
@@ -171,6 +172,9 @@ describe("a minted key", () => {
     const { rows } = await pool.query<{ id: string }>("select id from api_key where ancestors @> array[$1::uuid]", [
       parent.id,
     ]);
+    const { budgets } = await one.admin.listBudgets({}, one.asAdmin);
+    const bounded = (id: string): boolean => budgets.some(({ place }) => place?.place.value === id);
+    expect([bounded(old.id), bounded(living.id)]).toEqual([false, true]);
     expect(rows.map(({ id }) => id).toSorted()).toEqual([old.id, living.id].toSorted());
     await pool.end();
   });

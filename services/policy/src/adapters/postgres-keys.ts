@@ -132,8 +132,16 @@ export function postgresKeys(pool: pg.Pool): KeyStore {
             and expires_at < now() - interval '${REMEMBERED}' order by expires_at limit $1) returning id`,
           [most],
         );
-        if (rows.length > 0) await client.query("select note_changes($1::uuid[])", [rows.map(({ id }) => id)]);
-        return rows.length;
+        const ids = rows.map(({ id }) => id);
+        if (ids.length === 0) return 0;
+        // What it spent stays in the ledger; it bounds nobody any more, and need not be listed.
+        await client.query(
+          "update budget set retired_at = now() where place = 'key' and place_id = any($1) and retired_at is null",
+          [ids],
+        );
+        await client.query("delete from rate_limit where place = 'key' and place_id = any($1)", [ids]);
+        await client.query("select note_changes($1::uuid[])", [ids]);
+        return ids.length;
       }),
 
     deleteForgotten: (most) =>
