@@ -11,10 +11,12 @@ describe.each(COMPOSITIONS)("against a %s", (composition) => {
     await booted[Symbol.asyncDispose]();
   }, 60_000);
 
-  async function weir(...argv: string[]): Promise<string> {
+  async function weir(...words: (string | Readonly<Record<string, string>>)[]): Promise<string> {
     let [out, err] = ["", ""];
+    const argv = words.filter((word) => typeof word === "string");
     const code = await run(argv, {
       env: {
+        ...words.filter((word) => typeof word !== "string")[0],
         WEIR_RPC: booted.rpcUrl,
         WEIR_ADMIN_TOKEN: booted.adminToken,
         WEIR_MESH_TOKEN: "weir-test-mesh-token-0123456789",
@@ -73,6 +75,61 @@ describe.each(COMPOSITIONS)("against a %s", (composition) => {
     await weir("keys", "revoke", made.key.id);
     await expect.poll(async () => (await ask(made.secret)).status, { timeout: 10_000 }).toBe(401);
     expect(await weir("keys", "list", "--workspace", "team-a", "--revoked")).toContain("revoked");
+  }, 60_000);
+
+  test("a key is shown, changed, rotated and minted from, and an issuer is named", async () => {
+    const made = JSON.parse(await weir("keys", "create", "--name", "app", "--scope", "inference", "--json")) as {
+      secret: string;
+      key: { id: string };
+    };
+    const { id } = made.key;
+    await expect.poll(async () => (await ask(made.secret)).status, { timeout: 10_000 }).toBe(200);
+    await weir("keys", "update", id, "--name", "renamed", "--allow-model", "ech*", "--expires", "2h");
+    const shown = await weir("keys", "show", id);
+    expect(shown).toMatch(/name +renamed/);
+    expect(shown).toMatch(/allowed-models +ech\*/);
+    expect(await weir("keys", "update", id, "--no-rules", "--expires", "never")).toMatch(/renamed .* –\n$/);
+    await expect(weir("keys", "update", id, "--no-rules", "--allow-model", "x")).rejects.toThrow(/exit 2/);
+    const rotated = await weir("keys", "rotate", id, "--overlap", "1h");
+    expect(rotated).toMatch(/The old text works until .*\n.*\nwk_/);
+    const secret = rotated.trim().split("\n").at(-1) ?? "";
+    await expect.poll(async () => (await ask(secret)).status, { timeout: 10_000 }).toBe(200);
+    expect((await ask(made.secret)).status).toBe(200);
+    expect(await weir("keys", "show", id)).toMatch(new RegExp(`works until +${made.secret.slice(0, 8)}`));
+    const minted = await weir(
+      { WEIR_KEY: secret },
+      "keys",
+      "mint",
+      "--ttl",
+      "5m",
+      "--requests",
+      "1",
+      "--end-user",
+      "ann",
+    );
+    const child = minted.trim().split("\n").at(-1) ?? "";
+    await expect.poll(async () => (await ask(child)).status, { timeout: 10_000 }).toBe(200);
+    expect((await ask(child)).status).toBe(429);
+    expect(await weir("keys", "list", "--short-lived")).toContain(child.slice(0, 8));
+    expect(await weir("keys", "list")).not.toContain(child.slice(0, 8));
+    await expect(weir("keys", "mint")).rejects.toThrow(/exit 2: .*WEIR_KEY/);
+    expect(await weir("keys", "revoke", id, "--now")).toContain("revoked");
+    await expect.poll(async () => (await ask(child)).status, { timeout: 10_000 }).toBe(401);
+    const put = await weir(
+      "issuers",
+      "put",
+      "ci",
+      "--url",
+      "https://ci.example",
+      "--audience",
+      "weir",
+      "--claim",
+      "ref=main",
+    );
+    expect(put).toMatch(/ci +https:\/\/ci\.example +weir +ref=main +– +60m +inference/);
+    const { issuers } = JSON.parse(await weir("issuers", "list", "--json")) as { issuers: { id: string }[] };
+    expect(await weir("issuers", "delete", issuers[0]?.id ?? "")).toBe("deleted\n");
+    expect(await weir("issuers", "list")).toBe("(none)\n");
   }, 60_000);
 
   test("budgets and limits are put and read back", async () => {
