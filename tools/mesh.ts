@@ -62,6 +62,7 @@ async function main(): Promise<number> {
           [policy.PolicyAdminService.typeName]: { port: ports.policy, headers: {} },
           [policy.TokenService.typeName]: { port: ports.policy, headers: {} },
           [audit.AuditProofService.typeName]: { port: ports.audit, headers: meshToken },
+          [audit.CostService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.AuditService.typeName]: { port: ports.audit, headers: meshToken },
           [evaluation.EvaluationService.typeName]: { port: ports.evaluation, headers: meshToken },
           [router.RouterService.typeName]: { port: ports.router, headers: {} },

@@ -57,6 +57,7 @@ const SERVICES = [
   router.RouterService,
   audit.AuditProofService,
   audit.AuditService,
+  audit.CostService,
   audit.ProducerService,
   evaluation.EvaluationService,
 ];

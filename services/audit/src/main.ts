@@ -21,7 +21,7 @@ await using service = await createAudit({
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
-  validate: [audit.AuditProofService, audit.AuditService, audit.ProducerService],
+  validate: [audit.AuditProofService, audit.AuditService, audit.CostService, audit.ProducerService],
   hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });

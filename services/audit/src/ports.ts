@@ -4,6 +4,7 @@ import type { LogLeaf } from "./domain/log-leaf.ts";
 import type { Gap, LogEntry, LogFilter, ModelTotal, SealedPayload, Watermark } from "./domain/log-entry.ts";
 import type { Cursor } from "./domain/page.ts";
 import type { LogRecord } from "./domain/record.ts";
+import type { RecordedCall } from "./domain/repricing.ts";
 
 /**
  * Writes to the log. MUST store all records or none, MUST pass over those that are there already (by producer and number), and MUST NOT
@@ -119,4 +120,48 @@ export interface ProofReader {
   size(): Promise<number>;
   /** In log order, from `from` to before `to`, as many as fit in one answer. */
   leaves(from: number, to: number, payloads: boolean): Promise<LogLeaf[]>;
+}
+
+/** Reads what was paid for and stores what it costs by other prices. Rejects with WeirError audit_unavailable when the store is away. */
+export interface RepricingStore {
+  /** Sees the log as it is now. Nothing of a run that is not finished remains. */
+  open(): Promise<RepricingRun>;
+  /** Newest first. */
+  list(limit: number): Promise<StoredRepricing[]>;
+  /** Undefined: there is none. */
+  find(id: string): Promise<Uint8Array | undefined>;
+}
+
+export interface StoredRepricing {
+  readonly result: Uint8Array;
+}
+
+export interface RepricingRun extends AsyncDisposable {
+  /** By index, after `after`; `last` is undefined where there is no more. Times are those of records. */
+  calls(
+    of: { readonly workspaceId: string; readonly fromMs: number; readonly toMs: number },
+    after: number | undefined,
+    limit: number,
+  ): Promise<{ readonly calls: readonly RecordedCall[]; readonly last: number | undefined }>;
+  add(
+    id: string,
+    entries: readonly { readonly index: number; readonly recordedNanos: bigint; readonly repricedNanos: bigint }[],
+  ): Promise<void>;
+  finish(of: FinishedRepricing): Promise<void>;
+}
+
+export interface FinishedRepricing {
+  readonly id: string;
+  readonly atMs: number;
+  readonly version: string;
+  readonly workspaceId: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly records: bigint;
+  readonly recordedNanos: bigint;
+  readonly repricedNanos: bigint;
+  readonly unpriced: bigint;
+  /** As the contract has them. */
+  readonly sheet: Uint8Array;
+  readonly result: Uint8Array;
 }

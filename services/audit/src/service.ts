@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "@weir/kernel";
 import type { Service } from "@weir/mesh";
@@ -10,6 +10,7 @@ import { postgresLogWriter } from "./adapters/postgres-log-writer.ts";
 import { headPlaces } from "./adapters/head-places.ts";
 import { postgresHeads } from "./adapters/postgres-heads.ts";
 import { postgresProofs } from "./adapters/postgres-proofs.ts";
+import { postgresRepricing } from "./adapters/postgres-repricing.ts";
 import { signingKeyFile } from "./adapters/signing-key-file.ts";
 import { transportKeyFile } from "./adapters/transport-key-file.ts";
 import type { AuditOptions } from "./config.ts";
@@ -53,6 +54,13 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
     max: 1,
     statementTimeoutMs: 30_000,
   });
+  // A run over a long history keeps its connection for as long as it takes.
+  const pricing = openPool(database, {
+    ...common,
+    applicationName: "weir-audit-costs",
+    max: 2,
+    statementTimeoutMs: 30_000,
+  });
   const stopping = new AbortController();
   const { signal } = stopping;
   const store = {
@@ -93,6 +101,7 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
       proofs,
       prover: prover(proofs, sha256),
       rotateKey: (lost) => rotateKey(heads, lost),
+      repricing: { store: postgresRepricing(pricing), nowMs: () => clock.nowMs(), randomBytes },
       requireAdmin: adminGuard(config.adminToken),
     }),
     async start() {
@@ -112,7 +121,7 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
       await headed?.[Symbol.asyncDispose]();
       await places.disposeAsync();
       await beating;
-      await Promise.all([writing.end(), reading.end(), signing.end()]);
+      await Promise.all([writing.end(), reading.end(), signing.end(), pricing.end()]);
     },
   };
 }

@@ -14,10 +14,13 @@ const TABLES = [
   "tree_head",
   "signing_key",
   "head_publication",
+  "repricing",
+  "repriced",
   "log",
 ];
 const LOG = TABLES.map((table) => `audit.${table}`);
 const CHANGES: Readonly<Record<string, string>> = {
+  "audit.repricing": "version = 'x'",
   "audit.producer": "name = 'x'",
   "audit.tree_head": "size = 99",
   "audit.signing_key": "endorsement = ''",

@@ -34,6 +34,7 @@ const AUTHENTICATING = [
   policy.TokenService,
   audit.AuditProofService,
   audit.AuditService,
+  audit.CostService,
   evaluation.EvaluationService,
   ingress.GatewayService,
 ];

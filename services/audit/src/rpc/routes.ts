@@ -12,13 +12,14 @@ import { listSigningKeys } from "./list-signing-keys.ts";
 import { listTreeHeads } from "./list-tree-heads.ts";
 import { proveConsistency } from "./prove-consistency.ts";
 import { proveInclusion } from "./prove-inclusion.ts";
+import { type CostHandling, getRepricing, listRepricings, repriceRpc } from "./reprice.ts";
 import { rotateSigningKey } from "./rotate-signing-key.ts";
 import { summarize } from "./summarize.ts";
 import { getTransportKey, transportKey } from "./transport-key.ts";
 import { getWatermarks, watermark } from "./watermark.ts";
 
 /** What the handlers share. */
-export interface Handling {
+export interface Handling extends CostHandling {
   readonly log: LogBrowser;
   readonly key: Pick<TransportKey, "publicKey">;
   readonly proofs: ProofReader;
@@ -30,6 +31,11 @@ export interface Handling {
 }
 
 export const auditRoutes = (handling: Handling): Route[] => [
+  route(audit.CostService, {
+    reprice: repriceRpc(handling),
+    listRepricings: listRepricings(handling),
+    getRepricing: getRepricing(handling),
+  }),
   route(audit.AuditService, {
     get: get(handling),
     list: list(handling),
