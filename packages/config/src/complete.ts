@@ -1,13 +1,16 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { Secret } from "@weir/kernel";
+import { mergeRules, NO_RULES } from "@weir/rules";
+import { z } from "zod";
 import type { Environment } from "./environment.ts";
 import { completeContract, completePrice } from "./price-schema.ts";
 import type { Path } from "./problems.ts";
-import type { ConfigFile } from "./schema.ts";
+import { completeBudget, completeLimit, completeRules } from "./bounds-schema.ts";
+import { type ConfigFile, fileSchema } from "./schema.ts";
 import { resolveReference } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
-import type { BudgetSeed, LimitSeed, ModelConfig, ProviderConfig, WeirConfig, WorkspaceSeed } from "./types.ts";
+import type { ModelConfig, ProviderConfig, WeirConfig, WorkspaceSeed } from "./types.ts";
 
 type Report = (path: Path, message: string) => void;
 
@@ -39,6 +42,8 @@ export function complete(
   const providers = completeProviders(file, env, providerSecrets ? { text, secret } : undefined);
   checkNames(file, providers, report);
   const { http, rpc, spool, log } = file;
+  if (http.max_buffered_bytes < http.max_body_bytes)
+    report(["http", "max_buffered_bytes"], "is less than http.max_body_bytes: such a body would never be taken");
   return {
     providers,
     models: mapped(file.models, completeModel),
@@ -47,6 +52,7 @@ export function complete(
     http: {
       listen: http.listen,
       maxBodyBytes: http.max_body_bytes,
+      maxBufferedBytes: http.max_buffered_bytes,
       maxHeaderBytes: http.max_header_bytes,
       requestTimeoutMs: http.request_timeout,
       answerTimeoutMs: http.answer_timeout,
@@ -114,7 +120,12 @@ function completeProviders(
       region: from.region,
       settings: Object.fromEntries(settings) as Record<string, Secret>,
       headers: Object.fromEntries(headers) as Record<string, string>,
-      timeouts: { connectMs: from.timeouts.connect, firstByteMs: from.timeouts.first_byte, idleMs: from.timeouts.idle },
+      timeouts: {
+        connectMs: from.timeouts.connect,
+        firstByteMs: from.timeouts.first_byte,
+        idleMs: from.timeouts.idle,
+        slowMs: from.timeouts.slow,
+      },
       maxConnections: from.max_connections,
     };
   });
@@ -142,7 +153,7 @@ const plainProvider = (name: string, kind: string, apiKey: Secret | undefined): 
   region: undefined,
   settings: {},
   headers: {},
-  timeouts: { connectMs: 5_000, firstByteMs: 120_000, idleMs: 60_000 },
+  timeouts: { connectMs: 5_000, firstByteMs: 120_000, idleMs: 60_000, slowMs: undefined },
   maxConnections: 256,
 });
 
@@ -188,40 +199,17 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
 
 type WorkspaceFile = ConfigFile["workspaces"][string];
 
-const EMPTY_WORKSPACE: WorkspaceFile = {
-  payloads: "hashes",
-  allowed_models: [],
-  max_output_tokens: undefined,
-  budgets: [],
-  limits: [],
-};
+const EMPTY_WORKSPACE: WorkspaceFile = z.parse(fileSchema.shape.workspaces.unwrap().valueType, {});
 
 function completeWorkspace(name: string, from: WorkspaceFile): WorkspaceSeed {
   return {
     name,
     payloads: from.payloads,
-    allowedModels: from.allowed_models,
-    maxOutputTokens: from.max_output_tokens,
+    rules: mergeRules([
+      completeRules(from.rules),
+      { ...NO_RULES, allowedModels: from.allowed_models, maxOutputTokens: from.max_output_tokens ?? 0 },
+    ]),
     budgets: from.budgets.map(completeBudget),
     limits: from.limits.map(completeLimit),
-  };
-}
-
-function completeBudget(from: WorkspaceFile["budgets"][number]): BudgetSeed {
-  const { period, hard } = from;
-  if (from.limit_usd !== undefined) return { unit: "nano-usd", period, hard, limit: from.limit_usd };
-  if (from.limit_tokens !== undefined) return { unit: "tokens", period, hard, limit: BigInt(from.limit_tokens) };
-  return { unit: "requests", period, hard, limit: BigInt(from.limit_requests ?? 0) };
-}
-
-function completeLimit(from: WorkspaceFile["limits"][number]): LimitSeed {
-  const amount = from.requests ?? from.tokens ?? 0;
-  return {
-    per: from.per,
-    unit: from.requests === undefined ? "tokens" : "requests",
-    amount,
-    windowMs: from.window,
-    burst: from.burst ?? Math.floor(amount / 10),
-    failClosed: from.fail_closed,
   };
 }

@@ -67,7 +67,7 @@ test("the example of the documentation means what it says", () => {
     targets: [{ provider: "local", model: "llama-3.3-70b", weight: 1 }],
     price: { inputNanosPerMtok: 100_000_000n, outputNanosPerMtok: 400_000_000n },
   });
-  expect(config.workspaces.get("default")?.budgets).toEqual([
+  expect(config.workspaces.get("default")?.budgets).toMatchObject([
     { unit: "nano-usd", period: "month", limit: 100_000_000_000n, hard: true },
     { unit: "tokens", period: "day", limit: 2_000_000n, hard: false },
   ]);

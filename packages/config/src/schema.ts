@@ -1,39 +1,20 @@
 import { rangeOf } from "@weir/rules";
 import { z } from "zod";
 import { contract, dollars, price } from "./price-schema.ts";
-import { durationMs, listenAddress, sizeBytes } from "./units.ts";
+import { budget, limit, payloads, rules } from "./bounds-schema.ts";
+import { count, duration, measured, modelName, name, size, tokens } from "./setting-types.ts";
+import { listenAddress } from "./units.ts";
 
 /**
  * weir.yaml. Everything is optional and has its default here, except what only the operator can know. Names are in snake_case; the
  * environment variable of each is WEIR_ and its path in capitals (environment.ts).
  */
 
-/** A setting written as a text with a unit. */
-function measured<T>(read: (text: string | number) => T) {
-  return z.union([z.string(), z.number()]).transform((value, context): T => {
-    try {
-      return read(value);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : "is not valid" });
-      return z.NEVER;
-    }
-  });
-}
-
-const duration = (leastMs = 1) => measured(durationMs).refine((ms) => ms >= leastMs, `is shorter than ${leastMs} ms`);
-const size = (least: number) => measured(sizeBytes).refine((bytes) => bytes >= least, `is less than ${least} bytes`);
 const listen = measured(listenAddress);
-const count = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
-const tokens = z.number().int().min(1).max(4_294_967_295);
 
 /** A value, or where it is: `env:NAME`, `file:/path`. Resolved after the whole file was found well-formed (secrets.ts). */
 const secret = z.string().min(1);
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "is not a name: up to 63 of a-z, 0-9, dot, underscore and dash");
-/** Clients write model names; they may look like "org/model:tag@date". */
-const modelName = z.string().regex(/^[^\s\p{C}]{1,256}$/u, "is not a model name: 1 to 256 characters without spaces");
 const PEER = /^(https?:\/\/[^\s/,]+\/?|unix:\/[^\s,]+)$/;
 /** One address, or one of each replica: a list, or a text with commas. */
 const peer = z
@@ -73,6 +54,7 @@ const provider = z.strictObject({
       connect: duration().prefault("5s"),
       first_byte: duration().prefault("120s"),
       idle: duration().prefault("60s"),
+      slow: duration().optional(),
     })
     .prefault({}),
   max_connections: count.max(65_536).default(256),
@@ -106,47 +88,11 @@ const model = z.strictObject({
   max_output_tokens: tokens.optional(),
 });
 
-const oneOf = (names: readonly string[]) => (value: object) =>
-  names.filter((field) => field in value && value[field as keyof typeof value] !== undefined).length === 1;
-
-const budget = z
-  .strictObject({
-    period: z.enum(["day", "week", "month", "total"]),
-    limit_usd: dollars.optional(),
-    limit_tokens: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
-    limit_requests: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
-    /** A soft budget is counted and shown, and refuses nothing. */
-    hard: z.boolean().default(true),
-  })
-  .refine(
-    oneOf(["limit_usd", "limit_tokens", "limit_requests"]),
-    "needs exactly one of limit_usd, limit_tokens and limit_requests",
-  );
-
-const limit = z
-  .strictObject({
-    per: z.enum(["key", "project", "workspace", "end-user", "client-ip", "model"]),
-    requests: count.optional(),
-    tokens: count.optional(),
-    window: duration(1_000).refine((ms) => ms <= 86_400_000, "is longer than a day"),
-    /** How many more may come at once. Default: a tenth. */
-    burst: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
-    /** What happens while Redis is away: refuse, or go on with a local limiter. */
-    fail_closed: z.boolean().default(false),
-  })
-  .refine(oneOf(["requests", "tokens"]), "needs exactly one of requests and tokens");
-
-const payloads = z.enum(["none", "hashes", "redacted", "full"]).transform((choice, context) => {
-  if (choice !== "redacted") return choice;
-  const message = "redacted is unsupported: it needs detectors of personal data, which are not there yet";
-  context.addIssue({ code: "custom", message: `${message}; choose none, hashes or full` });
-  return z.NEVER;
-});
-
 const workspace = z.strictObject({
   /** What the audit log keeps of the texts. */
   payloads: payloads.default("hashes"),
-  /** Empty: all. A name may end in "*". */
+  rules: rules.prefault({}),
+  /** Beside what `rules` says. */
   allowed_models: z.array(modelName).default([]),
   max_output_tokens: tokens.optional(),
   budgets: z.array(budget).default([]),
@@ -168,6 +114,7 @@ const origin = z
 const http = z.strictObject({
   listen: listen.prefault("127.0.0.1:8080"),
   max_body_bytes: size(1024).prefault("32MiB"),
+  max_buffered_bytes: size(1024).prefault("1GiB"),
   max_header_bytes: size(1024).prefault("32KiB"),
   request_timeout: duration().prefault("60s"),
   answer_timeout: duration().prefault("15m"),

@@ -1,4 +1,5 @@
 import type { Nanos, Secret } from "@weir/kernel";
+import type { Rules } from "@weir/rules";
 
 /** weir.yaml with the environment over it, checked and completed. Names as in docs/configuration.md, in camel case. */
 export interface WeirConfig {
@@ -69,6 +70,8 @@ export interface ListenAddress {
 export interface HttpConfig {
   readonly listen: ListenAddress;
   readonly maxBodyBytes: number;
+  /** Of all requests together, until they are answered. */
+  readonly maxBufferedBytes: number;
   readonly maxHeaderBytes: number;
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number;
@@ -93,7 +96,13 @@ export interface ProviderConfig {
   readonly settings: Readonly<Record<string, Secret>>;
   /** Sent with each call. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly timeouts: { readonly connectMs: number; readonly firstByteMs: number; readonly idleMs: number };
+  readonly timeouts: {
+    readonly connectMs: number;
+    readonly firstByteMs: number;
+    readonly idleMs: number;
+    /** An answer that takes longer is held against its target; undefined: none is. */
+    readonly slowMs: number | undefined;
+  };
   readonly maxConnections: number;
 }
 
@@ -173,8 +182,7 @@ export interface ContractConfig {
 export interface WorkspaceSeed {
   readonly name: string;
   readonly payloads: "none" | "hashes" | "full";
-  readonly allowedModels: readonly string[];
-  readonly maxOutputTokens: number | undefined;
+  readonly rules: Rules;
   readonly budgets: readonly BudgetSeed[];
   readonly limits: readonly LimitSeed[];
 }
@@ -184,13 +192,18 @@ export interface BudgetSeed {
   readonly period: "day" | "week" | "month" | "total";
   readonly limit: bigint;
   readonly hard: boolean;
+  readonly per: "none" | "run" | "end-user";
+  /** Of a budget per run. */
+  readonly maxIdenticalCalls: number | undefined;
 }
 
 export interface LimitSeed {
-  readonly per: "key" | "project" | "workspace" | "end-user" | "client-ip" | "model";
-  readonly unit: "requests" | "tokens";
+  readonly per: "key" | "project" | "workspace" | "end-user" | "client-ip" | "model" | "provider";
+  readonly unit: "requests" | "tokens" | "input-tokens" | "output-tokens" | "concurrency";
   readonly amount: number;
   readonly windowMs: number;
   readonly burst: number;
   readonly failClosed: boolean;
+  /** Of a limit per model or provider: the one that it is for. */
+  readonly only: string | undefined;
 }

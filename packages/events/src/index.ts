@@ -9,6 +9,7 @@ export {
 export { FRAME_KIND, type Frame } from "./frame.ts";
 export { decodeFrames, encodeFrames } from "./frames.ts";
 export { jetStreamBus, type JetStreamBusOptions } from "./jetstream-bus.ts";
+export { jetStreamKeys, type SharedKeys } from "./jetstream-keys.ts";
 export { jetStreamObjects, type ObjectBucket } from "./jetstream-objects.ts";
 export { memoryBus, type MemoryBusOptions } from "./memory-bus.ts";
 export type { DeadEpoch, OpenIntent, UnsettledOutcome } from "./recovery.ts";

@@ -150,6 +150,16 @@ export interface TokenCounter {
   readonly started: boolean;
 }
 
+/** What the replicas of the router know of targets together. Without it each finds out for itself. */
+export interface SharedHealth {
+  /** Its health changed so that others must know. Never blocks, never fails: what is lost, the others find out for themselves. */
+  tell(target: Target): void;
+  /** Whether this replica may probe a target: of several at once one may. Resolves soon, with true where the others cannot be asked. */
+  mayProbe(target: Target): Promise<boolean>;
+  /** The probe is over. */
+  probed(target: Target): void;
+}
+
 /** Told of every attempt when it is over. MUST NOT throw or block. */
 export type Attempted = (
   target: Target,

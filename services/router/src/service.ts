@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Client } from "@connectrpc/connect";
 import { policy } from "@weir/contracts";
 import { dialects, providerDialects } from "@weir/dialects";
@@ -7,6 +8,7 @@ import type { Telemetry } from "@weir/telemetry";
 import { buildTable, type Table, type TableOptions } from "./adapters/build-table.ts";
 import { policyHolds } from "./adapters/policy-holds.ts";
 import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
+import { natsHealthKeys, sharedHealth } from "./adapters/shared-health.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
 import { routerConfigOf, type RouterSettings } from "./config.ts";
 import { attemptEvents } from "./events.ts";
@@ -25,6 +27,8 @@ export interface RouterOptions {
   readonly loadProvider?: ProviderLoader;
   /** For providers with a certificate of an authority of one's own. */
   readonly tls?: ProviderHttpOptions["tls"];
+  /** Where replicas tell each other how targets do; default: there is one replica. */
+  readonly natsUrl?: string | undefined;
   /** Where clouds' own tools look for credentials; default: the process's own. */
   readonly env?: TableOptions["env"];
 }
@@ -63,6 +67,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     () => (policyClient ??= peers.client(policy.PolicyService)),
     (error) => telemetry.log.warn({ err: error }, "the hold of an attempt that was not made is still held"),
   );
+  const healthKeys = options.natsUrl === undefined ? undefined : natsHealthKeys(options.natsUrl);
   const tokens = tokenCounter((error) => telemetry.log.error({ err: error }, "tokens were not counted"));
   const routing: Routing = {
     flow: {
@@ -73,6 +78,16 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       holds,
       tokens,
       attempted: attemptEvents(telemetry),
+      shared:
+        healthKeys === undefined
+          ? undefined
+          : sharedHealth(
+              healthKeys,
+              randomUUID(),
+              () => table.targets(),
+              clock,
+              (error) => telemetry.log.debug({ err: error }, "other replicas were not told of a target's health"),
+            ),
       maxAnswerBytes: MAX_ANSWER_BYTES,
     },
     choose(call, stream) {
@@ -82,7 +97,14 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       const { inputBound, outputCap, conversation } = call;
       const who = { allowedProviders, deniedProviders, allowedRegions, deniedRegions };
       const request = { inputBound, outputCap, conversation, stream };
-      return candidates(route, turn, { ...who, ...request, draws: [random(), random()], nowMs: clock.monotonicMs() });
+      return candidates(route, turn, {
+        ...who,
+        ...request,
+        draws: [random(), random()],
+        nowMs: clock.monotonicMs(),
+        returning: random(),
+        healthMs: clock.nowMs(),
+      });
     },
     route: (model) => table.route(model),
     listed: () => table.listed,
@@ -120,6 +142,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     async [Symbol.asyncDispose]() {
       clearInterval(refresher);
       clearInterval(sweeper);
+      await healthKeys?.[Symbol.asyncDispose]();
       await tokens[Symbol.asyncDispose]();
       await Promise.all([table, ...retired].map((one) => one[Symbol.asyncDispose]()));
     },

@@ -108,7 +108,6 @@ describe("a provider that fails", () => {
     ["401", { status: 401 }],
     ["404", { status: 404 }],
     ["422", { status: 422 }],
-    ["an exhausted quota", { status: 429, code: "insufficient_quota" }],
   ])("with %s is asked once, and nobody after it", async (_, behaviour) => {
     const weir = await bootPair();
     simulator.script({ behaviour });
@@ -116,13 +115,17 @@ describe("a provider that fails", () => {
     expect(models()).toEqual(["gpt-4o"]);
   });
 
-  it("whose quota is used up is left alone by the requests after it, which go elsewhere", async () => {
+  it("whose quota is used up is never asked again: that request and those after it go elsewhere", async () => {
     const weir = await bootPair();
     simulator.script({ model: "gpt-4o", behaviour: { status: 429, code: "insufficient_quota" } });
-    await weir.client.complete(ask());
-    const { output } = await weir.client.complete(ask());
-    expect(output.value).toMatchObject({ status: 200 });
-    expect(models()).toEqual(["gpt-4o", "gpt-4o-mini"]);
+    expect((await weir.client.complete(ask())).output.value).toMatchObject({ status: 200 });
+    expect((await weir.client.complete(ask())).output.value).toMatchObject({ status: 200 });
+    expect(models()).toEqual(["gpt-4o", "gpt-4o-mini", "gpt-4o-mini"]);
+    simulator.reset();
+    simulator.script({ behaviour: { status: 429, code: "insufficient_quota" } });
+    const other = await bootPair();
+    expect((await other.client.complete(ask("single"))).output.value).toMatchObject({ status: 429 });
+    expect(models()).toEqual(["gpt-4o"]);
   });
 
   it("is asked once more where there is no other, and its answer is the client's", async () => {
@@ -190,7 +193,7 @@ describe("a provider that fails", () => {
   });
 
   it("takes too long: it may be billed", async () => {
-    const timeouts = { connectMs: 1_000, firstByteMs: 100, idleMs: 1_000 };
+    const timeouts = { connectMs: 1_000, firstByteMs: 100, idleMs: 1_000, slowMs: undefined };
     const slow = provider("slow", "openai", { baseUrl: `${simulator.origin}/v1`, timeouts });
     const weir = await boot({ config: configOf([slow], [model("m", ["slow/x"])]) });
     booted.push(weir);

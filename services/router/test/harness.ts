@@ -18,7 +18,7 @@ export function provider(name: string, kind: string, more: Partial<ProviderConfi
     region: undefined,
     settings: {},
     headers: {},
-    timeouts: { connectMs: 2_000, firstByteMs: 10_000, idleMs: 10_000 },
+    timeouts: { connectMs: 2_000, firstByteMs: 10_000, idleMs: 10_000, slowMs: undefined },
     maxConnections: 64,
     ...more,
   };

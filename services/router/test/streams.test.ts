@@ -99,7 +99,7 @@ describe("a stream that breaks", () => {
   });
 
   it("falls silent: it is cut by the idle timeout", async () => {
-    const timeouts = { connectMs: 1_000, firstByteMs: 2_000, idleMs: 150 };
+    const timeouts = { connectMs: 1_000, firstByteMs: 2_000, idleMs: 150, slowMs: undefined };
     const slow = provider("one", "openai", { baseUrl: `${simulator.origin}/v1`, timeouts });
     weir = await boot({ config: configOf([slow], [model("pair", ["one/gpt-4o"])]) });
     simulator.script({ behaviour: { trickleMs: 1_000 } });

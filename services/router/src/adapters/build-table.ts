@@ -13,6 +13,7 @@ import { type Clock, systemClock } from "@weir/kernel";
 import type { RouterConfig } from "../config.ts";
 import { overriding } from "../config-prices.ts";
 import { healthy } from "../domain/health.ts";
+import { OutcomeRate } from "../domain/outcome-rate.ts";
 import { UNSEEN } from "../domain/peak-ewma.ts";
 import { type AliasConfig, groupOf, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
 import { type Vocabulary, vocabularyOf } from "../domain/vocabulary.ts";
@@ -136,10 +137,12 @@ class ProviderTarget implements RoutedTarget {
   readonly vocabulary: Vocabulary | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
+  readonly slowMs: number | undefined;
   readonly capabilities: RoutedTarget["capabilities"];
   readonly state: RoutedTarget["state"] = {
     health: healthy,
     inFlight: 0,
+    outcomes: new OutcomeRate(),
     whole: UNSEEN,
     firstContent: UNSEEN,
   };
@@ -177,6 +180,7 @@ class ProviderTarget implements RoutedTarget {
     this.contextWindow =
       alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow ?? this.capabilities.contextWindow;
     this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
+    this.slowMs = config.timeouts.slowMs;
     this.upstream = upstream;
     this.wires = wiresOf(kind, model);
     this.outputCaps = kind.quirks.outputCaps;

@@ -4,6 +4,7 @@ import { WeirError } from "@weir/kernel";
 import { flatPrice, samePrice } from "@weir/pricing";
 import { candidates, type Choice } from "./candidates.ts";
 import { healthy } from "./health.ts";
+import { OutcomeRate } from "./outcome-rate.ts";
 import { UNSEEN } from "./peak-ewma.ts";
 import { type AliasConfig, ownerOf, routesOf } from "./route-table.ts";
 import type { Strategy } from "./strategy.ts";
@@ -20,6 +21,8 @@ const anybody: Choice = {
   stream: false,
   conversation: "",
   nowMs: 0,
+  returning: 0,
+  healthMs: 0,
 };
 
 function targetOf(provider: string, model: string, more: Partial<Target> = {}): Target {
@@ -34,8 +37,9 @@ function targetOf(provider: string, model: string, more: Partial<Target> = {}): 
     vocabulary: undefined,
     contextWindow: undefined,
     maxOutput: undefined,
+    slowMs: undefined,
     capabilities: {},
-    state: { health: healthy, inFlight: 0, whole: UNSEEN, firstContent: UNSEEN },
+    state: { health: healthy, inFlight: 0, outcomes: new OutcomeRate(), whole: UNSEEN, firstContent: UNSEEN },
     ...more,
   };
 }
@@ -160,7 +164,13 @@ describe("the order of candidates", () => {
   });
 
   it("puts the least busy, or those that the input fits into first", () => {
-    const state = (inFlight: number) => ({ health: healthy, inFlight, whole: UNSEEN, firstContent: UNSEEN });
+    const state = (inFlight: number) => ({
+      health: healthy,
+      inFlight,
+      outcomes: new OutcomeRate(),
+      whole: UNSEEN,
+      firstContent: UNSEEN,
+    });
     const made: Record<string, Target> = {
       a: targetOf("a", "m", { state: state(3), contextWindow: 1000 }),
       b: targetOf("b", "m", { state: state(1), contextWindow: 9000 }),

@@ -1,11 +1,17 @@
 import { WeirError } from "@weir/kernel";
 import { providerAllowed, type Residency } from "@weir/rules";
 import type { Group, Route } from "./route-table.ts";
+import { returningShare } from "./health.ts";
 import { ranked, type Ranked } from "./strategy.ts";
 import type { Target } from "./target.ts";
 
 /** Who may serve it (lists and names as in @weir/rules), and what decides in which order. */
-export interface Choice extends Residency, Ranked {}
+export interface Choice extends Residency, Ranked {
+  /** Uniform in [0, 1), for targets that come back. */
+  readonly returning: number;
+  /** On the clock of targets' health. */
+  readonly healthMs: number;
+}
 
 /**
  * The targets to try, in order.
@@ -16,13 +22,20 @@ export function candidates<T extends Target>(route: Route<T>, turn: number, choi
   const only = route.groups.length === 1 ? route.groups[0] : undefined;
   const ordered =
     only === undefined ? route.groups.flatMap((group) => orderOf(group, turn, choice)) : orderOf(only, turn, choice);
-  if (allowsAll(choice)) return ordered;
+  if (allowsAll(choice)) return spared(ordered, choice);
   const permitted = ordered.filter(({ provider, region }) => providerAllowed(choice, provider, region));
   if (permitted.length === 0)
     throw new WeirError("model_not_allowed", `No provider that this key may use serves "${route.model}".`, {
       param: "model",
     });
-  return permitted;
+  return spared(permitted, choice);
+}
+
+/** A target that comes back gets only a part of its requests: the others are the next one's, and it stays their reserve. */
+function spared<T extends Target>(targets: readonly T[], { returning, healthMs }: Choice): readonly T[] {
+  const [first, ...others] = targets;
+  if (first === undefined || first.state.health.backAtMs === 0 || others.length === 0) return targets;
+  return returning < returningShare(first.state.health, healthMs) ? targets : [...others, first];
 }
 
 const allowsAll = ({ allowedProviders, deniedProviders, allowedRegions, deniedRegions }: Residency): boolean =>

@@ -20,9 +20,13 @@ describe("what follows a failed attempt", () => {
     ]);
   });
 
-  it("is never a retry of a rejected request, an exhausted quota or a refused credential", () => {
-    for (const reason of ["provider_rejected", "provider_quota", "provider_auth", "client_closed"] as const)
+  it("is never a retry of a rejected request or a refused credential", () => {
+    for (const reason of ["provider_rejected", "provider_auth", "client_closed"] as const)
       expect(decide(reason)).toBe("give-up");
+  });
+
+  it("is another account, where this one's quota is used up", () => {
+    expect(decide("provider_quota")).toBe("elsewhere");
   });
 
   it("waits with full jitter, two seconds at most", () => {

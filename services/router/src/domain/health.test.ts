@@ -1,5 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { availability, failed, type Health, healthy, probing, spendRetry, succeeded, unprobed } from "./health.ts";
+import {
+  availability,
+  failed,
+  type Health,
+  healthy,
+  heard,
+  newsOf,
+  probing,
+  returningShare,
+  spendRetry,
+  succeeded,
+  tooSlow,
+  unprobed,
+} from "./health.ts";
 
 const T = 1_000_000;
 const after = (times: number, from: Health = healthy, atMs = T): Health =>
@@ -13,14 +26,14 @@ describe("a breaker", () => {
   });
 
   it("counts in a row only", () => {
-    expect(availability(after(4, succeeded(after(4))), T)).toBe("ready");
+    expect(availability(after(4, succeeded(after(4), T)), T)).toBe("ready");
   });
 
   it("lets one request probe", () => {
     const probed = probing(after(5));
     expect(availability(probed, T + 5_000)).toMatchObject({ reason: "provider_error" });
     expect(availability(unprobed(probed), T + 5_000)).toBe("probe");
-    expect(availability(succeeded(probed), T + 5_000)).toBe("ready");
+    expect(availability(succeeded(probed, T), T + 5_000)).toBe("ready");
   });
 
   it("stays open twice as long after each failed probe, up to a minute", () => {
@@ -72,7 +85,7 @@ describe("the retry budget", () => {
       retries += 1;
     }
     expect(retries).toBe(10);
-    for (let success = 0; success < 5; success += 1) health = succeeded(health);
+    for (let success = 0; success < 5; success += 1) health = succeeded(health, T);
     expect(spendRetry(health, false)).toBeDefined();
     expect(spendRetry(spendRetry(health, false) ?? healthy, false)).toBeUndefined();
   });
@@ -83,6 +96,61 @@ describe("the retry budget", () => {
   });
 
   it("makes nothing new for a target that is well", () => {
-    expect(succeeded(healthy)).toBe(healthy);
+    expect(succeeded(healthy, T)).toBe(healthy);
+  });
+});
+
+describe("a target that comes back", () => {
+  const back = succeeded(probing(after(5)), T);
+
+  it("gets a tenth of its requests at first, and all after half a minute", () => {
+    expect(returningShare(back, T)).toBeCloseTo(0.1);
+    expect(returningShare(back, T + 15_000)).toBeCloseTo(0.55);
+    expect(returningShare(back, T + 30_000)).toBe(1);
+    expect(returningShare(succeeded(back, T + 30_000), T + 30_000)).toBe(1);
+    expect(returningShare(healthy, T)).toBe(1);
+  });
+
+  it("begins anew when it fails again", () => {
+    expect(returningShare(after(5, back), T + 1)).toBe(1);
+    expect(availability(after(5, back), T + 1)).toMatchObject({ reason: "provider_error" });
+  });
+});
+
+it("too many bad calls lately, or too slow ones, open a breaker as five in a row do", () => {
+  expect(availability(failed(healthy, "provider_error", undefined, T, true), T)).toMatchObject({ waitMs: 5_000 });
+  expect(availability(tooSlow(healthy, T), T)).toEqual({ waitMs: 5_000, reason: "provider_timeout" });
+});
+
+describe("what replicas tell each other", () => {
+  it("opens a breaker on both, by durations, as clocks differ", () => {
+    const own = after(5);
+    const other = heard(healthy, newsOf(own, T + 1_000), 9_000_000);
+    expect(availability(other, 9_000_000)).toEqual({ waitMs: 4_000, reason: "provider_error" });
+    expect(availability(other, 9_004_000)).toBe("probe");
+  });
+
+  it("closes it on both: what came back comes back slowly everywhere", () => {
+    const closed = succeeded(probing(after(5)), T);
+    const other = heard(after(5), newsOf(closed, T), T);
+    expect(availability(other, T)).toBe("ready");
+    expect(returningShare(other, T)).toBeCloseTo(0.1);
+    expect(heard(healthy, newsOf(closed, T), T)).toBe(healthy);
+  });
+
+  it("never shortens what one knows oneself, and keeps its retry budget", () => {
+    const poor = { ...after(6), retryTokens: 2 };
+    const told = heard(poor, { openMs: 1, opens: 0, coolingMs: 0, reason: "provider_error" }, T);
+    expect(told.openUntilMs).toBe(poor.openUntilMs);
+    expect(told.retryTokens).toBe(2);
+    expect(heard(poor, newsOf(healthy, T), T).retryTokens).toBe(2);
+  });
+
+  it("carries what a provider asked for", () => {
+    const cooling = failed(healthy, "provider_rate_limited", 7_000, T);
+    expect(availability(heard(healthy, newsOf(cooling, T), T), T)).toEqual({
+      waitMs: 7_000,
+      reason: "provider_rate_limited",
+    });
   });
 });

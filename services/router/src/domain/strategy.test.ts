@@ -2,6 +2,7 @@ import { flatPrice, samePrice } from "@weir/pricing";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { healthy } from "./health.ts";
+import { OutcomeRate } from "./outcome-rate.ts";
 import { observed, UNSEEN } from "./peak-ewma.ts";
 import { type Member, type Ranked, ranked, STRATEGIES, type Strategy } from "./strategy.ts";
 import type { Target } from "./target.ts";
@@ -18,8 +19,9 @@ function targetOf(provider: string, more: Partial<Target> = {}): Target {
     vocabulary: undefined,
     contextWindow: undefined,
     maxOutput: undefined,
+    slowMs: undefined,
     capabilities: {},
-    state: { health: healthy, inFlight: 0, whole: UNSEEN, firstContent: UNSEEN },
+    state: { health: healthy, inFlight: 0, outcomes: new OutcomeRate(), whole: UNSEEN, firstContent: UNSEEN },
     ...more,
   };
 }

@@ -1,5 +1,6 @@
 import type { Capabilities, Price, PricePlan } from "@weir/pricing";
 import type { Health } from "./health.ts";
+import type { OutcomeRate } from "./outcome-rate.ts";
 import type { PeakEwma } from "./peak-ewma.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -22,6 +23,8 @@ export interface Target {
   readonly maxOutput: number | undefined;
   /** What the catalogue knows of the model. */
   readonly capabilities: Capabilities;
+  /** An answer (of a stream, its first content) that takes longer is held against it; undefined: none is. */
+  readonly slowMs: number | undefined;
   /** What was seen of it lately; the one thing here that changes. */
   readonly state: TargetState;
 }
@@ -33,6 +36,7 @@ export const answerLimit = (outputCap: number, { maxOutput, contextWindow }: Tar
 export interface TargetState {
   health: Health;
   inFlight: number;
+  readonly outcomes: OutcomeRate;
   /** Times of whole answers. */
   whole: PeakEwma;
   /** Times to the first content of streams. */

@@ -4,12 +4,12 @@ import type { Price } from "@weir/pricing";
 import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
-import { observed } from "../domain/peak-ewma.ts";
-import { availability, failed, probing, spendRetry, succeeded, unprobed, type Health } from "../domain/health.ts";
-import type { Attempted, Holds, RoutedTarget, TokenCounter } from "../ports.ts";
+import { availability, type Health, spendRetry } from "../domain/health.ts";
+import type { Attempted, Holds, RoutedTarget, SharedHealth, TokenCounter, Upstream } from "../ports.ts";
 import { held, isAboutProvider, mustAsk, permit, soonest } from "./permit.ts";
 import { priceFor } from "./usage.ts";
 import type { Dialects, ProviderDialects } from "./prepare.ts";
+import { began, beginProbe, endProbe, finishFailed, PROBED_ELSEWHERE_MS, release } from "./target-health.ts";
 
 /** What every flow works with. */
 export interface FlowDependencies {
@@ -21,6 +21,8 @@ export interface FlowDependencies {
   readonly holds: Holds;
   readonly tokens: TokenCounter;
   readonly attempted: Attempted;
+  /** Undefined: there is one replica. */
+  readonly shared: SharedHealth | undefined;
   /** The largest answer that is taken whole. */
   readonly maxAnswerBytes: number;
 }
@@ -81,6 +83,8 @@ export async function tryInTurn<T>(
   let refused: WeirError | undefined;
   let limited: WeirError | undefined;
   let previous: RoutedTarget | undefined;
+  /** An account that says it has nothing left. */
+  let spent: Upstream | undefined;
   let probed = false;
   let index = -1;
   // With one target only, it gets a second chance.
@@ -88,6 +92,7 @@ export async function tryInTurn<T>(
   while (++index < turns) {
     const target = targets[index % targets.length];
     if (target === undefined) break;
+    if (target.upstream === spent) continue;
     const nowMs = clock.nowMs();
     const available = availability(target.state.health, nowMs);
     if (typeof available === "object") {
@@ -119,17 +124,20 @@ export async function tryInTurn<T>(
       break;
     }
     probed = available === "probe";
-    if (probed) target.state.health = probing(target.state.health);
+    if (probed && !(await beginProbe(dependencies, target))) {
+      refused ??= leftAlone(target, PROBED_ELSEWHERE_MS, target.state.health.reason ?? "provider_error");
+      if (attempt > 1 && mustAsk(call, attempt)) await dependencies.holds.release(held(call, attempt));
+      continue;
+    }
     const startedMs = clock.monotonicMs();
-    target.state.inFlight += 1;
-    target.upstream.stats.inFlight += 1;
+    began(target);
     let outcome: Outcome<T>;
     try {
       outcome = await run(target, attempt);
     } catch (error) {
       // The request itself is at fault (it cannot be said in this dialect): nothing was sent.
       release(target);
-      target.state.health = unprobed(target.state.health);
+      endProbe(dependencies, target);
       if (attempt === 1 || !(error instanceof Failure)) throw error;
       // Earlier attempts must be settled, and this one's hold be given back.
       failures.push(attemptOf(target, attempt, { error, status: 0, billing: "nothing", answer: undefined }, 0));
@@ -148,48 +156,12 @@ export async function tryInTurn<T>(
     failures.push(attemptOf(target, attempt, failure, durationMs));
     last = failure;
     previous = target;
-    if (decide(failure.error.reason) === "give-up" || failures.length >= MAX_ATTEMPTS) break;
+    const decision = decide(failure.error.reason);
+    if (decision === "give-up" || failures.length >= MAX_ATTEMPTS) break;
+    if (decision === "elsewhere") spent = target.upstream;
   }
   const error = last?.error ?? limited ?? refused ?? new Failure("client_closed", "The client went away.");
   return { running: undefined, failures, error, last };
-}
-
-/** The target served. @param firstContentMs of a stream; undefined: it answered whole */
-export function finishServed(
-  { attempted, clock }: FlowDependencies,
-  target: RoutedTarget,
-  firstContentMs: number | undefined,
-  durationMs: number,
-): void {
-  release(target);
-  const { state, upstream } = target;
-  state.health = succeeded(state.health);
-  if (firstContentMs === undefined) state.whole = observed(state.whole, durationMs, clock.monotonicMs());
-  else state.firstContent = observed(state.firstContent, firstContentMs, clock.monotonicMs());
-  upstream.stats.succeeded += 1n;
-  attempted(target, undefined, durationMs);
-}
-
-export function finishFailed(
-  { attempted, clock }: FlowDependencies,
-  target: RoutedTarget,
-  error: WeirError,
-  durationMs: number,
-): void {
-  release(target);
-  const nowMs = clock.nowMs();
-  target.state.health = failed(target.state.health, error.reason, error.retryAfterMs, nowMs);
-  attempted(target, error, durationMs);
-  if (error.reason === "client_closed" || error.reason === "provider_rejected") return;
-  const { stats } = target.upstream;
-  stats.failed += 1n;
-  stats.lastFailureMs = nowMs;
-  stats.lastError = error.reason;
-}
-
-function release(target: RoutedTarget): void {
-  target.state.inFlight -= 1;
-  target.upstream.stats.inFlight -= 1;
 }
 
 function attemptOf(target: RoutedTarget, attempt: number, failure: AttemptFailure, durationMs: number): Attempt {

@@ -3,14 +3,7 @@ import { WeirError } from "@weir/kernel";
 import type { Call, CallResult, ChatInput, HeaderPair, RawAnswer } from "../domain/call.ts";
 import { answeredFailure, type AttemptFailure } from "../domain/failure.ts";
 import type { RoutedTarget } from "../ports.ts";
-import {
-  type CallContext,
-  finishServed,
-  type FlowDependencies,
-  type Outcome,
-  type Tried,
-  tryInTurn,
-} from "./attempts.ts";
+import { type CallContext, type FlowDependencies, type Outcome, type Tried, tryInTurn } from "./attempts.ts";
 import {
   fetchWhole,
   isFailure,
@@ -23,6 +16,7 @@ import {
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { parseObject, type Prepared, Preparation } from "./prepare.ts";
 import { bytesOf, estimateUsage, type Said, textsOfParts } from "./usage.ts";
+import { finishServed } from "./target-health.ts";
 
 export interface Completed {
   readonly result: CallResult;

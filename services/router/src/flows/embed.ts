@@ -13,19 +13,13 @@ import type { Call, CallResult, EmbedInput, RawAnswer } from "../domain/call.ts"
 import { usageOfInput } from "../domain/embeddings.ts";
 import { type EmbedWire, isEmbedWire } from "../domain/wire.ts";
 import type { RoutedTarget, TokenCounter } from "../ports.ts";
-import {
-  type CallContext,
-  finishServed,
-  type FlowDependencies,
-  type Outcome,
-  type Tried,
-  tryInTurn,
-} from "./attempts.ts";
+import { type CallContext, type FlowDependencies, type Outcome, type Tried, tryInTurn } from "./attempts.ts";
 import { badAnswer, notSayable } from "./complete.ts";
 import { fetchWhole, isFailure, readRefusal, requestTo } from "./exchange.ts";
 import { parseObject, textOf } from "./prepare.ts";
 import { failedResult, servedResult } from "./result.ts";
 import { estimateUsage } from "./usage.ts";
+import { finishServed } from "./target-health.ts";
 
 export interface Embedded {
   readonly result: CallResult;

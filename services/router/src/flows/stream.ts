@@ -2,12 +2,9 @@ import { WeirError } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
 import type { Attempt, Call, CallResult, ChatInput, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
 import { type AttemptFailure, answeredFailure, shown, transportFailure } from "../domain/failure.ts";
-import { unprobed } from "../domain/health.ts";
 import type { RoutedTarget } from "../ports.ts";
 import {
   type CallContext,
-  finishFailed,
-  finishServed,
   type FlowDependencies,
   type Outcome,
   type Running,
@@ -21,6 +18,7 @@ import { Pump } from "./pump.ts";
 import { failedResult, failureAnswer, servedResult } from "./result.ts";
 import { PassThrough, type Shown, type StreamSide, Translated } from "./stream-side.ts";
 import { estimateUsage, raisedTo } from "./usage.ts";
+import { endProbe, finishFailed, finishServed, release } from "./target-health.ts";
 
 export type StreamMessage =
   | {
@@ -169,9 +167,8 @@ async function* flow(
   } finally {
     if (!finished) {
       // The client is gone: nothing can be said about the target.
-      target.state.inFlight -= 1;
-      target.upstream.stats.inFlight -= 1;
-      target.state.health = unprobed(target.state.health);
+      release(target);
+      endProbe(dependencies, target);
     }
     letGo(value, finished && side.done);
   }

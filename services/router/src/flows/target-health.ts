@@ -1,0 +1,90 @@
+/** What attempts tell about their targets: health, times, how busy they are. */
+import type { Clock, WeirError } from "@weir/kernel";
+import { observed } from "../domain/peak-ewma.ts";
+import { failed, type Health, isFailureOfTarget, probing, succeeded, tooSlow, unprobed } from "../domain/health.ts";
+import type { Attempted, RoutedTarget, SharedHealth } from "../ports.ts";
+
+interface Dependencies {
+  readonly clock: Clock;
+  readonly attempted: Attempted;
+  readonly shared: SharedHealth | undefined;
+}
+
+export function began(target: RoutedTarget): void {
+  target.state.inFlight += 1;
+  target.upstream.stats.inFlight += 1;
+}
+
+/** The target served. @param firstContentMs of a stream; undefined: it answered whole */
+export function finishServed(
+  dependencies: Dependencies,
+  target: RoutedTarget,
+  firstContentMs: number | undefined,
+  durationMs: number,
+): void {
+  release(target);
+  const { attempted, clock } = dependencies;
+  const { state, upstream, slowMs } = target;
+  const nowMs = clock.nowMs();
+  const slow = slowMs !== undefined && (firstContentMs ?? durationMs) > slowMs;
+  const tooMany = state.outcomes.note(slow, nowMs);
+  if (slow && tooMany) state.outcomes.forget();
+  learn(dependencies, target, slow && tooMany ? tooSlow(state.health, nowMs) : succeeded(state.health, nowMs));
+  if (firstContentMs === undefined) state.whole = observed(state.whole, durationMs, clock.monotonicMs());
+  else state.firstContent = observed(state.firstContent, firstContentMs, clock.monotonicMs());
+  upstream.stats.succeeded += 1n;
+  attempted(target, undefined, durationMs);
+}
+
+export function finishFailed(
+  dependencies: Dependencies,
+  target: RoutedTarget,
+  error: WeirError,
+  durationMs: number,
+): void {
+  release(target);
+  const { attempted, clock } = dependencies;
+  const { health, outcomes } = target.state;
+  const nowMs = clock.nowMs();
+  const tooMany = isFailureOfTarget(error.reason) && outcomes.note(true, nowMs);
+  if (tooMany) outcomes.forget();
+  learn(dependencies, target, failed(health, error.reason, error.retryAfterMs, nowMs, tooMany));
+  attempted(target, error, durationMs);
+  if (error.reason === "client_closed" || error.reason === "provider_rejected") return;
+  const { stats } = target.upstream;
+  stats.failed += 1n;
+  stats.lastFailureMs = nowMs;
+  stats.lastError = error.reason;
+}
+
+export function release(target: RoutedTarget): void {
+  target.state.inFlight -= 1;
+  target.upstream.stats.inFlight -= 1;
+}
+
+/** Another replica knows soon. */
+export const PROBED_ELSEWHERE_MS = 1_000;
+
+/** Marked before the others are asked: of this replica's own requests, too, only one may. */
+export async function beginProbe({ shared }: Dependencies, target: RoutedTarget): Promise<boolean> {
+  target.state.health = probing(target.state.health);
+  if (shared === undefined || (await shared.mayProbe(target))) return true;
+  target.state.health = unprobed(target.state.health);
+  return false;
+}
+
+/** A probe that told nothing. */
+export function endProbe({ shared }: Pick<Dependencies, "shared">, target: RoutedTarget): void {
+  if (!target.state.health.probing) return;
+  target.state.health = unprobed(target.state.health);
+  shared?.probed(target);
+}
+
+/** Puts in force what an attempt showed, and lets the others know where they must. */
+function learn({ shared }: Dependencies, target: RoutedTarget, health: Health): void {
+  const before = target.state.health;
+  target.state.health = health;
+  if (shared === undefined || before === health) return;
+  if (before.probing && !health.probing) shared.probed(target);
+  if (before.openUntilMs !== health.openUntilMs || before.coolingUntilMs !== health.coolingUntilMs) shared.tell(target);
+}

@@ -1,0 +1,96 @@
+/** Replicas of the router tell each other how targets do. */
+import { type Simulator, startNats, startSimulator } from "@weir/testkit";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { boot, type Booted, configOf, model, provider, rawCall } from "./harness.ts";
+
+const REPLICAS = 3;
+let nats: Awaited<ReturnType<typeof startNats>>;
+let simulator: Simulator;
+
+beforeAll(async () => {
+  nats = await startNats();
+  simulator = await startSimulator();
+});
+afterAll(async () => {
+  await simulator[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+beforeEach(() => simulator.reset());
+
+let run = 0;
+/** Models of their own for each test: what is said of them stays in NATS for a while. */
+async function replicas(clock?: { nowMs: () => number; monotonicMs: () => number }): Promise<Booted[]> {
+  const name = `model-${++run}`;
+  const config = configOf(
+    [provider("one", "openai", { baseUrl: `${simulator.origin}/v1` })],
+    [model("m", [`one/${name}`])],
+  );
+  const made: Booted[] = [];
+  for (let at = 0; at < REPLICAS; at++) {
+    made.push(await boot({ config, natsUrl: nats.url, ...(clock === undefined ? {} : { clock }) }));
+  }
+  return made;
+}
+
+const ask = () => rawCall("openai-chat", { model: "m", messages: [{ role: "user", content: "hello" }] });
+const eligible = async ({ client }: Booted): Promise<boolean> =>
+  (await client.explainRoute({ model: "m" })).candidates[0]?.eligible === true;
+const end = (all: readonly Booted[]) => Promise.all(all.map((one) => one[Symbol.asyncDispose]()));
+
+it("a breaker that one opened is open on all, and closed again on all", async () => {
+  let skewMs = 0;
+  const clock = { nowMs: () => Date.now() + skewMs, monotonicMs: () => performance.now() + skewMs };
+  const all = await replicas(clock);
+  try {
+    const [first, second] = all as [Booted, Booted];
+    simulator.script({ behaviour: { status: 500 } });
+    // Told once NATS is there for everybody: then within milliseconds. Two attempts a call.
+    for (let call = 0; call < 3; call++) await first.client.complete(ask());
+    expect(await eligible(first)).toBe(false);
+    const openedMs = performance.now();
+    for (const one of all) await expect.poll(() => eligible(one), { timeout: 10_000 }).toBe(false);
+    const tookMs = performance.now() - openedMs;
+    const calls = simulator.ledger.length;
+    await second.client.complete(ask());
+    expect(simulator.ledger).toHaveLength(calls);
+    // The promise is a second; the bound is ten times that, and the machine may be busy.
+    expect(tookMs).toBeLessThan(10_000);
+
+    simulator.reset();
+    skewMs = 6_000;
+    expect((await second.client.complete(ask())).result?.error).toBeUndefined();
+    for (const one of all) await expect.poll(() => eligible(one), { timeout: 10_000 }).toBe(true);
+  } finally {
+    await end(all);
+  }
+}, 60_000);
+
+it("one request at a time probes, of all replicas together", async () => {
+  let skewMs = 0;
+  const clock = { nowMs: () => Date.now() + skewMs, monotonicMs: () => performance.now() + skewMs };
+  const all = await replicas(clock);
+  try {
+    const [first] = all as [Booted];
+    simulator.script({ behaviour: { status: 500 } });
+    for (let call = 0; call < 3; call++) await first.client.complete(ask());
+    for (const one of all) await expect.poll(() => eligible(one), { timeout: 10_000 }).toBe(false);
+    const before = simulator.ledger.length;
+    simulator.reset();
+    simulator.script({ behaviour: { status: 500, delayMs: 400 } });
+    skewMs = 6_000;
+    await Promise.all(all.flatMap((one) => [one, one, one, one].map(({ client }) => client.complete(ask()))));
+    // Forgotten by reset, so all there are.
+    expect(before).toBeGreaterThan(0);
+    expect(simulator.ledger).toHaveLength(1);
+  } finally {
+    await end(all);
+  }
+}, 60_000);
+
+it("without NATS each finds out for itself, and nothing waits", async () => {
+  const config = configOf([provider("one", "openai", { baseUrl: `${simulator.origin}/v1` })], [model("m", ["one/x"])]);
+  await using weir = await boot({ config, natsUrl: "nats://127.0.0.1:1" });
+  simulator.script({ behaviour: { status: 500 } });
+  for (let call = 0; call < 3; call++) await weir.client.complete(ask());
+  expect(await eligible(weir)).toBe(false);
+});
