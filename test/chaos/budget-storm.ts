@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { policy } from "@weir/contracts";
 import { startSimulator, type Simulator } from "@weir/testkit";
 import pg from "pg";
-import { type Cluster, startCluster } from "../support/processes.ts";
+import { type Cluster, type Process, startCluster } from "../support/processes.ts";
 import { randomOf } from "./random.ts";
 
 export interface StormOptions {
@@ -18,16 +18,24 @@ export interface StormOptions {
   readonly requests: number;
   /** Of processes; 0: nobody is killed. */
   readonly kills: number;
+  /** Whether some clients go away before their answer is there. */
+  readonly leavers: boolean;
 }
 
 export interface StormResult {
   readonly seed: number;
   readonly kills: number;
+  readonly leavers: boolean;
   readonly sent: number;
   /** Answers by what they were: "200", "429 budget_exceeded", "cut", "left". */
   readonly answers: Readonly<Record<string, number>>;
   /** Of each budget: how many fit, how many the provider saw, how many charges are unresolved. */
-  readonly budgets: readonly { readonly name: string; readonly fit: number; readonly served: number; readonly unresolved: number }[];
+  readonly budgets: readonly {
+    readonly name: string;
+    readonly fit: number;
+    readonly served: number;
+    readonly unresolved: number;
+  }[];
   /** From the last answer until nothing was held any more. */
   readonly quietMs: number;
   readonly held: number;
@@ -35,19 +43,20 @@ export interface StormResult {
 }
 
 /** What of a result breaks a promise; nothing: all hold. */
-export function faultsOf({ kills, budgets, held, mismatches, answers }: StormResult): string[] {
+export function faultsOf({ kills, leavers, budgets, held, mismatches, answers }: StormResult): string[] {
   const faults: string[] = [];
   for (const { name, fit, served, unresolved } of budgets) {
     if (served > fit) faults.push(`${name}: ${served} were served where ${fit} fit`);
     if (served < fit - unresolved) faults.push(`${name}: only ${served} were served where ${fit} fit`);
-    if (kills === 0 && unresolved > 0) faults.push(`${name}: ${unresolved} charges are unresolved though nobody was killed`);
+    if (kills === 0 && !leavers && unresolved > 0)
+      faults.push(`${name}: ${unresolved} charges are unresolved without a cause`);
   }
   if (held !== 0) faults.push(`${held} are still held`);
   if (mismatches !== 0) faults.push(`${mismatches} periods do not add up`);
-  const known = new Set(["200", "429 budget_exceeded", ...(kills === 0 ? [] : ["503", "cut", "500"])]);
   for (const [answer, count] of Object.entries(answers)) {
-    const isKnown = [...known].some((one) => answer === one || answer.startsWith(`${one} `)) || answer === "left";
-    if (!isKnown) faults.push(`${count} × ${answer}`);
+    const isDue = answer === "200" || answer === "429 budget_exceeded" || (leavers && answer === "left");
+    // A process that dies takes its answers with it, and who asks it is told to come again.
+    if (!isDue && !(kills > 0 && (answer === "cut" || answer.startsWith("503 ")))) faults.push(`${count} × ${answer}`);
   }
   return faults;
 }
@@ -64,6 +73,13 @@ models:
     context_window: 8000
     max_output_tokens: 1000
 `;
+
+/** The storms of a seed: every third one is calm, in every third one only clients go away, in the others processes die, too. */
+export const stormOf = (seed: number): Pick<StormOptions, "seed" | "kills" | "leavers"> => ({
+  seed,
+  kills: seed % 3 === 0 ? 6 : 0,
+  leavers: seed % 3 !== 1,
+});
 
 export interface StormGround extends AsyncDisposable {
   readonly cluster: Cluster;
@@ -83,7 +99,7 @@ export async function stormGround(): Promise<StormGround> {
       ingresses: 2,
     }),
   );
-  const books = new pg.Pool({ connectionString: cluster.postgres.url, max: 2 });
+  const books = new pg.Pool({ connectionString: cluster.postgres.url, max: 2, options: "-c search_path=policy" });
   books.on("error", () => undefined);
   stack.defer(() => books.end());
   const running = stack.move();
@@ -125,15 +141,18 @@ class Storm {
   }
 
   async run(): Promise<StormResult> {
-    const { seed, clients, requests, kills } = this.options;
+    const { seed, clients, requests, kills, leavers } = this.options;
     this.simulator.reset();
     this.simulator.script({ behaviour: { trickleMs: 1, words: 6 } });
     this.#purses = await this.#fillPurses();
     let storming = true;
     const killers = kills === 0 ? Promise.resolve() : this.#kill(() => storming);
-    await Promise.all(Array.from({ length: clients }, () => this.#client(requests)));
-    storming = false;
-    await killers;
+    try {
+      await Promise.all(Array.from({ length: clients }, () => this.#client(requests)));
+    } finally {
+      storming = false;
+      await killers;
+    }
     await this.#quiet();
     // What was given back in the end is room that somebody may still take.
     await Promise.all(this.#purses.map((purse) => this.#drain(purse)));
@@ -143,6 +162,7 @@ class Storm {
     return {
       seed,
       kills,
+      leavers,
       sent: this.#sent,
       answers: this.#answers,
       budgets,
@@ -207,10 +227,12 @@ class Storm {
       const purse = this.#purses[Math.floor(this.#draw() * this.#purses.length)] as Purse;
       const answer = await this.#ask(purse, Math.floor(this.#draw() * purse.runs), {
         stream: this.#draw() < 0.5,
-        leaveAfterMs: this.#draw() < 0.1 ? this.#draw() * 30 : undefined,
+        leaveAfterMs: this.options.leavers && this.#draw() < 0.1 ? Math.floor(this.#draw() * 30) : undefined,
       });
       this.#answers[answer] = (this.#answers[answer] ?? 0) + 1;
-      if (answer === "cut" || answer.startsWith("503")) await sleep(20 + this.#draw() * 50);
+      if (answer === "cut" || answer.startsWith("503")) await sleep(300 + this.#draw() * 300);
+      // So long that the storm outlasts the kills.
+      if (this.options.kills > 0) await sleep(this.#draw() * 500);
     }
   }
 
@@ -247,19 +269,27 @@ class Storm {
     }
   }
 
-  /** One process after the other, each started again after a while, so that most are there at any time. */
+  /** Any process may die while another one is away or just starting; who dies comes again after a while, on its data. */
   async #kill(storming: () => boolean): Promise<void> {
     const { policies, fronts } = this.cluster;
-    const all = [...policies, ...fronts];
+    const alive = new Set<Process>([...policies, ...fronts]);
+    const restarts: Promise<void>[] = [];
     for (let kill = 0; kill < this.options.kills && storming(); kill++) {
-      await sleep(this.#draw() * 700);
-      const victim = all[Math.floor(this.#draw() * all.length)];
-      await victim?.kill();
-      await sleep(this.#draw() * 500);
-      await victim?.start();
-      for (const endMs = Date.now() + 60_000; (await victim?.readyz()) !== 200; await sleep(50)) {
-        if (Date.now() > endMs) throw new Error(`not ready in a minute after a kill:\n${victim?.output()}`);
-      }
+      await sleep(this.#draw() * 600);
+      const victim = [...alive][Math.floor(this.#draw() * alive.size)];
+      if (victim === undefined) continue;
+      alive.delete(victim);
+      await victim.kill();
+      restarts.push(this.#restart(victim, this.#draw() * 500).then(() => void alive.add(victim)));
+    }
+    await Promise.all(restarts);
+  }
+
+  async #restart(victim: Process, afterMs: number): Promise<void> {
+    await sleep(afterMs);
+    await victim.start();
+    for (const endMs = Date.now() + 60_000; (await victim.readyz()) !== 200; await sleep(50)) {
+      if (Date.now() > endMs) throw new Error(`not ready in a minute after a kill:\n${victim.output()}`);
     }
   }
 

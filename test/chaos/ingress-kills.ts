@@ -18,6 +18,7 @@ import {
   startRedis,
   startSimulator,
 } from "@weir/testkit";
+import { randomOf } from "./random.ts";
 
 export interface KillsResult {
   readonly requests: number;
@@ -33,17 +34,6 @@ export interface KillsResult {
   /** Requests that the log has as unknown. */
   readonly unknown: number;
   readonly gaps: readonly string[];
-}
-
-/** xorshift32: the same seed, the same run. */
-function random(seed: number): () => number {
-  let state = seed | 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }
 
 const configOf = (origin: string): string => `
@@ -69,7 +59,7 @@ export async function ingressKills(options: {
   readonly clients: number;
   readonly seed: number;
 }): Promise<KillsResult> {
-  const draw = random(options.seed);
+  const draw = randomOf(options.seed);
   const dataDir = mkdtempSync(join(tmpdir(), "weir-kills-"));
   await using simulator = await startSimulator({ rules: [{ behaviour: { trickleMs: 1 } }] });
   await using stores = new AsyncDisposableStack();
