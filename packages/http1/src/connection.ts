@@ -1,24 +1,16 @@
 import type { Socket } from "node:net";
 import type { Reason } from "@weir/kernel";
+import { BodyRoom } from "./body-room.ts";
 import { HttpSyntaxError } from "./errors.ts";
 import type { ParsedRequest } from "./head.ts";
 import { Output } from "./output.ts";
+import type { Phase } from "./phase.ts";
 import { Reply, type ReplyChannel, wholeAnswer } from "./reply.ts";
 import { type ReaderOwner, RequestReader } from "./request-reader.ts";
 import type { ServerShare } from "./server-share.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { RenderedError } from "./types.ts";
-
-type Phase =
-  /** Between requests. */
-  | "idle"
-  | "head"
-  | "body"
-  /** A request is with the handler. */
-  | "busy"
-  /** The last answer is out; what still comes is thrown away until the peer closes, so that it can read that answer. */
-  | "lingering"
-  | "gone";
+import { Waiters } from "./waiters.ts";
 
 /** More than this of pipelined requests is not read ahead. */
 const READ_AHEAD_BYTES = 65_536;
@@ -37,14 +29,18 @@ export class Connection implements ReplyChannel, ReaderOwner {
   private closing = false;
   private untouched = true;
   private deadlineMs: number;
-  private waiters: (() => void)[] = [];
+  /** Of the request that is being read. */
+  private requestDeadlineMs = 0;
+  private readonly room: BodyRoom;
+  private readonly waiters = new Waiters();
   private peerAddress: string | undefined;
 
   constructor(socket: Socket, share: ServerShare) {
     this.socket = socket;
     this.share = share;
     this.output = new Output(socket);
-    this.reader = new RequestReader(share, this);
+    this.room = new BodyRoom(share);
+    this.reader = new RequestReader(share, this, this.room);
     this.stall = new StallWatch(socket);
     // The first request has to begin as soon as a head has to end.
     this.deadlineMs = share.deadlineIn(Math.min(share.headTimeoutMs, share.idleTimeoutMs));
@@ -87,11 +83,12 @@ export class Connection implements ReplyChannel, ReaderOwner {
   private readonly onClose = (): void => {
     const owed = this.phase === "busy" || this.phase === "body";
     this.phase = "gone";
+    this.room.release();
     this.reader.clear();
     this.share.left(this);
     const { reply } = this;
     this.reply = undefined;
-    this.wake();
+    this.waiters.wake();
     reply?.gone();
     if (owed) this.share.done();
   };
@@ -116,6 +113,7 @@ export class Connection implements ReplyChannel, ReaderOwner {
       if (this.reader.buffered === 0) return false;
       this.phase = "head";
       this.deadlineMs = this.share.deadlineIn(this.share.headTimeoutMs);
+      this.requestDeadlineMs = this.share.deadlineIn(this.share.requestTimeoutMs);
     }
     if (this.untouched && this.share.divert !== undefined) {
       const http2 = this.reader.beginsHttp2();
@@ -136,9 +134,11 @@ export class Connection implements ReplyChannel, ReaderOwner {
       this.endWith(refusal.status, refusal);
       return false;
     }
+    // A body that is too large by itself is told so, below.
+    if (request.contentLength <= this.share.maxBodyBytes) this.room.check(request.contentLength);
     this.phase = "body";
     this.share.begun();
-    this.deadlineMs = this.share.deadlineIn(this.share.bodyTimeoutMs);
+    this.deadlineMs = this.requestDeadlineMs;
     if (request.awaitsContinue && request.contentLength <= this.share.maxBodyBytes) {
       this.output.add("HTTP/1.1 100 Continue\r\n\r\n");
       this.output.flush();
@@ -206,16 +206,12 @@ export class Connection implements ReplyChannel, ReaderOwner {
 
   whenDrained(): Promise<void> {
     this.share.flushSoon(this);
-    return new Promise((resolve) => this.waiters.push(resolve));
+    return this.waiters.join();
   }
 
   /** Above the socket's high-water mark there will be a "drain"; below it there may be none. */
   private wakeIfRoom(): void {
-    if (this.waiters.length > 0 && this.output.waiting < this.socket.writableHighWaterMark) this.wake();
-  }
-
-  private wake(): void {
-    for (const resolve of this.waiters.splice(0)) resolve();
+    if (this.waiters.any && this.output.waiting < this.socket.writableHighWaterMark) this.waiters.wake();
   }
 
   commonLines(close: boolean): string {
@@ -226,6 +222,7 @@ export class Connection implements ReplyChannel, ReaderOwner {
   finished(reply: Reply): void {
     if (this.reply !== reply) return;
     this.reply = undefined;
+    this.room.release();
     this.share.done();
     if (this.closing || this.share.draining) {
       this.output.flush();
@@ -259,6 +256,7 @@ export class Connection implements ReplyChannel, ReaderOwner {
     this.phase = "lingering";
     this.deadlineMs = 0;
     this.reader.clear();
+    this.room.release();
     if (this.socket.isPaused()) this.socket.resume();
     this.endWhenSent();
   }

@@ -1,3 +1,4 @@
+import type { BodyRoom } from "./body-room.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { HttpSyntaxError } from "./errors.ts";
 import { Gather } from "./gather.ts";
@@ -21,6 +22,7 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
 export class RequestReader {
   private readonly limits: ReaderLimits;
   private readonly owner: ReaderOwner;
+  private readonly room: BodyRoom;
   private input: Buffer = EMPTY;
   /** Where in the input the current head or body goes on. */
   private at = 0;
@@ -30,9 +32,10 @@ export class RequestReader {
   private decoder: ChunkedDecoder | undefined;
   private readonly body = new Gather();
 
-  constructor(limits: ReaderLimits, owner: ReaderOwner) {
+  constructor(limits: ReaderLimits, owner: ReaderOwner, room: BodyRoom) {
     this.limits = limits;
     this.owner = owner;
+    this.room = room;
   }
 
   /** Bytes that were not read yet. */
@@ -108,6 +111,7 @@ export class RequestReader {
     } else if (request.contentLength > 0) {
       const missing = request.contentLength - this.body.length;
       const taken = Math.min(missing, this.input.length - this.at);
+      if (taken > 0) this.room.take(taken);
       this.body.append(this.input, this.at, this.at + taken);
       this.at += taken;
       if (taken < missing) return false;
@@ -119,6 +123,7 @@ export class RequestReader {
 
   private readonly takeChunk = (bytes: Buffer, start: number, end: number): void => {
     if (this.body.length + end - start > this.limits.maxBodyBytes) this.tooLarge();
+    this.room.take(end - start);
     this.body.append(bytes, start, end);
   };
 

@@ -1,14 +1,15 @@
 import type { Reason } from "@weir/kernel";
+import type { SharedRoom } from "./body-room.ts";
 import type { Connection } from "./connection.ts";
 import type { CheckHead, Divert, HttpHandler, RenderedError } from "./types.ts";
 
 /** What all connections of a server share. */
-export interface ServerShare {
+export interface ServerShare extends SharedRoom {
   readonly handler: HttpHandler;
   readonly maxHeadBytes: number;
   readonly maxBodyBytes: number;
   readonly headTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly stalledMs: number;
   readonly divert: Divert | undefined;

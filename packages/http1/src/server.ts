@@ -23,7 +23,7 @@ class StrictServer implements HttpServer, ServerShare {
   readonly maxHeadBytes: number;
   readonly maxBodyBytes: number;
   readonly headTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly stalledMs: number;
   readonly divert: ServerShare["divert"];
@@ -33,7 +33,9 @@ class StrictServer implements HttpServer, ServerShare {
   draining = false;
   dateLine = "";
   inFlight = 0;
+  bufferedBytes = 0;
   port = 0;
+  private readonly maxBufferedBytes: number;
   private readonly clock: CoarseClock;
   private readonly sweepMs: number;
   private readonly server: net.Server;
@@ -47,15 +49,16 @@ class StrictServer implements HttpServer, ServerShare {
     this.handler = handler;
     this.maxHeadBytes = options.maxHeadBytes ?? 16_384;
     this.maxBodyBytes = options.maxBodyBytes ?? 33_554_432;
-    this.headTimeoutMs = options.headTimeoutMs ?? 10_000;
-    this.bodyTimeoutMs = options.bodyTimeoutMs ?? 60_000;
+    this.requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
+    this.headTimeoutMs = Math.min(options.headTimeoutMs ?? 10_000, this.requestTimeoutMs);
+    this.maxBufferedBytes = options.maxBufferedBytes ?? 1_073_741_824;
     this.idleTimeoutMs = options.idleTimeoutMs ?? 75_000;
     this.stalledMs = options.stalledMs ?? 30_000;
     this.divert = options.divert;
     this.checkHead = options.checkHead;
     this.onBadRequest = options.onBadRequest;
     this.onHandlerError = options.onHandlerError;
-    const shortestMs = Math.min(this.headTimeoutMs, this.bodyTimeoutMs, this.idleTimeoutMs, this.stalledMs);
+    const shortestMs = Math.min(this.headTimeoutMs, this.idleTimeoutMs, this.stalledMs);
     this.sweepMs = Math.max(10, Math.min(500, shortestMs / 4));
     this.clock = new CoarseClock(this.sweepMs);
     this.server = net.createServer({ noDelay: true }, (socket) => {
@@ -88,6 +91,14 @@ class StrictServer implements HttpServer, ServerShare {
     this.dirty = [];
     for (const connection of dirty) connection.flush();
   };
+
+  hasRoomFor(bytes: number): boolean {
+    return this.bufferedBytes + bytes <= this.maxBufferedBytes;
+  }
+
+  hold(bytes: number): void {
+    this.bufferedBytes += bytes;
+  }
 
   begun(): void {
     this.inFlight++;

@@ -76,10 +76,15 @@ export interface HttpServerOptions {
   readonly maxHeadBytes?: number;
   /** Default 32 MiB. */
   readonly maxBodyBytes?: number;
+  /**
+   * Of all requests together, from their first byte of body until they are answered. A request for whose announced body there is no room is
+   * refused before any of it is read, one for which there is none any more in the middle of it: 503, and the connection closes. Default 1 GiB.
+   */
+  readonly maxBufferedBytes?: number;
   /** From the first byte of a head to its last. Default 10 s. */
   readonly headTimeoutMs?: number;
-  /** From the end of the head to the last byte of the body. Default 60 s. */
-  readonly bodyTimeoutMs?: number;
+  /** From the first byte of a request to its last, head and body together. Default 60 s. */
+  readonly requestTimeoutMs?: number;
   /** Of a connection between requests. Longer than that of every client, so that a connection is rarely closed under a request. Default 75 s. */
   readonly idleTimeoutMs?: number;
   /** How long a client may take nothing of what is waiting for it. Default 30 s. */
@@ -99,6 +104,8 @@ export interface HttpServer extends AsyncDisposable {
   readonly port: number;
   /** Requests being read or answered. */
   readonly inFlight: number;
+  /** Bytes of bodies of requests that are being read or answered. */
+  readonly bufferedBytes: number;
   /** Stops accepting, answers what is in flight (with `connection: close`), cuts what is left after `drainMs`. */
   close(drainMs: number): Promise<void>;
 }

@@ -67,7 +67,7 @@ describe("one request after the other", () => {
   });
 
   it("survives any bytes: each connection is answered or closed, none hangs, and the server goes on", async () => {
-    await using server = await start(echo, { headTimeoutMs: 150, bodyTimeoutMs: 150 });
+    await using server = await start(echo, { headTimeoutMs: 150, requestTimeoutMs: 150 });
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString("latin1")),
       fc.constantFrom(
@@ -105,6 +105,70 @@ describe("bodies", () => {
     expect(await exchange(server.port, chunked)).toMatch(/^HTTP\/1\.1 413 /);
     const fits = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n1234567890";
     expect(await exchange(server.port, fits)).toContain("[10]");
+  });
+
+  it("holds no more of all bodies together than it may, and tells so before it reads one", async () => {
+    const held: HttpReply[] = [];
+    const handler: HttpHandler = (_request, reply) => void held.push(reply);
+    await using server = await start(handler, { maxBufferedBytes: 100, maxBodyBytes: 80 });
+    const post = (body: string, announced = body.length): string =>
+      `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${announced}\r\n\r\n${body}`;
+    const first = await Raw.connect(server.port);
+    first.say(post("x".repeat(60)));
+    await expect.poll(() => held.length).toBe(1);
+    expect(server.bufferedBytes).toBe(60);
+    // Refused by its announcement: not a byte of it was sent.
+    const refused = await exchange(server.port, post("", 41));
+    expect(refused).toMatch(/^HTTP\/1\.1 503 .*overloaded/s);
+    expect(await exchange(server.port, post("", 81))).toMatch(/^HTTP\/1\.1 413 /);
+    // What is announced and not sent takes no room; who comes too late with it is refused then.
+    const slow = await Raw.connect(server.port);
+    slow.say(post("y".repeat(10), 40));
+    await expect.poll(() => server.bufferedBytes).toBe(70);
+    const second = await Raw.connect(server.port);
+    second.say(post("z".repeat(30)));
+    await expect.poll(() => held.length).toBe(2);
+    slow.say("y");
+    expect(await slow.whole()).toMatch(/^HTTP\/1\.1 503 /);
+    const chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n12345678901234567890\r\n";
+    expect(await exchange(server.port, chunked)).toMatch(/^HTTP\/1\.1 503 /);
+    expect(server.bufferedBytes).toBe(90);
+    // Answered, or its client gone: there is room again.
+    held[0]?.send(200, "", "");
+    await expect.poll(() => server.bufferedBytes).toBe(30);
+    second.socket.destroy();
+    await expect.poll(() => server.bufferedBytes).toBe(0);
+    const last = await Raw.connect(server.port);
+    last.say(post("x".repeat(80)));
+    await expect.poll(() => held.length).toBe(3);
+    held[2]?.send(200, "connection: close\r\n", "ok");
+    await last.until((raw) => raw.heard.includes("ok"));
+    expect(server.bufferedBytes).toBe(0);
+    expect(server.inFlight).toBe(0);
+  });
+
+  it("gives head and body one time together, however slowly they come", async () => {
+    await using server = await start(echo, { headTimeoutMs: 2_000, requestTimeoutMs: 800 });
+    // Neither takes as long as both may.
+    const raw = await Raw.connect(server.port);
+    raw.say("POST / HTTP/1.1\r\nHost: x\r\n");
+    await sleep(700);
+    raw.say("Content-Length: 2\r\n\r\n1");
+    await sleep(700);
+    raw.say("2");
+    expect(await raw.whole()).toMatch(/^HTTP\/1\.1 408 /);
+    // Byte by byte, for ever.
+    for (const text of [GET.slice(0, 10), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"]) {
+      const dripping = await Raw.connect(server.port);
+      dripping.say(text);
+      for (let turn = 0; turn < 500 && dripping.heard === ""; turn++) {
+        dripping.say("x");
+        await sleep(10);
+      }
+      expect(await dripping.whole()).toMatch(/^HTTP\/1\.1 408 /);
+    }
+    expect(server.inFlight).toBe(0);
+    expect(server.bufferedBytes).toBe(0);
   });
 
   it("refuses whom the head tells not to be wanted, and neither reads nor asks for their bodies", async () => {
@@ -328,7 +392,7 @@ describe("clients that go", () => {
 
 describe("time", () => {
   it("cuts a head and a body that come too slowly, and idle connections", async () => {
-    await using server = await start(echo, { headTimeoutMs: 100, bodyTimeoutMs: 100, idleTimeoutMs: 100 });
+    await using server = await start(echo, { headTimeoutMs: 100, requestTimeoutMs: 100, idleTimeoutMs: 100 });
     expect(await exchange(server.port, "GET / HT")).toMatch(/^HTTP\/1\.1 408 /);
     expect(await exchange(server.port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12")).toMatch(
       /^HTTP\/1\.1 408 /,

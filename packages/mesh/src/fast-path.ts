@@ -15,7 +15,7 @@ export interface FastMethod {
   readonly contentType: string;
   readonly input: Codec<DescMessage>;
   readonly output: Codec<DescMessage>;
-  /** Undefined: everybody may. */
+  /** Asked before the message is read. Undefined: everybody may. */
   readonly authorize: ((request: RequestHead) => ConnectError | undefined) | undefined;
 }
 
@@ -112,8 +112,6 @@ abstract class FastCall {
 
   start(): void {
     try {
-      const denied = this.method.authorize?.(this.request);
-      if (denied !== undefined) throw denied;
       const timeoutMs = timeoutOf(this.request);
       if (timeoutMs !== undefined) {
         this.context = new CallContext(

@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
+import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { type HttpAddress, serveHttp } from "@weir/http1";
 import { type Secret, WeirError } from "@weir/kernel";
 import { toConnectError } from "./error-codec.ts";
@@ -11,6 +12,9 @@ import { servedMethods } from "./served.ts";
 import type { Route } from "./service.ts";
 import { TOKEN_HEADER, tokenCheck } from "./token.ts";
 import { createCheck } from "./validation.ts";
+
+/** Of messages that are being read or answered: also strangers may call the services that authenticate by themselves. */
+const MAX_BUFFERED_BYTES = 536_870_912;
 
 export interface ServeOptions {
   readonly listen: HttpAddress;
@@ -75,6 +79,7 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
       listen: options.listen,
       // A message and its envelope.
       maxBodyBytes: maxMessageBytes + 5,
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
       ...(options.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: options.idleTimeoutMs }),
       onBadRequest: (_status, reason, message) => ({
         headers: "content-type: application/json\r\n",
@@ -83,6 +88,11 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
           message,
         }),
       }),
+      // Who may not call must not make us hold a message.
+      checkHead: (head) => {
+        const denied = table.get(head.path)?.authorize?.(head);
+        return denied === undefined ? undefined : deniedAnswer(denied);
+      },
       divert: (head) => {
         if (head === undefined) return fallback.takeHttp2;
         const method = table.get(head.path);
@@ -97,6 +107,12 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
   };
   return { port: server.port, close, [Symbol.asyncDispose]: () => close(0) };
 }
+
+const deniedAnswer = (error: ConnectError) => ({
+  status: codeToHttpStatus(error.code),
+  headers: "content-type: application/json\r\n",
+  body: errorToJsonBytes(error, undefined),
+});
 
 /** Who forgets the token must not find out by a bill: the router would call providers for everybody who can connect. */
 function checkReach(routes: readonly Route[], { listen, token, exempt }: ServeOptions): void {

@@ -1,4 +1,5 @@
 import { fork } from "node:child_process";
+import { once } from "node:events";
 import net from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import * as loader from "@grpc/proto-loader";
@@ -70,6 +71,27 @@ describe("the mesh token", () => {
     await using strangers = clientOf(open.port);
     expect((await strangers.client(router.RouterService).listModels({})).version).toBe("in");
   });
+});
+
+it("refuses who has no mesh token before a byte of a message was sent, on a stream, too", async () => {
+  await using server = await serve(
+    { complete: () => ({}), streamComplete: frames(2, 0) },
+    { token: new Secret("the-token") },
+  );
+  for (const [method, type] of [
+    ["Complete", "application/proto"],
+    ["StreamComplete", "application/connect+proto"],
+  ]) {
+    for (const token of ["", "x-weir-mesh-token: wrong\r\n"]) {
+      const socket = net.connect(server.port, "127.0.0.1");
+      socket.write(
+        `POST /weir.router.v1.RouterService/${method} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\n${token}content-length: 20000000\r\n\r\n`,
+      );
+      const [heard] = (await once(socket, "data")) as [Buffer];
+      expect(heard.toString()).toMatch(/^HTTP\/1\.1 401 [^]*unauthenticated/);
+      socket.destroy();
+    }
+  }
 });
 
 describe("without a mesh token", () => {

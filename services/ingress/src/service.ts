@@ -189,14 +189,20 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       listen: http.listen,
       maxHeadBytes: http.maxHeaderBytes,
       maxBodyBytes: http.maxBodyBytes,
+      maxBufferedBytes: http.maxBufferedBytes,
       headTimeoutMs: Math.min(HEAD_TIMEOUT_MS, http.requestTimeoutMs),
-      bodyTimeoutMs: http.requestTimeoutMs,
+      requestTimeoutMs: http.requestTimeoutMs,
       stalledMs: http.stalledClientMs,
       maxConnections: http.maxConnections,
       onBadRequest: badRequest,
       checkHead: strangerCheck(facade, flows),
       onHandlerError: (error) => log.error({ err: error }, "defect"),
     },
+  );
+  gauge(
+    "weir_buffered_bytes",
+    "Bytes of bodies of requests that are being read or answered.",
+    () => server.bufferedBytes,
   );
 
   const drain = async (): Promise<void> => {

@@ -6,6 +6,9 @@ import { clientRequestIdOf, newRequestId } from "./read-request.ts";
 import type { FacadeRoute } from "./routes.ts";
 import type { FacadeDialect } from "../domain/shape.ts";
 
+/** The room that bodies take is free again as soon as some of them are answered. */
+const NO_ROOM_RETRY_MS = 1_000;
+
 /** Finds the route by its exact path; errors are told in the dialect of what the path looks like. */
 export function createFront(routes: readonly FacadeRoute[], nowMs: () => number): HttpHandler {
   const exact = new Map(routes.map((route) => [`${route.method} ${route.path}`, route.handle]));
@@ -42,6 +45,8 @@ export function createFront(routes: readonly FacadeRoute[], nowMs: () => number)
 
 /** What a client gets whose bytes are no request that can be read. */
 export function badRequest(status: number, reason: Reason, message: string): { headers: string; body: string } {
-  const { headers, body } = errorResponse(new WeirError(reason, message, { upstreamStatus: status }), undefined, "");
+  const retryAfterMs = status === 503 ? NO_ROOM_RETRY_MS : undefined;
+  const error = new WeirError(reason, message, { upstreamStatus: status, retryAfterMs });
+  const { headers, body } = errorResponse(error, undefined, "");
   return { headers, body };
 }
