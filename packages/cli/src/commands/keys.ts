@@ -45,7 +45,7 @@ function details({ key }: policy.GetKeyResponse): string {
   const { rules } = key;
   const set = Object.entries(rules ?? {}).flatMap(([name, value]): [string, string][] => {
     if (name.startsWith("$") || value === undefined || value === 0 || value === false) return [];
-    const text = Array.isArray(value) ? value.join(", ") : String(value);
+    const text = Array.isArray(value) ? value.map(String).join(", ") : String(value);
     return text === "" ? [] : [[name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`), text]];
   });
   return table(

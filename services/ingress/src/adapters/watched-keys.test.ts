@@ -79,7 +79,7 @@ function scripted() {
   ];
   return {
     client: inProcessPeers(routes).client(policy.PolicyService),
-    async say(...messages: object[]): Promise<void> {
+    say: async (...messages: object[]): Promise<void> => {
       said.push(...messages);
       wake();
       await expect.poll(() => said.length).toBe(0);
