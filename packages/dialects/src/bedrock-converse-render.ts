@@ -2,7 +2,7 @@ import { traitsOf } from "./anthropic-messages-models.ts";
 import { planThinking } from "./anthropic-messages-thinking.ts";
 import { type BlockContext, cachePointOf, NAME, renderBlocks } from "./bedrock-converse-blocks.ts";
 import { type Family, familyOf } from "./bedrock-converse-models.ts";
-import type { ChatRequest, FunctionTool, JsonObject, Message } from "./core.ts";
+import type { ChatRequest, FunctionTool, JsonObject, MediaPart, Message, Part } from "./core.ts";
 import type { Rendered } from "./dialect.ts";
 import { describeDropped, isObject, names } from "./shape.ts";
 
@@ -60,6 +60,9 @@ function renderTurns(request: ChatRequest, context: BlockContext): { system: Jso
     describeDropped(NAME, message.extra, path, dropped);
     if (message.name !== undefined) dropped.push(`${path}.name`);
     const content = message.parts.flatMap((part) => renderBlocks(part, path, context));
+    // A turn of nothing but what cannot be said keeps its place: turns alternate, and the user's is the first.
+    const left = content.length === 0 && message.role === "user" ? message.parts.find(isMedia) : undefined;
+    if (left !== undefined) content.push({ text: `[${left.kind}]` });
     if (content.length === 0) continue;
     const last = turns.at(-1);
     if (message.role === "system" || message.role === "developer") {
@@ -77,6 +80,8 @@ function renderTurns(request: ChatRequest, context: BlockContext): { system: Jso
   if (turns.length === 0 && system.length > 0) return { system: [], turns: [{ role: "user", content: system }] };
   return { system, turns };
 }
+
+const isMedia = (part: Part): part is MediaPart => part.type === "media";
 
 const roleOf = ({ role }: Message): Turn["role"] => (role === "assistant" ? "assistant" : "user");
 
