@@ -61,6 +61,15 @@ export const limit = z
     fail_closed: z.boolean().default(false),
     /** Of a limit per model or provider: the one that it is for. */
     only: z.string().min(1).max(256).optional(),
+    /** What does not fit waits for its turn, instead of being refused. Of limits per model. */
+    queue: z
+      .strictObject({
+        max_wait: duration(1).refine((ms) => ms <= 600_000, "is longer than ten minutes"),
+        max_length: count.max(10_000).default(100),
+        /** By a workspace's name; others weigh 1. */
+        weights: z.record(z.string(), count.max(1_000)).default({}),
+      })
+      .optional(),
   })
   .refine(onlyOne(LIMIT_UNITS), `needs exactly one of ${LIMIT_UNITS.join(", ")}`)
   .refine(
@@ -74,6 +83,10 @@ export const limit = z
   .refine(
     ({ per, only }) => only === undefined || per === "model" || per === "provider",
     "only a limit per model or provider can be for one of them",
+  )
+  .refine(
+    ({ per, concurrency, queue }) => queue === undefined || (per === "model" && concurrency === undefined),
+    "requests wait under limits per model, of requests or tokens",
   );
 
 export function completeLimit(from: z.infer<typeof limit>): LimitSeed {
@@ -87,6 +100,11 @@ export function completeLimit(from: z.infer<typeof limit>): LimitSeed {
     burst: unit === "concurrency" ? 0 : (from.burst ?? Math.floor(most / 10)),
     failClosed: from.fail_closed,
     only: from.only,
+    queue: from.queue && {
+      maxWaitMs: from.queue.max_wait,
+      maxLength: from.queue.max_length,
+      weights: from.queue.weights,
+    },
   };
 }
 

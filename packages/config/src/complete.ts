@@ -115,7 +115,12 @@ function completeProviders(
     return {
       name,
       kind: from.kind,
-      apiKey: read?.secret([...path, "api_key"], from.api_key),
+      ...apiKeys(
+        [
+          read?.secret([...path, "api_key"], from.api_key),
+          ...from.api_keys.map((key, at) => read?.secret([...path, "api_keys", at], key)),
+        ].filter((key) => key !== undefined),
+      ),
       baseUrl: from.base_url?.replace(/\/+$/, ""),
       region: from.region,
       settings: Object.fromEntries(settings) as Record<string, Secret>,
@@ -145,10 +150,17 @@ function completeProviders(
   return providers;
 }
 
+/** A provider with a list only begins with the first of it. */
+const apiKeys = ([apiKey, ...moreApiKeys]: readonly Secret[]): Pick<ProviderConfig, "apiKey" | "moreApiKeys"> => ({
+  apiKey,
+  moreApiKeys,
+});
+
 const plainProvider = (name: string, kind: string, apiKey: Secret | undefined): ProviderConfig => ({
   name,
   kind,
   apiKey,
+  moreApiKeys: [],
   baseUrl: undefined,
   region: undefined,
   settings: {},

@@ -1,3 +1,4 @@
+export * from "./apply.ts";
 export type { Environment } from "./environment.ts";
 export { variableOf } from "./environment.ts";
 export { checkConfig, loadConfig, type LoadOptions } from "./load.ts";

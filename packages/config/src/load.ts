@@ -4,10 +4,9 @@ import { z } from "zod";
 import { complete } from "./complete.ts";
 import { type ConfigDocument, emptyDocument, readDocument } from "./document.ts";
 import { type Environment, override } from "./environment.ts";
+import { reportIssue } from "./issues.ts";
 import { ConfigError, type Path, type Problem, renderPath } from "./problems.ts";
 import { fileSchema } from "./schema.ts";
-import { namesAt } from "./schema-walk.ts";
-import { didYouMean } from "./suggest.ts";
 import type { WeirConfig } from "./types.ts";
 
 type Report = (path: Path, message: string) => void;
@@ -55,7 +54,7 @@ export function checkConfig(
   };
   const parsed = z.safeParse(fileSchema, overridden.value);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) reportIssue(issue, report);
+    for (const issue of parsed.error.issues) reportIssue(fileSchema, issue, report);
     throw new ConfigError(problems);
   }
   const config = complete(parsed.data, env, { directory, providerSecrets }, report);
@@ -87,33 +86,3 @@ function originOf(
   }
   return hasFile ? document.originOf(path) : undefined;
 }
-
-function reportIssue(issue: z.core.$ZodIssue, report: Report): void {
-  const path = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
-  if (issue.code !== "unrecognized_keys") return report(path, messageOf(issue));
-  for (const key of issue.keys) report([...path, key], `is no setting${didYouMean(key, namesAt(fileSchema, path))}`);
-}
-
-/** Zod's own texts may quote the value, which may be a key; these never do. */
-function messageOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === "custom" || issue.code === "invalid_format") return issue.message;
-  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? "is not a name";
-  if (issue.code === "invalid_value") return `must be one of ${issue.values.map(String).join(", ")}`;
-  if (issue.code === "invalid_union") return "must be a text or a number";
-  if (issue.code === "too_small") return `is less than ${issue.minimum}${issue.origin === "array" ? " items" : ""}`;
-  if (issue.code === "too_big") return `is more than ${issue.maximum}`;
-  if (issue.code !== "invalid_type") return issue.message;
-  return issue.message.includes("received undefined")
-    ? "is missing"
-    : `must be ${NOUNS[issue.expected] ?? issue.expected}`;
-}
-
-const NOUNS: Readonly<Record<string, string>> = {
-  string: "a text",
-  number: "a number",
-  int: "a whole number",
-  boolean: "true or false",
-  object: "a map",
-  record: "a map",
-  array: "a list",
-};

@@ -34,6 +34,7 @@ function isBaseUrl(text: string): boolean {
 const provider = z.strictObject({
   kind: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "is not a provider's kind"),
   api_key: secret.optional(),
+  api_keys: z.array(secret).max(16).default([]),
   base_url: baseUrl.optional(),
   region: z.string().min(1).max(64).optional(),
   /** What only its kind knows: each kind's file says which there are. */

@@ -89,6 +89,8 @@ export interface ProviderConfig {
   /** A file in services/router/src/providers: "openai", "anthropic", "gemini", "openai-compatible", "echo", or a preset's name. */
   readonly kind: string;
   readonly apiKey: Secret | undefined;
+  /** Further accounts with it, each with a key of its own. */
+  readonly moreApiKeys: readonly Secret[];
   /** Undefined: the kind's own. */
   readonly baseUrl: string | undefined;
   readonly region: string | undefined;
@@ -206,4 +208,13 @@ export interface LimitSeed {
   readonly failClosed: boolean;
   /** Of a limit per model or provider: the one that it is for. */
   readonly only: string | undefined;
+  /** What does not fit waits. */
+  readonly queue: QueueSeed | undefined;
+}
+
+export interface QueueSeed {
+  readonly maxWaitMs: number;
+  readonly maxLength: number;
+  /** By a workspace's name; others weigh 1. */
+  readonly weights: Readonly<Record<string, number>>;
 }

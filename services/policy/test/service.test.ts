@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { policy } from "@weir/contracts";
+import { NO_RULES } from "@weir/rules";
 import { Secret } from "@weir/kernel";
 import { type BackingPostgres, type BackingService, startPostgres, startRedis } from "@weir/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -59,8 +60,7 @@ describe("the first start", () => {
           {
             name: "team",
             payloads: "full",
-            allowedModels: ["fast"],
-            maxOutputTokens: 100,
+            rules: { ...NO_RULES, allowedModels: ["fast"], maxOutputTokens: 100 },
             budgets: [{ unit: "nano-usd", period: "month", limit, hard: true }],
             limits: [{ per: "key", unit: "requests", amount: 60, windowMs: 60_000, burst: 6, failClosed: false }],
           } as never,
@@ -85,7 +85,7 @@ describe("the first start", () => {
   });
 
   test("a choice that cannot be kept yet is refused, not turned into another", async () => {
-    const seed = { name: "team", payloads: "redacted", allowedModels: [], budgets: [], limits: [] };
+    const seed = { name: "team", payloads: "redacted", rules: NO_RULES, budgets: [], limits: [] };
     const config = { workspaces: new Map([["team", seed as never]]) };
     await expect(replica(await postgres.freshDatabase(), { config })).rejects.toMatchObject({ reason: "unsupported" });
     const workspace = await newWorkspace();

@@ -1,7 +1,7 @@
 import type { Secret } from "@weir/kernel";
 import { SHORTEST_OPERATOR_KEY, shownPrefix } from "../domain/api-key.ts";
 import { checkedPayloads, type PayloadChoice } from "../domain/key-policy.ts";
-import { NO_RULES } from "../domain/rules.ts";
+import { NO_RULES, type Rules } from "../domain/rules.ts";
 import type { BudgetTerms, DirectoryAdmin, Keysmith, LimitTerms, SeedPlan, SeedWorkspace } from "../ports.ts";
 import { newSecret } from "./admin-keys.ts";
 
@@ -9,8 +9,7 @@ import { newSecret } from "./admin-keys.ts";
 export interface WorkspaceSeed {
   readonly name: string;
   readonly payloads: PayloadChoice;
-  readonly allowedModels: readonly string[];
-  readonly maxOutputTokens: number | undefined;
+  readonly rules: Rules;
   readonly budgets: readonly BudgetTerms[];
   readonly limits: readonly LimitTerms[];
 }
@@ -65,8 +64,7 @@ export async function bootstrap(
 const EMPTY_SEED: WorkspaceSeed = {
   name: "default",
   payloads: "hashes",
-  allowedModels: [],
-  maxOutputTokens: undefined,
+  rules: NO_RULES,
   budgets: [],
   limits: [],
 };
@@ -76,7 +74,7 @@ const workspaceOf = (seed: WorkspaceSeed, keysmith: Keysmith): SeedWorkspace => 
   name: seed.name,
   projectId: keysmith.newId(),
   payloads: seed.payloads,
-  rules: { ...NO_RULES, allowedModels: seed.allowedModels, maxOutputTokens: seed.maxOutputTokens ?? 0 },
+  rules: seed.rules,
   budgets: seed.budgets,
   limits: seed.limits,
 });

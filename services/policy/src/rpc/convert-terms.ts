@@ -79,7 +79,10 @@ export function askedPlace(message: policy.Place | undefined): AskedPlace {
       return { kind: "end-user", workspace: place.value.workspace, name: place.value.name, value: "" };
     case "tag":
       return { kind: "tag", ...pick(place.value) };
-    default:
+    case "organization":
+    case "workspace":
+    case "project":
+    case "key":
       return { kind: place.case, name: place.value };
   }
 }
@@ -94,7 +97,10 @@ export function placeToWire({ kind, id, attribute }: PlaceOfRow): MessageInitSha
       return { place: { case: "endUser", value: { workspace, name } } };
     case "tag":
       return { place: { case: "tag", value: { workspace, name, value } } };
-    default:
+    case "organization":
+    case "workspace":
+    case "project":
+    case "key":
       return { place: { case: kind, value: id } };
   }
 }

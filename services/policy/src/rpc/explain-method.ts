@@ -22,9 +22,8 @@ export function explainMethod(dependencies: ExplainDependencies, callerOf: Calle
       const { model, endUser, clientIp, stream, tools, inputTokens, outputTokens } = request;
       const tags = checkedTags(Object.entries(request.tags), "tags");
       const candidates = request.candidates.map(candidateFromWire);
-      const found = await explain(dependencies, caller, checkedId(request.keyId, "key_id"), {
-        ...{ model, endUser, clientIp, stream, tools, tags, inputTokens, outputTokens, candidates },
-      });
+      const asked = { model, endUser, clientIp, stream, tools, tags, inputTokens, outputTokens, candidates };
+      const found = await explain(dependencies, caller, checkedId(request.keyId, "key_id"), asked);
       const { refusal, hold, rules, attributes, key } = found;
       return {
         admitted: refusal === undefined,
