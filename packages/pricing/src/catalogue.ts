@@ -70,6 +70,3 @@ function namesOf(model: string): readonly string[] {
     name = shorter;
   }
 }
-
-/** Which edition of which collections. */
-export const CATALOGUE_SOURCES: readonly string[] = catalogue.sources;

@@ -18,7 +18,7 @@ export {
   type TokenBound,
   tokensBoundOf,
 } from "./bound.ts";
-export { type Capabilities, capabilitiesOf, CATALOGUE_SOURCES } from "./catalogue.ts";
+export { type Capabilities, capabilitiesOf } from "./catalogue.ts";
 export { fingerprint } from "./fingerprint.ts";
 export { type Contract, type DatedPrice, planOf, priceAt, type PricePlan, samePrice } from "./plan.ts";
 export {
