@@ -139,7 +139,7 @@ export interface DirectoryState {
   readonly attributes: ReadonlyMap<string, AttributeTable<AttributePolicy> | undefined>;
   /** Ascending without a gap, the last one `version`; may be empty. */
   readonly changes: readonly Change[];
-  /** Of the keys that were revoked, those whose running requests end, too; of `load`, all of the last hour. */
+  /** Of the keys that were revoked, those whose running requests end, too; of `load`, all of the last day. */
   readonly ended: readonly string[];
 }
 

@@ -175,7 +175,7 @@ async function changesAfter(client: pg.PoolClient, version: number): Promise<Cha
 }
 
 /** No request runs for longer (http.answer_timeout): whoever hears of these later has none of theirs any more. */
-const ENDED_KEPT = "1 hour";
+const ENDED_KEPT = "1 day";
 
 async function endedKeys(client: pg.PoolClient, ids: string[] | null): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(
