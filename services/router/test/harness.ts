@@ -14,6 +14,7 @@ export function provider(name: string, kind: string, more: Partial<ProviderConfi
     name,
     kind,
     apiKey: new Secret("sk-test-0123456789abcdef"),
+    moreApiKeys: [],
     baseUrl: undefined,
     region: undefined,
     settings: {},

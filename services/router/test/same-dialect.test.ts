@@ -103,6 +103,23 @@ describe("a client that speaks the provider's dialect", () => {
     expect(JSON.stringify(jsonOf(output))).not.toContain("org-abc");
   });
 
+  it("learns nothing of credentials in headers of the operator's own", async () => {
+    const providers = simulated(simulator.origin).map((one) =>
+      one.name === "openai"
+        ? { ...one, headers: { "x-proxy-authorization": "Bearer proxy-secret-1234", "x-team": "platform-team" } }
+        : one,
+    );
+    await using own = await boot({ config: configOf(providers, [model("fast", ["openai/gpt-4o-mini"])]) });
+    const told = async (text: string): Promise<string> => {
+      simulator.script({ behaviour: { status: 400, text } });
+      const { output } = await own.client.complete(rawCall("openai-chat", { model: "fast", messages: [] }));
+      return JSON.stringify(jsonOf(output));
+    };
+    expect(await told("the proxy does not know proxy-secret-1234")).not.toContain("proxy-secret");
+    expect(await told("no such model for platform-team")).toContain("no such model for platform-team");
+    expect(simulator.ledger[0]?.headers).toMatchObject({ "x-proxy-authorization": "Bearer proxy-secret-1234" });
+  });
+
   it("is counted for where the provider tells no usage", async () => {
     simulator.script({ behaviour: { usage: false } });
     const messages = [{ role: "user", content: "one two three four" }];

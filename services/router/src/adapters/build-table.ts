@@ -53,23 +53,32 @@ export interface TableOptions {
 export async function buildTable(options: TableOptions): Promise<Table> {
   const { config, nowMs, load, tls, clock = systemClock, env = process.env } = options;
   const { onCredentialFailure = () => undefined } = options;
-  const makers = new Map<string, Maker>();
-  for (const provider of config.providers)
-    makers.set(provider.name, await makerOf(provider, { load, tls, clock, env, onCredentialFailure }));
-  const wantsBook = [...makers.values()].some(({ kind }) => kind.priceBook !== undefined);
+  const makers = new Map<string, Maker[]>();
+  for (const provider of config.providers) {
+    const accounts = [provider, ...provider.moreApiKeys.map((apiKey) => ({ ...provider, apiKey }))];
+    makers.set(
+      provider.name,
+      await Promise.all(accounts.map((one) => makerOf(one, { load, tls, clock, env, onCredentialFailure }))),
+    );
+  }
+  const wantsBook = [...makers.values()].flat().some(({ kind }) => kind.priceBook !== undefined);
   const book = wantsBook ? await loadPriceBook() : emptyPriceBook;
   const targets = new Map<string, RoutedTarget>();
-  const targetOf = (provider: string, model: string, alias?: AliasConfig): RoutedTarget => {
-    const maker = makers.get(provider);
-    if (maker === undefined)
+  const targetsOf = (provider: string, model: string, alias?: AliasConfig): RoutedTarget[] => {
+    const accounts = makers.get(provider);
+    if (accounts === undefined)
       throw new Error(`model "${alias?.name}" names provider "${provider}", which is not configured`);
+    return accounts.map((maker, account) => targetOf(maker, account, model, alias));
+  };
+  const targetOf = (maker: Maker, account: number, model: string, alias?: AliasConfig): RoutedTarget => {
     // An alias may have a price of its own; otherwise the same model is one target, however it is reached.
     const own = alias !== undefined && (alias.price ?? alias.contextWindow ?? alias.maxOutput) !== undefined;
-    const key = `${provider}/${model}${own ? `#${alias.name}` : ""}`;
+    const key = `${maker.config.name}/${model}#${account}${own ? `#${alias.name}` : ""}`;
     const known = targets.get(key);
     if (known !== undefined) return known;
     const target = new ProviderTarget(
       maker,
+      account,
       model,
       { book, nowMs, contracts: config.contracts },
       own ? alias : undefined,
@@ -77,18 +86,19 @@ export async function buildTable(options: TableOptions): Promise<Table> {
     targets.set(key, target);
     return target;
   };
-  const routes = routesOf(config.aliases, targetOf);
-  const single = (model: string, target: RoutedTarget): Route<RoutedTarget> => ({
+  const routes = routesOf(config.aliases, targetsOf);
+  const single = (model: string, targets: readonly RoutedTarget[]): Route<RoutedTarget> => ({
     model,
-    groups: [groupOf(["priority"], [{ target, weight: 1 }])],
+    groups: [groupOf(["priority"], [{ targets, weight: 1 }])],
     turn: 0,
   });
   const names = config.providers.map(({ name, kind }) => ({ name, kind }));
   const bare = new Map<string, Route<RoutedTarget>>();
-  const published = [...makers.values()].flatMap(({ config: { name, kind: kindName }, kind }) => {
-    if (kind.answer !== undefined) return [single(name, targetOf(name, name))];
+  const first = [...makers.values()].flatMap((accounts) => accounts.slice(0, 1));
+  const published = first.flatMap(({ config: { name, kind: kindName }, kind }) => {
+    if (kind.answer !== undefined) return [single(name, targetsOf(name, name))];
     if (!LISTED_KINDS.has(kindName) || kind.priceBook === undefined) return [];
-    return book.models(kind.priceBook, nowMs).map((model) => single(model, targetOf(name, model)));
+    return book.models(kind.priceBook, nowMs).map((model) => single(model, targetsOf(name, model)));
   });
   const listed = [...routes.values(), ...published.filter(({ model }) => !routes.has(model))];
   return {
@@ -96,16 +106,16 @@ export async function buildTable(options: TableOptions): Promise<Table> {
       const known = routes.get(model) ?? bare.get(model);
       if (known !== undefined) return known;
       const owner = ownerOf(model, names);
-      const made = single(model, targetOf(owner.provider, owner.model));
+      const made = single(model, targetsOf(owner.provider, owner.model));
       if (bare.size >= MAX_BARE_NAMES) forgetOldest(bare, targets);
       bare.set(model, made);
       return made;
     },
     listed,
-    upstreams: [...makers.values()].map(({ upstream }) => upstream),
+    upstreams: [...makers.values()].flat().map(({ upstream }) => upstream),
     targets: () => targets.values(),
     async [Symbol.asyncDispose]() {
-      await Promise.all([...makers.values()].map(({ upstream }) => upstream.transport[Symbol.asyncDispose]()));
+      await Promise.all([...makers.values()].flat().map(({ upstream }) => upstream.transport[Symbol.asyncDispose]()));
     },
   };
 }
@@ -115,8 +125,8 @@ function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<strin
   if (oldest === undefined) return;
   const [name, route] = oldest;
   bare.delete(name);
-  const target = route.groups[0]?.targets[0];
-  if (target !== undefined && target.state.inFlight === 0) targets.delete(`${target.provider}/${target.model}`);
+  for (const { provider, model, account, state } of route.groups[0]?.targets ?? [])
+    if (state.inFlight === 0) targets.delete(`${provider}/${model}#${account}`);
 }
 
 /** What prices are made of. */
@@ -130,6 +140,7 @@ class ProviderTarget implements RoutedTarget {
   readonly provider: string;
   readonly kind: string;
   readonly model: string;
+  readonly account: number;
   readonly region: string;
   readonly price: RoutedTarget["price"];
   readonly plan: PricePlan;
@@ -155,7 +166,7 @@ class ProviderTarget implements RoutedTarget {
   readonly #whole = new Map<Wire, RenderedEndpoint>();
   readonly #streamed = new Map<Wire, RenderedEndpoint>();
 
-  constructor(maker: Maker, model: string, prices: Prices, alias: AliasConfig | undefined) {
+  constructor(maker: Maker, account: number, model: string, prices: Prices, alias: AliasConfig | undefined) {
     const { config, kind, upstream } = maker;
     const { book, nowMs, contracts } = prices;
     const facts = kind.priceBook === undefined ? undefined : book.facts(kind.priceBook, model, nowMs);
@@ -171,6 +182,7 @@ class ProviderTarget implements RoutedTarget {
     this.provider = config.name;
     this.kind = config.kind;
     this.model = model;
+    this.account = account;
     this.region = config.region ?? "";
     this.plan = planOf(config.name, model, schedule, contracts);
     this.price = priceAt(this.plan, "", nowMs);

@@ -90,10 +90,20 @@ function accountOf(config: ProviderConfig, kind: ProviderKind, env: MakerOptions
 }
 
 /** What no answer may repeat. */
-function secretsOf({ apiKey, settings }: ProviderConfig, kind: ProviderKind): readonly string[] {
+const CREDENTIAL_HEADER = /auth|key|token|secret|cookie|passw/i;
+/** Of shorter ones any text may have one by chance. */
+const SHORTEST_SECRET = 8;
+
+/** What a provider may have been shown and its answers must not tell: also what headers of the operator's own carry. */
+function secretsOf({ apiKey, settings, headers }: ProviderConfig, kind: ProviderKind): readonly string[] {
   const secrets = [apiKey?.reveal() ?? ""];
   for (const [setting, type] of Object.entries(kind.settings ?? {}))
     if (type === "secret" && Object.hasOwn(settings, setting)) secrets.push(settings[setting]?.reveal() ?? "");
+  for (const [name, value] of Object.entries(headers)) {
+    if (!CREDENTIAL_HEADER.test(name)) continue;
+    // "Bearer …": a provider repeats the part behind it.
+    secrets.push(...value.split(/\s+/).filter((part) => part.length >= SHORTEST_SECRET));
+  }
   return secrets.filter((secret) => secret !== "");
 }
 

@@ -32,8 +32,9 @@ export function natsHealthKeys(url: string): HealthKeys {
   };
 }
 
-/** Of letters that every store takes. One for all names that lead to the same model of the same provider. */
-const keyOf = ({ provider, model }: Target): string => Buffer.from(`${provider}/${model}`).toString("base64url");
+/** Of letters that every store takes. One for all names that lead to the same model with the same account. */
+const keyOf = ({ provider, model, account }: Target): string =>
+  Buffer.from(`${provider}/${model}#${account}`).toString("base64url");
 
 /**
  * @param replica tells this one's own words apart

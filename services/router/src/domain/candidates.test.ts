@@ -30,6 +30,7 @@ function targetOf(provider: string, model: string, more: Partial<Target> = {}): 
     provider,
     kind: provider,
     model,
+    account: 0,
     region: provider === "a" ? "eu" : "us",
     price: undefined,
     plan: samePrice(undefined),
@@ -57,7 +58,7 @@ function aliasOf(name: string, strategy: Strategy, targets: [string, number][], 
 }
 
 const tableOf = (...aliases: AliasConfig[]) =>
-  routesOf(new Map(aliases.map((alias) => [alias.name, alias])), (provider, model) => targetOf(provider, model));
+  routesOf(new Map(aliases.map((alias) => [alias.name, alias])), (provider, model) => [targetOf(provider, model)]);
 
 const routeOf = (name: string, ...aliases: AliasConfig[]) => {
   const route = tableOf(...aliases).get(name);
@@ -155,9 +156,11 @@ describe("the order of candidates", () => {
     ]);
     const routes = routesOf(new Map([["p", alias]]), (provider, model) => {
       const rate = prices.get(provider);
-      return targetOf(provider, model, {
-        price: rate === undefined ? undefined : flatPrice({ inputNanosPerMtok: rate }, "test"),
-      });
+      return [
+        targetOf(provider, model, {
+          price: rate === undefined ? undefined : flatPrice({ inputNanosPerMtok: rate }, "test"),
+        }),
+      ];
     });
     const route = routes.get("p");
     expect(route === undefined ? "" : names(candidates(route, 0, anybody))).toBe("cba");
@@ -182,7 +185,9 @@ describe("the order of candidates", () => {
         ["b", 1],
         ["c", 1],
       ]);
-      const route = routesOf(new Map([["s", alias]]), (provider) => made[provider] ?? targetOf(provider, "m")).get("s");
+      const route = routesOf(new Map([["s", alias]]), (provider) => [made[provider] ?? targetOf(provider, "m")]).get(
+        "s",
+      );
       return route === undefined ? "" : names(candidates(route, 0, choice));
     };
     expect(by("least-busy")).toBe("bca");

@@ -43,6 +43,6 @@ const allowsAll = ({ allowedProviders, deniedProviders, allowedRegions, deniedRe
 
 // The order of one target, or by priority, needs no look at the request.
 const orderOf = <T extends Target>(group: Group<T>, turn: number, choice: Choice): readonly T[] =>
-  group.targets.length < 2 || group.strategies[0] === "priority"
+  group.targets.length < 2 || (group.strategies[0] === "priority" && group.strategies.length === 1)
     ? group.targets
     : ranked(group.strategies, group.members, turn, choice);

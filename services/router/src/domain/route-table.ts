@@ -39,15 +39,15 @@ export interface Route<T extends Target = Target> {
  */
 export function routesOf<T extends Target>(
   aliases: ReadonlyMap<string, AliasConfig>,
-  makeTarget: (provider: string, model: string, alias: AliasConfig) => T,
+  makeTargets: (provider: string, model: string, alias: AliasConfig) => readonly T[],
 ): Map<string, Route<T>> {
   const groups = new Map<string, Group<T>>();
   for (const alias of aliases.values()) {
-    const members = alias.targets.map(({ provider, model, weight }) => ({
-      target: makeTarget(provider, model, alias),
+    const configured = alias.targets.map(({ provider, model, weight }) => ({
+      targets: makeTargets(provider, model, alias),
       weight,
     }));
-    groups.set(alias.name, groupOf(alias.strategies, members));
+    groups.set(alias.name, groupOf(alias.strategies, configured));
   }
   const routes = new Map<string, Route<T>>();
   for (const name of aliases.keys()) {
@@ -66,10 +66,20 @@ export function routesOf<T extends Target>(
   return routes;
 }
 
-export const groupOf = <T extends Target>(
+/** @param configured each with a target for each of its provider's accounts: they share its weight and take turns */
+export function groupOf<T extends Target>(
   strategies: readonly Strategy[],
-  members: readonly Member<T>[],
-): Group<T> => ({ strategies, targets: members.map(({ target }) => target), members });
+  configured: readonly { readonly targets: readonly T[]; readonly weight: number }[],
+): Group<T> {
+  const members = configured.flatMap(({ targets, weight }, place) =>
+    targets.map((target) => ({ target, place, weight: weight / targets.length })),
+  );
+  return {
+    strategies: members.length > configured.length ? [...strategies, "round-robin"] : strategies,
+    targets: members.map(({ target }) => target),
+    members,
+  };
+}
 
 /** Whose models a bare name is by its beginning. */
 const OWNERS: readonly (readonly [prefix: string, kind: string])[] = [

@@ -12,6 +12,7 @@ function targetOf(provider: string, more: Partial<Target> = {}): Target {
     provider,
     kind: provider,
     model: "m",
+    account: 0,
     region: "",
     price: undefined,
     plan: samePrice(undefined),
@@ -27,7 +28,7 @@ function targetOf(provider: string, more: Partial<Target> = {}): Target {
 }
 
 const members = (...weights: number[]): Member[] =>
-  weights.map((weight, at) => ({ target: targetOf("abcdefgh"[at] ?? ""), weight }));
+  weights.map((weight, at) => ({ target: targetOf("abcdefgh"[at] ?? ""), place: at, weight }));
 const request: Ranked = {
   draws: [0, 0],
   inputBound: 0,
@@ -109,9 +110,9 @@ describe("4,000 requests are shared out as declared", () => {
   it("cost, all to the cheapest, which depends on how long the request is", () => {
     const price = (input: bigint, output: bigint) =>
       flatPrice({ inputNanosPerMtok: input * 1_000_000_000n, outputNanosPerMtok: output * 1_000_000_000n }, "test");
-    const cheapIn = { target: targetOf("a", { price: price(1n, 20n) }), weight: 1 };
-    const cheapOut = { target: targetOf("b", { price: price(3n, 4n) }), weight: 1 };
-    const unknown = { target: targetOf("c"), weight: 1 };
+    const cheapIn = { target: targetOf("a", { price: price(1n, 20n) }), place: 0, weight: 1 };
+    const cheapOut = { target: targetOf("b", { price: price(3n, 4n) }), place: 1, weight: 1 };
+    const unknown = { target: targetOf("c"), place: 2, weight: 1 };
     const of = [unknown, cheapIn, cheapOut];
     expect(shares(["cost"], of, 1, { inputBound: 400_000, outputCap: 16 })).toEqual([0, REQUESTS, 0]);
     expect(shares(["cost"], of, 1, { inputBound: 400, outputCap: 4_000 })).toEqual([0, 0, REQUESTS]);

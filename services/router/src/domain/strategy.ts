@@ -36,6 +36,8 @@ export interface Ranked {
 /** A target and its weight. */
 export interface Member<T extends Target = Target> {
   readonly target: T;
+  /** Where it stands in the configuration; the same for the accounts of one provider. */
+  readonly place: number;
   readonly weight: number;
 }
 
@@ -64,7 +66,7 @@ function rank<T extends Target>(
 ): Classes<T> {
   switch (strategy) {
     case "priority":
-      return alone(members);
+      return sorted(members, ({ place }) => place);
     case "round-robin":
       return alone(rotated(members, turn % members.length));
     case "weighted":

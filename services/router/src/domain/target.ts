@@ -9,6 +9,8 @@ export interface Target {
   readonly provider: string;
   readonly kind: string;
   readonly model: string;
+  /** Which of several credentials with that provider it uses, from 0. */
+  readonly account: number;
   /** "" where the configuration names none. */
   readonly region: string;
   /** Everybody's when the table was made, for comparing targets; undefined: unknown. */

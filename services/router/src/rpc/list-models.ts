@@ -23,7 +23,10 @@ export function listModelsRpc(routing: Routing) {
 function responseOf(listed: readonly Route[]): router.ListModelsResponse {
   const models = listed.map(({ model, groups }) => ({
     id: model,
-    candidates: groups.flatMap(({ targets }) => targets.map(candidateMessage)),
+    candidates: groups.flatMap(({ targets }) =>
+      // Accounts of one provider differ in nothing that a caller knows.
+      targets.filter(({ account }) => account === 0).map(candidateMessage),
+    ),
   }));
   const response = create(router.ListModelsResponseSchema, { models });
   response.version = createHash("sha256")

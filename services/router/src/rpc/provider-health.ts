@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { router } from "@weir/contracts";
+import type { Upstream } from "../ports.ts";
 import { wireReason } from "./names.ts";
 import type { Routing } from "./routes.ts";
 
@@ -11,16 +12,27 @@ export function providerHealthRpc(routing: Routing) {
       const until = Math.max(state.health.coolingUntilMs, state.health.openUntilMs);
       if (until > nowMs) leftAlone.set(provider, Math.max(until, leftAlone.get(provider) ?? 0));
     }
-    const providers = routing.upstreams().map(({ name, kind, stats }) => ({
-      provider: name,
-      kind,
-      succeeded: stats.succeeded,
-      failed: stats.failed,
-      inFlight: stats.inFlight,
+    // A provider's accounts are told as one.
+    const providers = new Map<string, Upstream["stats"] & { readonly kind: string }>();
+    for (const { name, kind, stats } of routing.upstreams()) {
+      const so = providers.get(name);
+      const last = so === undefined || stats.lastFailureMs > so.lastFailureMs ? stats : so;
+      providers.set(name, {
+        kind,
+        succeeded: (so?.succeeded ?? 0n) + stats.succeeded,
+        failed: (so?.failed ?? 0n) + stats.failed,
+        inFlight: (so?.inFlight ?? 0) + stats.inFlight,
+        lastFailureMs: last.lastFailureMs,
+        lastError: last.lastError,
+      });
+    }
+    const told = [...providers].map(([provider, stats]) => ({
+      ...stats,
+      provider,
       lastFailureMs: BigInt(stats.lastFailureMs),
       lastError: stats.lastError === undefined ? 0 : wireReason(stats.lastError),
-      coolingUntilMs: BigInt(Math.round(leftAlone.get(name) ?? 0)),
+      coolingUntilMs: BigInt(Math.round(leftAlone.get(provider) ?? 0)),
     }));
-    return create(router.ProviderHealthResponseSchema, { providers });
+    return create(router.ProviderHealthResponseSchema, { providers: told });
   };
 }
