@@ -22,7 +22,10 @@ test("help is help, and a typing error is a typing error", async () => {
   expect((await weir(["keys", "create", "--help"])).out).toContain("weir keys create --name NAME");
   expect(await weir(["keyz", "list"])).toMatchObject({ code: 2, out: "" });
   expect((await weir(["keys", "create", "--nmae", "x"])).err).toContain("--nmae");
-  expect(await weir(["keys", "revoke"])).toMatchObject({ code: 2, err: "weir: usage: weir keys revoke <key id> [--now]\n" });
+  expect(await weir(["keys", "revoke"])).toMatchObject({
+    code: 2,
+    err: "weir: usage: weir keys revoke <key id> [--now]\n",
+  });
   expect((await weir(["keys", "create"])).err).toContain("--name is missing");
 });
 
@@ -48,6 +51,22 @@ test("who cannot be reached is named", async () => {
   const { code, err } = await weir(["keys", "list"], { WEIR_RPC: "http://127.0.0.1:9" });
   expect(code).toBe(1);
   expect(err).toContain("cannot reach Weir at http://127.0.0.1:9");
+});
+
+test("flags of every command may stand before it", async () => {
+  for (const argv of [
+    ["--rpc", "http://127.0.0.1:8", "keys", "list"],
+    ["--rpc=http://127.0.0.1:8", "--json", "keys", "list"],
+    ["--json", "keys", "list", "--rpc", "http://127.0.0.1:8"],
+  ]) {
+    const { code, err } = await weir(argv, { WEIR_RPC: "http://127.0.0.1:9" });
+    expect(code, argv.join(" ")).toBe(1);
+    expect(err).toContain("cannot reach Weir at http://127.0.0.1:8");
+  }
+  expect((await weir(["--help", "keys", "create"])).out).toContain("weir keys create --name NAME");
+  expect((await weir(["-h"])).out).toContain("weir <command>");
+  expect(await weir(["--rpc", "http://127.0.0.1:8"])).toMatchObject({ code: 0 });
+  expect(await weir(["--rcp", "x", "keys", "list"])).toMatchObject({ code: 2, out: "" });
 });
 
 test("config check tells what a start would", async () => {

@@ -12,6 +12,7 @@ import { evaluationCommands } from "./commands/evaluations.ts";
 import { issuerCommands } from "./commands/issuers.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { limitCommands } from "./commands/limits.ts";
+import { priceCommands } from "./commands/prices.ts";
 import { routingCommands } from "./commands/routing.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly Command[] = [
   ...auditCommands,
   ...auditProofCommands,
   ...routingCommands,
+  ...priceCommands,
   ...evaluationCommands,
   ...configCommands,
 ];
@@ -47,14 +49,16 @@ export interface Terminal {
 
 /** @returns the exit code: 0 done, 1 refused or failed, 2 typed wrongly */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const command = commandOf(argv);
+  const [leading, words] = leadingFlags(argv);
+  const command = commandOf(words);
   if (command === undefined) {
-    const asked = argv.length === 0 || argv.some((word) => word === "--help" || word === "-h" || word === "help");
-    (asked ? terminal.out : terminal.err)(overview(argv[0]));
+    const asked = words.length === 0 || argv.some((word) => word === "--help" || word === "-h" || word === "help");
+    (asked ? terminal.out : terminal.err)(overview(words[0]));
     return asked ? 0 : 2;
   }
   try {
-    return await runCommand(command, argv, terminal);
+    const own = words.slice(command.name.split(" ").length);
+    return await runCommand(command, [...leading, ...own], terminal);
   } catch (error) {
     const [code, message] = explain(error, command);
     terminal.err(`weir: ${message}\n`);
@@ -62,13 +66,25 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   }
 }
 
+/** Flags of every command may also stand before it: `weir --rpc URL keys list`. */
+function leadingFlags(argv: readonly string[]): [leading: readonly string[], words: readonly string[]] {
+  let at = 0;
+  while (at < argv.length) {
+    const word = argv[at] ?? "";
+    const [, name, value] = /^--([a-z]+)(=.*)?$/.exec(word) ?? (word === "-h" ? ["", "help"] : []);
+    if (name === undefined || !Object.hasOwn(GLOBAL, name)) break;
+    at += name === "rpc" && value === undefined ? 2 : 1;
+  }
+  return [argv.slice(0, at), argv.slice(at)];
+}
+
 function commandOf(argv: readonly string[]): Command | undefined {
   return COMMANDS.find(({ name }) => name.split(" ").every((word, index) => argv[index] === word));
 }
 
-async function runCommand(command: Command, argv: readonly string[], { env, out }: Terminal): Promise<number> {
+async function runCommand(command: Command, args: readonly string[], { env, out }: Terminal): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: argv.slice(command.name.split(" ").length),
+    args: [...args],
     options: { ...GLOBAL, ...command.options },
     allowPositionals: true,
     strict: true,

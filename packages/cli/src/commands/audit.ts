@@ -1,7 +1,7 @@
-import { durationMs } from "@weir/config";
 import { audit } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
 import { choice, type Command, type Flags, UsageError, wholeNumber } from "../command.ts";
+import { instant } from "../instant.ts";
 import { enumName, printable, table, time } from "../output.ts";
 
 const OUTCOMES = {
@@ -11,17 +11,6 @@ const OUTCOMES = {
   unknown: audit.OutcomeKind.UNKNOWN,
 };
 
-/** "24h" (ago) or "2026-11-21T12:00:00Z". */
-function instant(name: string, text: string | undefined): bigint {
-  if (text === undefined) return 0n;
-  const at = Date.parse(text);
-  if (!Number.isNaN(at) && /^\d{4}-/.test(text)) return BigInt(at);
-  try {
-    return BigInt(Date.now() - durationMs(text));
-  } catch {
-    throw new UsageError(`--${name} is a time (2026-11-21T12:00:00Z) or how long ago it was (24h)`);
-  }
-}
 const range = (flags: Flags) => ({
   fromMs: instant("from", flags.text("from")),
   toMs: instant("to", flags.text("to")),

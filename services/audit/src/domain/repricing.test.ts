@@ -65,6 +65,6 @@ test("sums part workspaces, names, models and days, and leave out what has no pr
   expect(groups).toMatchObject([
     { workspaceId: "w", day: "1970-01-01", calls: 2n, recordedVersions: ["book", "other"], inputTokens: 2_000_000n },
     { workspaceId: "w", day: "1970-01-02", calls: 1n },
-    { workspaceId: "v", calls: 1n, unpriced: 1n, recordedNanos: 0n },
+    { workspaceId: "v", calls: 1n, unpriced: 1n, recordedNanos: 0n, totalNanos: dollars(1n) },
   ]);
 });

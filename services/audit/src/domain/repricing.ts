@@ -84,6 +84,8 @@ export interface RepricedGroup {
   unpriced: bigint;
   recordedNanos: bigint;
   repricedNanos: bigint;
+  /** As recorded, of all calls. */
+  totalNanos: bigint;
   inputTokens: bigint;
   outputTokens: bigint;
   readonly recordedVersions: string[];
@@ -122,6 +124,7 @@ export class RepricingSums {
     if (served === undefined) return;
     const group = this.#groupOf(call, served);
     group.calls += 1n;
+    group.totalNanos += recordedCost(call);
     for (const { usage } of call.attempts) {
       group.inputTokens += BigInt(usage.inputTokens);
       group.outputTokens += BigInt(usage.outputTokens);
@@ -156,8 +159,10 @@ export class RepricingSums {
     const key = JSON.stringify([workspaceId, name, provider, model, day]);
     let group = this.#groups.get(key);
     if (group === undefined) {
-      const sums = { calls: 0n, unpriced: 0n, recordedNanos: 0n, repricedNanos: 0n, inputTokens: 0n, outputTokens: 0n };
-      group = { workspaceId, name, provider, model, day, ...sums, recordedVersions: [] };
+      const tokens = { inputTokens: 0n, outputTokens: 0n };
+      const nanos = { recordedNanos: 0n, repricedNanos: 0n, totalNanos: 0n };
+      const of = { workspaceId, name, provider, model, day, calls: 0n, unpriced: 0n };
+      group = { ...of, ...tokens, ...nanos, recordedVersions: [] };
       this.#groups.set(key, group);
     }
     return group;

@@ -316,6 +316,13 @@ export declare type RepricedGroup = Message<"weir.audit.v1.RepricedGroup"> & {
    * @generated from field: string day = 12;
    */
   day: string;
+
+  /**
+   * Of all calls, those without a price in the sheet included.
+   *
+   * @generated from field: int64 total_nanos = 13;
+   */
+  totalNanos: bigint;
 };
 
 /**
