@@ -39,6 +39,16 @@ test.each([
   [["budgets", "put", "--workspace", "a", "--period", "day", "--usd", "-1"], "usd"],
   [["limits", "put", "--workspace", "a", "--per", "key", "--requests", "0", "--window", "1m"], "from 1 on"],
   [["limits", "put", "--workspace", "a", "--per", "key", "--requests", "5", "--window", "60"], "not a duration"],
+  [["limits", "put", "--workspace", "a", "--per", "key", "--requests", "5"], "--window is missing"],
+  [
+    ["limits", "put", "--workspace", "a", "--per", "key", "--requests", "5", "--concurrency", "5"],
+    "exactly one of --requests",
+  ],
+  [
+    ["limits", "put", "--workspace", "a", "--per", "model", "--tokens", "5", "--window", "1m", "--weight", "a=1"],
+    "go with --queue",
+  ],
+  ["limits put --workspace a --per model --tokens 5 --window 1m --queue 1s --weight a".split(" "), "workspace=number"],
   [["keys", "create", "--name", "x", "--scope", "all"], "--scope is one of inference"],
   [["audit", "list", "--from", "yesterday"], "how long ago"],
 ])("%j is refused before anybody is asked", async (argv, message) => {

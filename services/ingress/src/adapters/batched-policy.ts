@@ -52,7 +52,7 @@ function verdictOf(verdict: policy.Verdict | undefined): Verdict {
 
 // Plain objects with their type's name are messages: create() would cost more than the whole call in process.
 function admissionMessage(admission: Admission): policy.Admission {
-  const { requestId, keyId, model, bound, endUser, clientIp, tags, maxWaitMs, priority } = admission;
+  const { requestId, keyId, model, bound, endUser, clientIp, tags, runId, callDigest, maxWaitMs, priority } = admission;
   const { costNanos, inputTokens, outputTokens } = bound;
   return {
     $typeName: "weir.policy.v1.Admission",
@@ -65,6 +65,8 @@ function admissionMessage(admission: Admission): policy.Admission {
     endUser,
     clientIp,
     tags,
+    runId,
+    callDigest,
     priority,
     ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
   };

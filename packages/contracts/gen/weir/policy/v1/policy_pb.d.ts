@@ -339,7 +339,7 @@ export declare type LimitState = Message<"weir.policy.v1.LimitState"> & {
   windowMs: bigint;
 
   /**
-   * Tells it from the other limits of the same request: "key-requests-60s".
+   * Tells it from the other limits of the same request: "requests-per-key-12".
    *
    * @generated from field: string name = 6;
    */
