@@ -140,7 +140,8 @@ describe.skipIf(found.length === 0)(
 
     it.each(cases)("$name reaches a client of $client", async ({ recording, client }) => {
       current = recording;
-      const same = recording.dialect === client;
+      // Mistral's is a dialect of its own, though it looks like OpenAI's.
+      const same = recording.dialect === client && recording.kind !== "mistral";
       const name = `${recording.kind}/${recording.model}`;
       const ask = same ? recording.request : JSON.stringify(asks[client](name, recording.stream));
       // In the same dialect the client uses the provider's own name, so that nothing at all has to change.
@@ -169,7 +170,7 @@ describe.skipIf(found.length === 0)(
       expect(answer.output.value).toMatchObject({ status: recording.status });
       if (recording.status !== 429)
         expect(at(jsonOf(answer.output), "error", "message")).toBe(at(recorded, "error", "message"));
-      if (recording.dialect === client && recording.status !== 429)
+      if (recording.dialect === client && recording.kind !== "mistral" && recording.status !== 429)
         expect(answer.output.case === "raw" ? Buffer.from(answer.output.value.body).toString() : "").toBe(
           recording.response,
         );
