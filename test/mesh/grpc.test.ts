@@ -1,5 +1,6 @@
 /** The RPC face, by other people's clients: gRPC from .proto files at run time, Connect, gRPC-web. */
 import { fileURLToPath } from "node:url";
+import { create, toJsonString } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import * as grpc from "@grpc/grpc-js";
@@ -268,6 +269,30 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       }
     }
     expect(whole.simulator.ledger).toEqual([]);
+  });
+
+  test("who is refused at GatewayService is counted, as at the facade", async () => {
+    const counted = async (method: string): Promise<boolean> => {
+      const metrics = await (await fetch(`${whole.weir.httpUrl}/metrics`)).text();
+      return new RegExp(`weir_requests_total\\{[^}]*GatewayService/${method}[^}]*status="401"[^}]*\\} [1-9]`).test(
+        metrics,
+      );
+    };
+    for (const [method, body] of [
+      [
+        "CreateChat",
+        toJsonString(ingress.CreateChatRequestSchema, create(ingress.CreateChatRequestSchema, chatOf("m-echo", "hi"))),
+      ],
+      ["ListModels", "{}"],
+    ] as const) {
+      const answer = await fetch(`${whole.weir.rpcUrl}/weir.ingress.v1.GatewayService/${method}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: "Bearer wk_wrong" },
+        body,
+      });
+      expect(answer.status).toBe(401);
+      expect(await counted(method), method).toBe(true);
+    }
   });
 
   test("a Weir key opens no operator's door, and a gRPC caller of another service finds none", async () => {

@@ -11,7 +11,7 @@ await using telemetry = createTelemetry({ service: "weir-ingress", level: config
 const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
 await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken, hooks });
 // Before the service, so that it ends after it and ships its last records.
-await using _relay = startRelayThread((error) => telemetry.log.error({ err: error }, "the relay failed"));
+await using _relay = startRelayThread(telemetry);
 await using service = await createIngress({ config, telemetry, peers });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,

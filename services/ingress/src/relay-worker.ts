@@ -6,6 +6,7 @@ import { jetStreamBus, startRelay, watchRelay } from "@weir/events";
 import { networkPeers } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { peerAddresses } from "./config.ts";
+import type { RelayState } from "./relay-thread.ts";
 import { spoolDirectory } from "./spool-directory.ts";
 
 /** What is not shipped by then is on disk, and shipped by the next start. */
@@ -38,7 +39,14 @@ const watch = watchRelay(relay, ({ error, ...waiting }) => {
   else telemetry.log.warn({ err: error, ...waiting }, "records are not shipped; they wait in the spool");
 });
 
+const TELL_EVERY_MS = 1_000;
+const telling = setInterval(() => {
+  const state: RelayState = { lagBytes: relay.lagBytes, unconfirmed: relay.unconfirmed };
+  parentPort?.postMessage(state);
+}, TELL_EVERY_MS);
+
 async function stop(): Promise<void> {
+  clearInterval(telling);
   await relay.flush(LAST_CHANCE_MS);
   watch[Symbol.dispose]();
   await relay[Symbol.asyncDispose]();

@@ -45,7 +45,7 @@ export const secretOf = (context: HandlerContext): string | undefined =>
   context.requestHeader.get("x-api-key") ??
   undefined;
 
-export const routeOf = (context: HandlerContext): string => `${context.service.typeName}/${context.method.name}`;
+const routeOf = (context: HandlerContext): string => `${context.service.typeName}/${context.method.name}`;
 
 /** A caller may say for whom it calls where it is a proxy that the operator trusts. */
 export const clientIpOf = ({ trustedProxies }: RpcFlows, context: HandlerContext): string =>
@@ -87,17 +87,43 @@ export interface Received {
   readonly span: TraceSpan;
 }
 
+/** Runs what decides whether a call is let in; operators are told of those that are not. @throws WeirError */
+export function letIn<T>(flows: RpcFlows, context: HandlerContext, run: (trail: Trail) => T): T {
+  const route = routeOf(context);
+  const trail = newTrail(flows.newRequestId(flows.clock.nowMs()), route, flows.clock.monotonicMs());
+  try {
+    return run(trail);
+  } catch (error) {
+    failed(trail, error);
+    const traceparent = context.requestHeader.get("traceparent") ?? undefined;
+    flows.finished(trail, flows.clock.monotonicMs(), flows.startSpan(route, RPC_SPAN, traceparent, "server"));
+    throw error;
+  }
+}
+
+function failed(trail: Trail, error: unknown): void {
+  trail.status = error instanceof WeirError ? error.status : 500;
+  trail.reason = error instanceof WeirError ? error.reason : "internal";
+}
+
 /** @throws WeirError; whoever is not known stops here */
-export function receive(
+export const receive = (
   flows: RpcFlows,
   context: HandlerContext,
   input: TypedInput,
   stream: boolean,
   tags: Readonly<Record<string, string>>,
+): Received => letIn(flows, context, (trail) => received(flows, context, input, stream, tags, trail));
+
+function received(
+  flows: RpcFlows,
+  context: HandlerContext,
+  input: TypedInput,
+  stream: boolean,
+  tags: Readonly<Record<string, string>>,
+  trail: Trail,
 ): Received {
-  const route = routeOf(context);
-  const requestId = flows.newRequestId(flows.clock.nowMs());
-  const trail = newTrail(requestId, route, flows.clock.monotonicMs());
+  const { route, requestId } = trail;
   const clientIp = clientIpOf(flows, context);
   const grant = flows.identify(secretOf(context), clientIp, route);
   trail.grant = grant;
@@ -110,8 +136,13 @@ export function receive(
       ? typedChatShape(input.value, bytes.length, stream, extraOf(input.value))
       : typedEmbedShape(input.value, bytes.length);
   if (shape.model === "") throw new WeirError("invalid_request", "The request names no model.", { param: "model" });
-  const span = flows.startSpan(route, RPC_SPAN, context.requestHeader.get("traceparent") ?? undefined, "server");
   const runId = checkedRunId(context.requestHeader.get(RUN_ID) ?? "");
+  const checked = {
+    tags: checkedTags(Object.entries(tags), "tags"),
+    conversation: conversationOf(context.requestHeader.get(CONVERSATION) ?? "", runId),
+    waiting: waitingOf((name) => context.requestHeader.get(name)),
+  };
+  const span = flows.startSpan(route, RPC_SPAN, context.requestHeader.get("traceparent") ?? undefined, "server");
   const incoming: Incoming<TypedInput> = {
     requestId,
     route,
@@ -124,10 +155,8 @@ export function receive(
     clientIp,
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
     traceparent: span.traceparent === "" ? undefined : span.traceparent,
-    tags: checkedTags(Object.entries(tags), "tags"),
     runId,
-    conversation: conversationOf(context.requestHeader.get(CONVERSATION) ?? "", runId),
-    waiting: waitingOf((name) => context.requestHeader.get(name)),
+    ...checked,
     headers: [],
   };
   const gone = new AbortController();
@@ -157,8 +186,7 @@ export async function told<T>(flows: RpcFlows, { trail, span, gone }: Received, 
   try {
     return await run();
   } catch (error) {
-    trail.status = error instanceof WeirError ? error.status : 500;
-    trail.reason = error instanceof WeirError ? error.reason : "internal";
+    failed(trail, error);
     throw error;
   } finally {
     flows.inFlight.end(trail);
