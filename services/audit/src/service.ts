@@ -89,7 +89,7 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
     await retryWhileAway(() => prepareDatabase(database), { signal, onAway: events.gone });
     beating = heartbeat(reading, { everyMs: HEARTBEAT_MS, signal, onUp: events.back, onDown: events.gone });
     if (bus === undefined) return undefined;
-    headed = headClock(heads, config.audit.headIntervalMs);
+    headed = headClock(heads, config.audit.headIntervalMs, pause);
     return bus.subscribe("audit", (batches) => storeAll(readBatches(batches, clock.nowMs(), events.unread), store));
   };
 
@@ -125,6 +125,9 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
     },
   };
 }
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
 
 async function prepareDatabase(database: DatabaseAddress): Promise<void> {
   await ensureRole(database, ROLE);
