@@ -6,6 +6,7 @@ export { dialects, providerDialects } from "./dialects.ts";
 export { type EmbeddingsDialect, type EmbeddingsDialectName, embeddingsDialects } from "./embeddings.ts";
 export { geminiGenerate } from "./gemini-generate.ts";
 export { keyProblem, withPlainKeys } from "./json-keys.ts";
+export { type JsonReplacement, replaceJson } from "./json-replace.ts";
 export { type JsonChanges, spliceJson } from "./json-splice.ts";
 export { openAiChat } from "./openai-chat.ts";
 export {

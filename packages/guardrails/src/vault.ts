@@ -11,6 +11,7 @@ export class Vault {
   readonly #taken = new Set<string>();
   readonly #byValue = new Map<string, string>();
   readonly #values = new Map<string, string>();
+  readonly #masks = new Map<string, string>();
   readonly #counts = new Map<string, number>();
 
   /** MUST be told all texts of the request before the first placeholder is issued. */
@@ -30,9 +31,12 @@ export class Vault {
     return issued;
   }
 
-  /** For what a model said: it is never put back. */
-  mask(label: string): string {
-    return this.#next(label);
+  /** For what a model said: it is never put back. The same for the same value, so that a text and its repetition in a stream agree. */
+  mask(label: string, value: string): string {
+    const key = `${label} ${value}`;
+    let issued = this.#masks.get(key);
+    if (issued === undefined) this.#masks.set(key, (issued = this.#next(label)));
+    return issued;
   }
 
   /** Whether there is anything to put back. */

@@ -76,6 +76,12 @@ export const catalogue = {
     retry: false,
     advice: "The run asks the same again and again: end it, or ask something else.",
   },
+  guardrail_blocked: {
+    status: 400,
+    rpc: "invalid_argument",
+    retry: false,
+    advice: "Leave out what the guardrail named, or ask the operator about it.",
+  },
   price_unknown: {
     status: 400,
     rpc: "failed_precondition",

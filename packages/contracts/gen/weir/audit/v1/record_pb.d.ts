@@ -6,6 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { Dialect, ErrorReason } from "../../common/v1/common_pb.js";
 import type { Result } from "../../router/v1/router_pb.js";
+import type { GuardrailVerdict } from "./guardrails_pb.js";
 
 /**
  * Describes the file weir/audit/v1/record.proto.
@@ -247,6 +248,13 @@ export declare type Outcome = Message<"weir.audit.v1.Outcome"> & {
    * @generated from field: uint64 intent_number = 10;
    */
   intentNumber: bigint;
+
+  /**
+   * Absent: no guardrail looked at it.
+   *
+   * @generated from field: weir.audit.v1.GuardrailVerdict guardrails = 20;
+   */
+  guardrails?: GuardrailVerdict | undefined;
 };
 
 /**

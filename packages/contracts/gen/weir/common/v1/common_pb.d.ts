@@ -591,6 +591,11 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_REPEATED_CALL = 41;
    */
   REPEATED_CALL = 41,
+
+  /**
+   * @generated from enum value: ERROR_REASON_GUARDRAIL_BLOCKED = 50;
+   */
+  GUARDRAIL_BLOCKED = 50,
 }
 
 /**
