@@ -69,6 +69,15 @@ describe("what a client may see", () => {
     );
   });
 
+  it.each([
+    "User: arn:aws:sts::123456789012:assumed-role/weir/i-0abc may not invoke",
+    "no arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/abc",
+    "Publisher Model `projects/acme-prod-1/locations/us-central1/publishers/google/models/x` was not found",
+    "projects/123456789/locations/eu",
+  ])("names no account with a cloud: %s", (said) => {
+    expect(shown(new WeirError("provider_rejected", said), betrays).message).not.toMatch(/\d{9}|acme/);
+  });
+
   it("is otherwise the provider's own word", () => {
     const error = new WeirError("provider_rejected", "max_tokens is too large", { param: "max_tokens" });
     expect(shown(error, betrays)).toBe(error);

@@ -64,7 +64,7 @@ const OURS: Partial<Record<Reason, string>> = {
  * a capital in it ("user_preferences" is a name that people give).
  */
 const ACCOUNT =
-  /\b(?:org|proj|acct|user|wrkspc|sk|pk|gsk|xai|key)[-_](?=[a-z_-]*[A-Z0-9])[A-Za-z0-9_-]{8,}|\bprojects\/\d{6,}|\bAIza[\w-]{20,}/g;
+  /\b(?:org|proj|acct|user|wrkspc|sk|pk|gsk|xai|key)[-_](?=[a-z_-]*[A-Z0-9])[A-Za-z0-9_-]{8,}|\bprojects\/(?:\d{6,}|[a-z][a-z0-9-]{4,28}[a-z0-9](?=\/locations))|\barn:aws[\w-]*:[\w-]*:[\w-]*:\d{12}:[\w./:-]+|\bAIza[\w-]{20,}/g;
 
 /** A provider's words without the names of Weir's accounts with it; the rest says what is wrong. JSON stays JSON. */
 export const withoutAccounts = (text: string): string => text.replace(ACCOUNT, "[hidden]");
