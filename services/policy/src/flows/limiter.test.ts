@@ -15,19 +15,17 @@ class Store {
 
   constructor() {
     const memory = memoryBuckets({ nowUs: () => 0 });
-    const via =
-      <A, R>(call: (argument: A) => Promise<R>) =>
-      async (argument: A): Promise<R> => {
-        this.asked += 1;
-        await this.answer();
-        return await call(argument);
-      };
+    const via = async <R>(ask: () => Promise<R>): Promise<R> => {
+      this.asked += 1;
+      await this.answer();
+      return await ask();
+    };
     this.buckets = {
-      take: via(memory.take),
-      peek: via(memory.peek),
-      giveBack: via(memory.giveBack),
-      settle: via(memory.settle),
-      renew: via(memory.renew),
+      take: (argument) => via(() => memory.take(argument)),
+      peek: (argument) => via(() => memory.peek(argument)),
+      giveBack: (argument) => via(() => memory.giveBack(argument)),
+      settle: (argument) => via(() => memory.settle(argument)),
+      renew: (argument) => via(() => memory.renew(argument)),
     };
   }
 
