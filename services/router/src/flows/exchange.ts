@@ -50,7 +50,11 @@ export function fetchWhole(
 
 /** The provider's own id of the request, for asking it about one. */
 export function providerHeaders(headers: AnswerHeaders): readonly HeaderPair[] {
-  const id = headers.get("x-request-id") ?? headers.get("request-id");
+  const id =
+    headers.get("x-request-id") ??
+    headers.get("request-id") ??
+    headers.get("x-amzn-requestid") ??
+    headers.get("apim-request-id");
   return id === undefined ? NONE : [{ name: "x-weir-provider-request-id", value: id }];
 }
 

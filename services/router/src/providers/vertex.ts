@@ -19,11 +19,15 @@ function originOf(location: string): string {
   return `https://${location}-aiplatform.googleapis.com`;
 }
 
-/** The text of a credentials file: the setting (a `file:` reference, say), else where Google's own libraries look. */
-function credentialsOf({ setting, env }: Account): JsonObject | undefined {
+/** A credentials file: the setting (by a `file:` reference, say), else where Google's own libraries look. @throws Error */
+function credentialsOf({ name, setting, env }: Account): JsonObject | undefined {
   const path = env["GOOGLE_APPLICATION_CREDENTIALS"] ?? "";
-  const text = setting("credentials") || (path === "" ? "" : readFileSync(path, "utf8"));
-  return text === "" ? undefined : googleFile(text);
+  try {
+    const text = setting("credentials") || (path === "" ? "" : readFileSync(path, "utf8"));
+    return text === "" ? undefined : googleFile(text);
+  } catch (cause) {
+    throw new Error(`provider "${name}": ${cause instanceof Error ? cause.message : "no credentials"}`, { cause });
+  }
 }
 
 function projectOf(account: Account): string {
