@@ -60,6 +60,7 @@ async function main(): Promise<number> {
         ({
           [ingress.GatewayService.typeName]: { port: ports.ingress, headers: {} },
           [policy.PolicyAdminService.typeName]: { port: ports.policy, headers: {} },
+          [policy.BudgetService.typeName]: { port: ports.policy, headers: {} },
           [policy.TokenService.typeName]: { port: ports.policy, headers: {} },
           [audit.AuditProofService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.CostService.typeName]: { port: ports.audit, headers: meshToken },

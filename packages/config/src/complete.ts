@@ -75,6 +75,8 @@ export function complete(
     policy: { graceMs: file.policy.grace, storeGraceMs: file.policy.store_grace },
     audit: { headIntervalMs: file.audit.head_interval, headsTo: file.audit.heads_to },
     oidc: { internalOrigins: file.oidc.internal_origins },
+    webhooks: { internalOrigins: file.webhooks.internal_origins },
+    ledger: { keepEntriesMs: file.ledger.keep_entries },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
     log,
   };

@@ -165,6 +165,8 @@ export const fileSchema = z.strictObject({
     .strictObject({ grace: duration(1_000).prefault("60s"), store_grace: duration(1_000).prefault("24h") })
     .prefault({}),
   oidc: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
+  webhooks: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
+  ledger: z.strictObject({ keep_entries: duration(36 * 86_400_000).prefault("400d") }).prefault({}),
   spool: z.strictObject({ max_bytes: size(2 ** 20).prefault("4GiB"), strict: z.boolean().default(false) }).prefault({}),
   audit: z
     .strictObject({

@@ -49,6 +49,10 @@ export interface WeirConfig {
     /** The second places: "nats", "file:PATH" (in the data folder where it is relative), or a witness's URL. */
     readonly headsTo: readonly string[];
   };
+  /** Where webhooks of budget warnings may be sent to though it is internal. */
+  readonly webhooks: { readonly internalOrigins: readonly string[] };
+  /** Of budgets: how long settled entries are kept. */
+  readonly ledger: { readonly keepEntriesMs: number };
   readonly oidc: {
     /** Issuers of tokens whose keys may be fetched from internal addresses, or over plain http. */
     readonly internalOrigins: readonly string[];

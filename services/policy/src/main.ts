@@ -17,8 +17,8 @@ await using service = await createPolicy({
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,
-  exempt: [policy.PolicyAdminService, policy.TokenService],
-  validate: [policy.PolicyAdminService, policy.TokenService],
+  exempt: [policy.PolicyAdminService, policy.BudgetService, policy.TokenService],
+  validate: [policy.PolicyAdminService, policy.BudgetService, policy.TokenService],
   hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });

@@ -1,5 +1,16 @@
 import type { Attribute, AttributeTable } from "@weir/rules";
 import type { AttributePolicy, KeyPolicy, PayloadChoice, PlaceKind } from "./domain/key-policy.ts";
+import type {
+  ChargePage,
+  ChargeRow,
+  Delivery,
+  DeliveryOutcome,
+  OwnerRow,
+  Resolution,
+  Verification,
+  WarningRow,
+  WebhookRow,
+} from "./domain/books.ts";
 import type { HoldName, HoldPlace, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
 import type { LimitTerms } from "./domain/limit-terms.ts";
 import type { BucketVerdict } from "./domain/limits.ts";
@@ -246,6 +257,39 @@ export interface DirectoryAdmin {
   /** Makes what a first start needs, all or nothing, alone among all replicas. @returns whether this call made the first key */
   seed(plan: SeedPlan): Promise<boolean>;
 }
+
+/** The books of the ledger, for who checks and resolves them. @throws WeirError policy_unavailable */
+export interface Books {
+  /** Adds up everything anew: takes long where there is much. */
+  verify(): Promise<Verification>;
+  /** By request id, after one of them. */
+  charges(asked: ChargePage & { readonly fromMs: number; readonly toMs: number }): Promise<ChargeRow[]>;
+  unresolved(asked: ChargePage): Promise<ChargeRow[]>;
+  /** Those that hold something, the oldest hold first. */
+  owners(): Promise<OwnerRow[]>;
+  /** Writes down what somebody asked for. MUST come before it is done. */
+  note(resolution: Resolution): Promise<void>;
+  /** Forgets what was settled before, once its sums are kept. @returns how many; fewer than `most`: no more are left */
+  forget(beforeMs: number, most: number): Promise<number>;
+}
+
+/** Warnings that a budget runs out, and who is told. @throws WeirError policy_unavailable */
+export interface Warnings {
+  /** The newest first; undefined: of all workspaces. */
+  list(workspaceId: string | undefined, most: number): Promise<WarningRow[]>;
+  putWebhook(workspaceId: string, url: string, secret: string): Promise<WebhookRow>;
+  webhooks(workspaceId: string | undefined): Promise<WebhookRow[]>;
+  /** @returns whether there was one; what waited for it is not sent any more */
+  deleteWebhook(workspaceId: string): Promise<boolean>;
+  /** Those that are due, for the caller alone until the lease is over. */
+  claim(most: number, leaseMs: number): Promise<Delivery[]>;
+  end(warningId: string, outcome: DeliveryOutcome): Promise<void>;
+  /** Calls back soon after a warning was written, or might have been. MUST NOT be relied on. */
+  onWarning(callback: () => void): Promise<AsyncDisposable>;
+}
+
+/** Takes a delivery to its address. @throws Error: it was not taken there; what the message says may be shown */
+export type SendWebhook = (url: string, headers: Readonly<Record<string, string>>, body: string) => Promise<void>;
 
 /** Randomness and hashing. */
 export interface Keysmith {

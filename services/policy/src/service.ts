@@ -2,15 +2,19 @@ import { once } from "node:events";
 import { systemClock, WeirError } from "@weir/kernel";
 import { openRedis } from "@weir/storage";
 import { memoryBuckets } from "./adapters/memory-buckets.ts";
-import { digest, nodeKeysmith } from "./adapters/node-keysmith.ts";
+import { requireReachable } from "./adapters/guarded-get.ts";
+import { guardedPost } from "./adapters/guarded-post.ts";
+import { digest, nodeKeysmith, webhookSignature } from "./adapters/node-keysmith.ts";
 import { oidcTokens, unverifiedClaims } from "./adapters/oidc-tokens.ts";
 import { postgresAdmin } from "./adapters/postgres-admin.ts";
+import { postgresBooks } from "./adapters/postgres-books.ts";
 import { postgresDirectory } from "./adapters/postgres-directory.ts";
 import { postgresIssuers } from "./adapters/postgres-issuers.ts";
 import { postgresKeys } from "./adapters/postgres-keys.ts";
 import { postgresRehearsal } from "./adapters/postgres-rehearsal.ts";
 import { postgresLedger } from "./adapters/postgres-ledger.ts";
-import { directoryPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
+import { booksPool, directoryPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
+import { postgresWarnings } from "./adapters/postgres-warnings.ts";
 import { redisBuckets } from "./adapters/redis-buckets.ts";
 import { redisReplicas } from "./adapters/redis-replicas.ts";
 import type { PolicyOptions, PolicyService } from "./config.ts";
@@ -23,7 +27,9 @@ import { Directory } from "./flows/directory.ts";
 import { directorySync } from "./flows/directory-sync.ts";
 import { keyCleanup } from "./flows/key-cleanup.ts";
 import { KeyUses } from "./flows/key-uses.ts";
+import { ledgerCleanup } from "./flows/ledger-cleanup.ts";
 import { createLimiter } from "./flows/limiter.ts";
+import { warningSender } from "./flows/warning-sender.ts";
 import { WaitingLines } from "./flows/waiting-lines.ts";
 import { policyRoutes } from "./rpc/routes.ts";
 
@@ -45,6 +51,19 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   const keys = postgresKeys(ofAdmin);
   const uses = new KeyUses(keys, events.onUsesUnwritten);
   const cleanup = keyCleanup(keys, events.onCleanupFailed);
+  const ofBooks = booksPool(database, onError);
+  const books = postgresBooks(ofBooks);
+  const bookCleanup = ledgerCleanup(books, config.ledger.keepEntriesMs, clock, events.onBooksFailed);
+  const warnings = postgresWarnings(ofAdmin);
+  const webhookOrigins = new Set(config.webhooks.internalOrigins);
+  const sender = warningSender({
+    warnings,
+    send: guardedPost(webhookOrigins),
+    clock,
+    sign: webhookSignature,
+    random: Math.random,
+    onError: events.onWarningsFailed,
+  });
 
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl, { connectionName: "weir-policy", onError });
   const local = memoryBuckets({ nowUs: () => Math.floor(clock.monotonicMs() * 1000) });
@@ -89,11 +108,17 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     claimsOf: unverifiedClaims,
     internalOrigins,
   };
+  const settling = {
+    ledger,
+    limiter,
+    keyOf: (keyId: string) => directory.key(keyId),
+    onAboveBound: events.onAboveBound,
+  };
   const ending = new AbortController();
   const routes = policyRoutes({
     policy: {
       admit: { ledger, limiter, lines, keyOf, digest, clock },
-      settle: { ledger, limiter, keyOf: (keyId) => directory.key(keyId), onAboveBound: events.onAboveBound },
+      settle: settling,
       directory,
       sync,
       clock,
@@ -103,6 +128,13 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     admin: places,
     keys: ofKeys,
     explaining: { keyOf, limiter, digest, clock, rehearsal: postgresRehearsal(ofAdmin), newId: () => keysmith.newId() },
+    books: { books, ledger, settle: settling },
+    warnings: {
+      directory: admin,
+      warnings,
+      keysmith,
+      checkUrl: (url) => void requireReachable(url, webhookOrigins),
+    },
     authentication: {
       adminToken: config.adminToken,
       keysmith,
@@ -122,6 +154,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     },
     async start() {
       await Promise.all([sync.start(), connected(redis).then(() => limiter.start())]);
+      sender.start();
     },
     endWatches: () => ending.abort(),
     notReady() {
@@ -132,10 +165,12 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
       ending.abort();
       lines[Symbol.dispose]();
       await cleanup[Symbol.asyncDispose]();
+      await bookCleanup[Symbol.asyncDispose]();
+      await sender[Symbol.asyncDispose]();
       await uses[Symbol.asyncDispose]();
       await sync[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();
-      await Promise.all([ofLedger.end(), ofDirectory.end(), ofAdmin.end()]);
+      await Promise.all([ofLedger.end(), ofDirectory.end(), ofAdmin.end(), ofBooks.end()]);
       await limiter[Symbol.asyncDispose]();
       redis?.disconnect();
     },

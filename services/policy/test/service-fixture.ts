@@ -12,6 +12,7 @@ export interface Replica extends AsyncDisposable {
   readonly service: PolicyService;
   readonly policy: Client<typeof policy.PolicyService>;
   readonly admin: Client<typeof policy.PolicyAdminService>;
+  readonly budgets: Client<typeof policy.BudgetService>;
   readonly tokens: Client<typeof policy.TokenService>;
   readonly asAdmin: typeof admin;
   readonly log: string[];
@@ -34,6 +35,8 @@ export async function replica(
       adminToken: new Secret(ADMIN_TOKEN),
       workspaces: new Map(),
       oidc: { internalOrigins: [] },
+      webhooks: { internalOrigins: [] },
+      ledger: { keepEntriesMs: 400 * 86_400_000 },
       ...options.config,
     },
     telemetry: { log: { info: write, warn: write, error: write } },
@@ -46,6 +49,7 @@ export async function replica(
     service,
     policy: peers.client(policy.PolicyService),
     admin: peers.client(policy.PolicyAdminService),
+    budgets: peers.client(policy.BudgetService),
     tokens: peers.client(policy.TokenService),
     asAdmin: admin,
     log,
@@ -71,6 +75,8 @@ export interface AskedAdmission {
   readonly endUser?: string;
   readonly model?: string;
   readonly tags?: Record<string, string>;
+  readonly runId?: string;
+  readonly callDigest?: string;
 }
 
 /** Admits one request. @returns its id, whether it was admitted, and why not */
@@ -87,6 +93,8 @@ export async function admitOne({ policy: client }: Replica, asked: AskedAdmissio
         inputTokens: asked.tokens ?? 0,
         endUser: asked.endUser ?? "",
         tags: asked.tags ?? {},
+        runId: asked.runId ?? "",
+        callDigest: asked.callDigest ?? "",
       },
     ],
   });

@@ -31,6 +31,7 @@ export interface Standalone extends AsyncDisposable {
 /** They ask their callers for a key or the admin token; everything else on the RPC port wants the mesh token. */
 const AUTHENTICATING = [
   policy.PolicyAdminService,
+  policy.BudgetService,
   policy.TokenService,
   audit.AuditProofService,
   audit.AuditService,

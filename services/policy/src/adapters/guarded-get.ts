@@ -44,7 +44,7 @@ export const isPublic = (address: string): boolean =>
     : isIP(address) === 6 && GLOBAL_V6.check(address, "ipv6") && !WRAPPED_V6.check(address, "ipv6");
 
 /** Looks at the very addresses that are connected to: a name that changes its mind between two look-ups gets nowhere. */
-const publicLookup: LookupFunction = (host, options, callback) => {
+export const publicLookup: LookupFunction = (host, options, callback) => {
   const all: LookupAllOptions = { ...options, all: true };
   dnsLookup(host, all, (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => {
     if (error !== null) return callback(error, []);
@@ -57,18 +57,27 @@ const publicLookup: LookupFunction = (host, options, callback) => {
 };
 
 /**
- * Reads a small document from an address that somebody configured who may not be the operator: no redirects, no internal addresses, no
- * more than 256 KiB. Fails closed.
- * @param internal origins that the operator lets be internal, or plain http
- * @throws Error
+ * @returns whether the operator lets this origin be internal; if not, what is connected to must come from `publicLookup`
+ * @throws FetchError for what nobody may connect to, as far as its text says
  */
-export async function guardedGet(url: URL, internal: ReadonlySet<string>, signal: AbortSignal): Promise<Buffer> {
+export function requireReachable(url: URL, internal: ReadonlySet<string>): boolean {
   const trusted = internal.has(url.origin);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && trusted))
     throw new FetchError(`${url.origin} is not https`);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   // Nobody looks up what is an address already.
   if (!trusted && isIP(host) !== 0 && !isPublic(host)) throw new FetchError(`${host} is an internal address`);
+  return trusted;
+}
+
+/**
+ * Reads a small document from an address that somebody configured who may not be the operator: no redirects, no internal addresses, no
+ * more than 256 KiB. Fails closed.
+ * @param internal origins that the operator lets be internal, or plain http
+ * @throws Error
+ */
+export async function guardedGet(url: URL, internal: ReadonlySet<string>, signal: AbortSignal): Promise<Buffer> {
+  const trusted = requireReachable(url, internal);
   const get = url.protocol === "https:" ? httpsGet : httpGet;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = { accept: "application/json", "user-agent": "weir" };

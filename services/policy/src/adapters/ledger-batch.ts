@@ -90,10 +90,12 @@ export function batchValues({ settlements, entries, holds, paths, totals, ownerI
     hPath.add(number);
     hCost.add(bound.costNanos);
     hTokens.add(bound.tokens);
-    for (const index of place?.call?.counted ?? []) {
+    const call = place?.call;
+    if (call === undefined || path === undefined) continue;
+    for (const index of call.counted) {
       cHold.add(at + 1);
-      cPeriod.add((path?.[index] as Period).id);
-      cDigest.add(place?.call?.digest ?? "");
+      cPeriod.add((path[index] as Period).id);
+      cDigest.add(call.digest);
     }
   }
   for (const owner of distinct) owners.add(owner);

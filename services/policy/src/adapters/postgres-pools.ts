@@ -34,6 +34,17 @@ export const ledgerPool = (database: DatabaseAddress, onError: (error: Error) =>
     onError,
   });
 
+/** For postgresBooks, whose statements look at everything. */
+export const booksPool = (database: DatabaseAddress, onError: (error: Error) => void): pg.Pool =>
+  openPool(database, {
+    applicationName: "weir-policy-books",
+    role: ROLE,
+    max: 2,
+    statementTimeoutMs: 600_000,
+    settings: { search_path: "policy" },
+    onError,
+  });
+
 /** For postgresDirectory and postgresAdmin. */
 export const directoryPool = (database: DatabaseAddress, onError: (error: Error) => void): pg.Pool =>
   openPool(database, {

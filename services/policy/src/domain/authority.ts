@@ -45,6 +45,20 @@ export const RIGHTS: Readonly<Record<string, readonly Role[]>> = {
   Explain: EVERYBODY,
 };
 
+/** The same for BudgetService. */
+export const BUDGET_RIGHTS: Readonly<Record<string, readonly Role[]>> = {
+  VerifyBudgets: [],
+  ListCharges: [],
+  ListOwners: [],
+  EndOwner: [],
+  ListUnresolved: [],
+  ResolveCharge: [],
+  ListWarnings: EVERYBODY,
+  PutWebhook: ["billing", ...ADMINS],
+  ListWebhooks: EVERYBODY,
+  DeleteWebhook: ["billing", ...ADMINS],
+};
+
 const ROLE_OF: Partial<Record<Scope, Role>> = {
   read: "viewer",
   billing: "billing",
@@ -80,12 +94,12 @@ function rankOf(key: Scoped): number {
   return hasRole(key, "admin") ? 1 : 0;
 }
 
-/** @param rpc the method's name in PolicyAdminService. @throws WeirError permission_denied */
+/** @param rpc the method's name in PolicyAdminService or BudgetService. @throws WeirError permission_denied */
 export function requireRight(caller: Caller, rpc: string): void {
   if (caller.kind === "operator") return;
   const { key } = caller;
   if (!EVERYBODY.some((role) => hasRole(key, role))) throw denied("This key has no scope to administer with.");
-  const roles = RIGHTS[rpc] ?? [];
+  const roles = RIGHTS[rpc] ?? BUDGET_RIGHTS[rpc] ?? [];
   if (roles.some((role) => hasRole(key, role))) return;
   throw denied(roles.length === 0 ? "This needs the admin token." : `This needs a key that is ${listed(roles)}.`);
 }

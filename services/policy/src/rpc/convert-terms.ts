@@ -40,7 +40,7 @@ export const BUDGET_PERIODS = words<BudgetPeriod, policy.BudgetPeriod>({
   total: policy.BudgetPeriod.TOTAL,
 });
 
-const BUDGET_SUBJECTS = words<BudgetSubject, policy.BudgetSubject>({
+export const BUDGET_SUBJECTS = words<BudgetSubject, policy.BudgetSubject>({
   none: policy.BudgetSubject.NONE,
   run: policy.BudgetSubject.RUN,
   "end-user": policy.BudgetSubject.END_USER,
