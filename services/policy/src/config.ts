@@ -4,7 +4,10 @@ import type { Service } from "@weir/mesh";
 import type { DatabaseAddress } from "@weir/storage";
 
 /** The part of weir.yaml that concerns policy. */
-export type PolicyConfig = Pick<WeirConfig, "instance" | "bootstrapKey" | "adminToken" | "workspaces" | "oidc" | "webhooks" | "ledger">;
+export type PolicyConfig = Pick<
+  WeirConfig,
+  "instance" | "bootstrapKey" | "adminToken" | "workspaces" | "oidc" | "webhooks" | "ledger"
+>;
 
 /** What policy needs of a logger; pino's fits. */
 export interface Log {
