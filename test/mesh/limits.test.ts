@@ -20,6 +20,17 @@ const CONFIG = MODEL("m-one", ONE) + MODEL("m-two", `${ONE}, ${OTHER}`) + MODEL(
 const { LimitSubject, LimitUnit } = policy;
 const MINUTE = 60_000n;
 
+interface Terms {
+  readonly per: policy.LimitSubject;
+  readonly unit: policy.LimitUnit;
+  readonly amount: bigint;
+  readonly windowMs?: bigint;
+  readonly burst?: bigint;
+  readonly failClosed?: boolean;
+  readonly only?: string;
+  readonly queue?: { maxWaitMs: number; maxLength: number; weights: Record<string, number> };
+}
+
 describe.each(COMPOSITIONS)("%s", (composition) => {
   let whole: Whole;
   let operator: Operator;
@@ -39,7 +50,6 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
   });
   const codeOf = async (answer: Response): Promise<string> =>
     answer.ok ? "" : ((await answer.json()) as { error: { code: string } }).error.code;
-  type Terms = Omit<Parameters<Operator["policy"]["putLimit"]>[0], "place">;
 
   /** A key with limits that its ingress knows of. */
   async function limitedKey(...limits: Terms[]): Promise<{ id: string; secret: string }> {

@@ -22,7 +22,16 @@ afterAll(async () => {
 });
 
 const { LimitSubject, LimitUnit } = policy;
-type Terms = Omit<Parameters<Replica["admin"]["putLimit"]>[0], "place">;
+interface Terms {
+  readonly per: policy.LimitSubject;
+  readonly unit: policy.LimitUnit;
+  readonly amount: bigint;
+  readonly windowMs?: bigint;
+  readonly burst?: bigint;
+  readonly failClosed?: boolean;
+  readonly only?: string;
+  readonly queue?: { maxWaitMs: number; maxLength: number; weights: Record<string, number> };
+}
 
 async function keyWith(...limits: Terms[]): Promise<string> {
   const { key } = await a.admin.createKey({ name: `k-${randomUUID().slice(0, 8)}` }, a.asAdmin);
