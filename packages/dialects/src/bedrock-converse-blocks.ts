@@ -14,7 +14,8 @@ const SEALED: Extra = { dialect: "anthropic-messages", fields: {} };
 export function parseBlock(shape: Shape, value: Json, path: string): Part {
   const block = shape.object(value, path);
   if (typeof block.text === "string") return { type: "text", text: block.text };
-  if (isObject(block.toolUse)) {
+  // What Bedrock calls by itself (Nova's own tools) is no call for the client.
+  if (isObject(block.toolUse) && block.toolUse.type !== "server_tool_use") {
     const called = block.toolUse;
     return {
       type: "tool-call",

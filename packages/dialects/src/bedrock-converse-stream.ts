@@ -104,6 +104,7 @@ export class ConverseStreamParser implements StreamParser {
     if (typeof delta.text === "string") return this.#say(index, { type: "text", text: "" }, delta.text, events);
     if (isObject(delta.toolUse)) {
       const open = this.#open.get(index);
+      if (open?.type === "unknown") return;
       if (open?.type !== "tool-call") throw output.fail("delta.toolUse", "a contentBlockStart with its name before it");
       const { input } = delta.toolUse;
       const text = typeof input === "string" ? input : argumentsText(input);

@@ -333,6 +333,38 @@ describe("a Converse answer", () => {
     expect(events).toContainEqual(expect.objectContaining({ type: "finish", reason: finish }));
   });
 
+  it("whose provider called tools of its own says nothing of them as calls", () => {
+    const called = { toolUseId: "tooluse_1", name: "nova_code_interpreter", type: "server_tool_use" };
+    const whole = bedrockConverse.parseResponse({
+      output: {
+        message: {
+          content: [
+            { toolUse: { ...called, input: { snippet: "1+1" } } },
+            { toolResult: { toolUseId: "tooluse_1", type: "nova_code_interpreter_result", content: [{ json: {} }] } },
+            { text: "2" },
+          ],
+        },
+      },
+      stopReason: "end_turn",
+    });
+    const streamed = stream([
+      ["messageStart", {}],
+      ["contentBlockStart", { contentBlockIndex: 0, start: { toolUse: called } }],
+      ["contentBlockDelta", { contentBlockIndex: 0, delta: { toolUse: { input: '{"snippet":"1+1"}' } } }],
+      ["contentBlockStop", { contentBlockIndex: 0 }],
+      ["contentBlockStart", { contentBlockIndex: 1, start: { toolResult: { toolUseId: "tooluse_1" } } }],
+      ["contentBlockDelta", { contentBlockIndex: 1, delta: { toolResult: [{ json: {} }] } }],
+      ["contentBlockStop", { contentBlockIndex: 1 }],
+      ["contentBlockDelta", { contentBlockIndex: 2, delta: { text: "2" } }],
+      ["messageStop", { stopReason: "end_turn" }],
+      ["metadata", {}],
+    ]);
+    for (const answer of [whole, responseOf(streamed)]) {
+      expect(answerEssence(answer)).toMatchObject({ text: "2", calls: [], finish: "stop" });
+      expect(answer.choices[0]?.parts.map(({ type }) => type)).toEqual(["unknown", "unknown", "text"]);
+    }
+  });
+
   it("that is none is refused", () => {
     expect(() => bedrockConverse.parseResponse({})).toThrow("output");
     expect(() => bedrockConverse.parseResponse({ output: { message: { content: [{ toolUse: {} }] } } })).toThrow(

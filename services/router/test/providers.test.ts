@@ -372,6 +372,7 @@ describe("Bedrock", () => {
 describe("a configuration", () => {
   it.each([
     [provider("x", "azure-openai"), "needs a base_url"],
+    [provider("x", "azure-openai", { baseUrl: "https://x.example", apiKey: undefined }), "needs an api_key"],
     [provider("x", "bedrock", { region: "eu" }), "needs settings.aws_region"],
     [
       provider("x", "bedrock", { region: "eu-west-1", apiKey: undefined, settings: settings({ access_key_id: "a" }) }),

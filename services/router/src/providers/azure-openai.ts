@@ -5,6 +5,7 @@ import {
   type Endpoint,
   type EndpointTarget,
   type ProviderKinds,
+  required,
   standardOutputCaps,
 } from "./provider.ts";
 
@@ -56,7 +57,10 @@ export const kinds: ProviderKinds = {
       headers: byIdentity(target) ? [] : [["api-key", target.apiKey]],
     }),
     authorize(account, { http, clock }) {
-      if (!byIdentity(account)) return undefined;
+      if (!byIdentity(account)) {
+        required(account, account.apiKey, "an api_key, settings.tenant_id or settings.managed_identity");
+        return undefined;
+      }
       const entra = {
         tenantId: account.setting("tenant_id"),
         clientId: account.setting("client_id"),
