@@ -1,4 +1,4 @@
-import type { BudgetSeed, LimitSeed } from "@weir/config";
+import type { BudgetSeed, LimitSeed, QueueSeed } from "@weir/config";
 import { policy } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
 import { type PlannedPlace, placeKey } from "./plan.ts";
@@ -121,10 +121,7 @@ export function limitSteps(
   return steps("limit", at, wanted ?? [], there, prune, {
     kindOf,
     changes: limitChanges,
-    put: (terms, present) => {
-      const { per, unit, amount, windowMs, burst, failClosed, only = "" } = terms;
-      // A file says nothing of queues: one that is there stays.
-      const queue = present?.queue === undefined ? {} : { queue: present.queue };
+    put: ({ per, unit, amount, windowMs, burst, failClosed, only = "", queue }) => {
       const request = {
         place: at.place,
         per: LIMIT_SUBJECTS[per],
@@ -134,7 +131,7 @@ export function limitSteps(
         burst: BigInt(burst),
         failClosed,
         only,
-        ...queue,
+        ...(queue === undefined ? {} : { queue: { ...queue, weights: { ...queue.weights } } }),
       };
       return ({ admin, call }) => admin.putLimit(request, call);
     },
@@ -146,13 +143,22 @@ export function limitSteps(
 }
 
 function limitChanges(wanted: LimitSeed, there: policy.Limit | undefined): string[] {
-  const { amount, burst, failClosed } = wanted;
-  if (there === undefined) return [String(amount), ...(failClosed ? ["fail_closed"] : [])];
+  const { amount, burst, failClosed, queue } = wanted;
+  if (there === undefined)
+    return [String(amount), ...(failClosed ? ["fail_closed"] : []), ...(queue === undefined ? [] : [queueText(queue)])];
   return [
     ...(Number(there.amount) === amount ? [] : [`amount: ${there.amount} → ${amount}`]),
     ...(Number(there.burst) === burst ? [] : [`burst: ${there.burst} → ${burst}`]),
     ...(there.failClosed === failClosed ? [] : [`fail_closed: ${there.failClosed} → ${failClosed}`]),
+    ...(queueText(there.queue) === queueText(queue) ? [] : [`${queueText(there.queue)} → ${queueText(queue)}`]),
   ];
+}
+
+function queueText(queue: QueueSeed | undefined): string {
+  if (queue === undefined) return "no queue";
+  const { maxWaitMs, maxLength, weights } = queue;
+  const shares = Object.entries(weights).map(([workspace, weight]) => ` ${workspace}=${weight}`);
+  return `queue of ${maxLength} for ${maxWaitMs / 1000} s${shares.sort().join("")}`;
 }
 
 const isAt = ({ key }: PlannedPlace, place: policy.Place | undefined): boolean =>
