@@ -51,6 +51,14 @@ describe("a renewed token", () => {
     expect(made()).toBe(2);
   });
 
+  it("without a date that can be read is good for minutes only", async () => {
+    const { renewed, advance } = rig(Number.NaN);
+    await renewed.get();
+    expect(renewed.get()).toBe("token-1");
+    advance(5 * 60_000);
+    expect(await renewed.get()).toBe("token-2");
+  });
+
   it("that cannot be renewed serves until it expires, asked for again now and then", async () => {
     const { renewed, failing, advance, settle } = rig();
     await renewed.get();

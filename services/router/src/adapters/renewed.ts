@@ -58,8 +58,10 @@ export class Renewed<T> {
   }
 
   async #take(): Promise<T> {
-    const got = await this.#fetch();
+    const { value, expiresAtMs: told } = await this.#fetch();
     const nowMs = this.#nowMs();
+    // A date that cannot be read says nothing: it must not make a value that is never renewed.
+    const got = { value, expiresAtMs: Number.isNaN(told) ? nowMs + MARGIN_MS : told };
     const lifeMs = got.expiresAtMs - nowMs;
     this.#held = got;
     this.#takenAtMs = nowMs;
