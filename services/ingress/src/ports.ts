@@ -72,7 +72,12 @@ export interface Slots {
   ended(requestId: string): void;
 }
 
-export type Verdict =
+export type Verdict = Decision & {
+  /** For its turn under a limit that queues. */
+  readonly waitedMs?: number;
+};
+
+type Decision =
   | { readonly admitted: true; readonly held: boolean; readonly limits: readonly LimitState[] }
   | {
       readonly admitted: false;

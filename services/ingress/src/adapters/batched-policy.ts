@@ -196,6 +196,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
   /** A call of its own, which ends with its client. */
   async #awaitTurn(waiting: Waiting, maxWaitMs: number): Promise<void> {
     const { admission, signal, resolve, reject } = waiting;
+    const sinceMs = performance.now();
     try {
       const { verdict } = await this.#client.awaitAdmission(
         {
@@ -205,7 +206,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
         },
         { signal, timeoutMs: maxWaitMs + ADMIT_TIMEOUT_MS },
       );
-      resolve(verdictOf(verdict));
+      resolve({ ...verdictOf(verdict), waitedMs: performance.now() - sinceMs });
     } catch (failure) {
       this.#giveBack([waiting]);
       reject(signal.aborted ? new WeirError("client_closed", "The client went away.") : this.#away(failure));

@@ -38,7 +38,8 @@ export function createClose(ports: {
     trail.outcome = ending.kind;
     trail.status = ending.status;
     trail.reason = ending.error;
-    trail.overheadUs = Math.max(0, Math.round((clock.monotonicMs() - trail.startedMs) * 1000) - result.providerUs);
+    const ownMs = clock.monotonicMs() - trail.startedMs - trail.waitedMs;
+    trail.overheadUs = Math.max(0, Math.round(ownMs * 1000) - result.providerUs);
     const { key } = opened.grant;
     const settlements =
       intent.held || key.hasLimit

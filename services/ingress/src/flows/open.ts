@@ -147,6 +147,7 @@ export function createOpen(ports: {
       }
     }
     trail.limits = verdict.limits;
+    trail.waitedMs = verdict.waitedMs ?? 0;
     if (!verdict.admitted) {
       const error = new WeirError(verdict.reason, verdict.message, { retryAfterMs: verdict.retryAfterMs });
       throw refuse(incoming, error, verdict.rule);

@@ -42,6 +42,8 @@ export interface Trail {
   stream: boolean;
   grant: Grant | undefined;
   limits: readonly LimitState[];
+  /** For its turn under a limit that queues: no overhead, but what the operator asked for. */
+  waitedMs: number;
   result: CallResult | undefined;
   outcome: "succeeded" | "failed" | "cancelled" | "refused";
   status: number;
@@ -58,6 +60,7 @@ export function newTrail(requestId: string, route: string, startedMs: number): T
     stream: false,
     grant: undefined,
     limits: [],
+    waitedMs: 0,
     result: undefined,
     outcome: "refused",
     status: 0,

@@ -33,6 +33,10 @@ export function servedHeaders(
 /** For a stream's start, when attempts, cost and overhead are not final: only what is known. */
 export const streamHeaders = (served: Served): string => line("x-weir-attempts", served.attempt);
 
+/** Of who waited for its turn. */
+export const waitedHeader = ({ waitedMs }: Trail): string =>
+  waitedMs === 0 ? "" : line("x-weir-queue-ms", Math.ceil(waitedMs));
+
 export function resultHeaders(trail: Trail): string {
   const { result } = trail;
   if (result === undefined) return "";

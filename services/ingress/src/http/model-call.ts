@@ -11,7 +11,7 @@ import type { Identify } from "../flows/identify.ts";
 import type { Stream, StreamSink } from "../flows/stream.ts";
 import { newTrail, type Trail } from "../flows/trail.ts";
 import { errorResponse, publicError, streamError } from "./error-response.ts";
-import { identityHeaders, resultHeaders, servedHeaders, streamHeaders } from "./headers.ts";
+import { identityHeaders, resultHeaders, servedHeaders, streamHeaders, waitedHeader } from "./headers.ts";
 import { limitHeaders } from "./limit-headers.ts";
 import { type ClientIp, clientRequestIdOf, incomingOf, newRequestId, secretOf } from "./read-request.ts";
 
@@ -35,6 +35,8 @@ const SERVER_SPAN = { "http.request.method": "POST" };
 const EVENT_STREAM =
   "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n";
 
+const limitsOf = (trail: Trail): string => limitHeaders(trail.limits) + waitedHeader(trail);
+
 export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlows): HttpHandler {
   const { identify, clientIp, complete, embed, stream, finished, inFlight, startSpan, defect, clock } = flows;
   const single = dialect === "openai-embeddings" ? embed : complete;
@@ -45,16 +47,12 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
     const response = errorResponse(error, dialect, trail.requestId);
     trail.status = response.status;
     trail.reason = error.reason;
-    reply.send(
-      response.status,
-      response.headers + identity + limitHeaders(trail.limits) + resultHeaders(trail),
-      response.body,
-    );
+    reply.send(response.status, response.headers + identity + limitsOf(trail) + resultHeaders(trail), response.body);
   }
 
   function answer(reply: HttpReply, trail: Trail, identity: string, output: Output<unknown>): void {
     if (output.kind !== "raw") throw new Error("a raw call was answered with a typed message");
-    const headers = `content-type: ${output.contentType}\r\n${identity}${limitHeaders(trail.limits)}${resultHeaders(trail)}`;
+    const headers = `content-type: ${output.contentType}\r\n${identity}${limitsOf(trail)}${resultHeaders(trail)}`;
     const retry = trail.result?.error?.retryAfterMs;
     reply.send(
       output.status,
@@ -68,11 +66,7 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
       start(served, dropped, headers) {
         reply.start(
           200,
-          EVENT_STREAM +
-            identity +
-            limitHeaders(trail.limits) +
-            streamHeaders(served) +
-            servedHeaders(served, dropped, headers),
+          EVENT_STREAM + identity + limitsOf(trail) + streamHeaders(served) + servedHeaders(served, dropped, headers),
         );
       },
       frame: (bytes) => reply.write(bytes),
