@@ -11,6 +11,7 @@ import { configCommands } from "./commands/config.ts";
 import { evaluationCommands } from "./commands/evaluations.ts";
 import { issuerCommands } from "./commands/issuers.ts";
 import { keyCommands } from "./commands/keys.ts";
+import { ledgerCommands, webhookCommands } from "./commands/ledger.ts";
 import { limitCommands } from "./commands/limits.ts";
 import { priceCommands } from "./commands/prices.ts";
 import { routingCommands } from "./commands/routing.ts";
@@ -25,6 +26,8 @@ const COMMANDS: readonly Command[] = [
   ...issuerCommands,
   ...workspaceCommands,
   ...budgetCommands,
+  ...ledgerCommands,
+  ...webhookCommands,
   ...limitCommands,
   ...auditCommands,
   ...auditProofCommands,

@@ -32,10 +32,15 @@ const projectTable = (projects: readonly policy.Project[]): string =>
 export const workspaceCommands: readonly Command[] = [
   {
     name: "workspaces create",
-    usage: `<name> [--organization O] [--payloads none|hashes|full] ${RULE_USAGE}`,
+    usage: `<name> [--organization O] [--payloads none|hashes|full] [--time-zone Europe/Berlin] ${RULE_USAGE}`,
     summary: "make a workspace: a team, the unit of isolation",
     words: { least: 1, most: 1 },
-    options: { organization: { type: "string" }, payloads: { type: "string" }, ...RULE_OPTIONS },
+    options: {
+      organization: { type: "string" },
+      payloads: { type: "string" },
+      "time-zone": { type: "string" },
+      ...RULE_OPTIONS,
+    },
     async run({ connection, output, flags, args }) {
       const { client, call } = connection();
       const made = await client(policy.PolicyAdminService).createWorkspace(
@@ -43,6 +48,7 @@ export const workspaceCommands: readonly Command[] = [
           name: args[0] ?? "",
           organization: flags.text("organization") ?? "",
           payloadChoice: payloadsOf(flags.text("payloads")),
+          timeZone: flags.text("time-zone") ?? "",
           ...rulesOf(flags),
         },
         call,
@@ -54,14 +60,19 @@ export const workspaceCommands: readonly Command[] = [
   },
   {
     name: "workspaces update",
-    usage: `<name or id> [--payloads …] ${RULE_USAGE}`,
+    usage: `<name or id> [--payloads …] [--time-zone …] ${RULE_USAGE}`,
     summary: "change what is given; rules are replaced whole",
     words: { least: 1, most: 1 },
-    options: { payloads: { type: "string" }, ...RULE_OPTIONS },
+    options: { payloads: { type: "string" }, "time-zone": { type: "string" }, ...RULE_OPTIONS },
     async run({ connection, output, flags, args }) {
       const { client, call } = connection();
       const changed = await client(policy.PolicyAdminService).updateWorkspace(
-        { workspace: args[0] ?? "", payloadChoice: payloadsOf(flags.text("payloads")), ...rulesOf(flags) },
+        {
+          workspace: args[0] ?? "",
+          payloadChoice: payloadsOf(flags.text("payloads")),
+          timeZone: flags.text("time-zone") ?? "",
+          ...rulesOf(flags),
+        },
         call,
       );
       output.message(policy.UpdateWorkspaceResponseSchema, changed, ({ workspace }) =>
