@@ -137,6 +137,6 @@ test("operators only", async () => {
   expect(refused).toBe(Code.Unauthenticated);
   const none = await costs
     .getRepricing({ id: "01900000-0000-7000-8000-000000000000" }, { headers })
-    .catch(ConnectError.from);
+    .catch((error: unknown) => ConnectError.from(error));
   expect(none).toMatchObject({ code: Code.NotFound });
 });

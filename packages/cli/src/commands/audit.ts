@@ -1,6 +1,6 @@
 import { audit } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
-import { choice, type Command, type Flags, UsageError, wholeNumber } from "../command.ts";
+import { choice, type Command, type Flags, wholeNumber } from "../command.ts";
 import { instant } from "../instant.ts";
 import { enumName, printable, table, time } from "../output.ts";
 

@@ -31,17 +31,17 @@ const LOADERS: Readonly<Record<Vocabulary, () => Promise<Count>>> = {
 };
 const loaded = new Map<Vocabulary, Promise<Count>>();
 
-parentPort?.on("message", ({ id, vocabulary, texts }: CountTask) => {
+async function count({ id, vocabulary, texts }: CountTask): Promise<Counted> {
   let loading = loaded.get(vocabulary);
   if (loading === undefined) {
     loading = LOADERS[vocabulary]();
     loaded.set(vocabulary, loading);
   }
-  // A rejection ends the thread, which is how its owner learns of it.
-  void loading.then((count) => {
-    let tokens = 0;
-    for (const text of texts) for (const piece of countablePieces(text)) tokens += count(piece);
-    const done: Counted = { id, tokens };
-    parentPort?.postMessage(done);
-  });
-});
+  const countText = await loading;
+  let tokens = 0;
+  for (const text of texts) for (const piece of countablePieces(text)) tokens += countText(piece);
+  return { id, tokens };
+}
+
+// A rejection ends the thread, which is how its owner learns of it.
+parentPort?.on("message", async (task: CountTask) => parentPort?.postMessage(await count(task)));
