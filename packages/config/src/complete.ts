@@ -7,10 +7,12 @@ import type { Environment } from "./environment.ts";
 import { completeContract, completePrice } from "./price-schema.ts";
 import type { Path } from "./problems.ts";
 import { completeBudget, completeLimit, completeRules } from "./bounds-schema.ts";
+import { completeGuardrail } from "./guardrails-schema.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { resolveReference } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 import type { ModelConfig, ProviderConfig, WeirConfig, WorkspaceSeed } from "./types.ts";
+import { compileRule } from "./route-rule.ts";
 
 type Report = (path: Path, message: string) => void;
 
@@ -48,6 +50,11 @@ export function complete(
     providers,
     models: mapped(file.models, completeModel),
     contracts: Object.entries(file.contracts).map(([id, from]) => completeContract(id, from)),
+    guardrails: mapped(file.guardrails, (name, from) =>
+      completeGuardrail(from, (index, reference) =>
+        secret(["guardrails", name, "external", index, "secret"], reference),
+      ),
+    ),
     workspaces: mapped({ default: EMPTY_WORKSPACE, ...file.workspaces }, completeWorkspace),
     http: {
       listen: http.listen,
@@ -186,6 +193,23 @@ function checkNames(file: ConfigFile, providers: ReadonlyMap<string, unknown>, r
         `there is no provider ${JSON.stringify(target.provider)}${hint}`,
       );
     }
+    const { canary } = model;
+    if (canary !== undefined && !providers.has(canary.provider)) {
+      const hint = didYouMean(canary.provider, providers.keys());
+      report(["models", name, "canary", "provider"], `there is no provider ${JSON.stringify(canary.provider)}${hint}`);
+    }
+    for (const [index, rule] of model.rules.entries()) {
+      const path = ["models", name, "rules", index];
+      if (!Object.hasOwn(file.models, rule.use)) {
+        const hint = didYouMean(rule.use, Object.keys(file.models));
+        report([...path, "use"], `there is no model ${JSON.stringify(rule.use)}${hint}`);
+      }
+      try {
+        compileRule(rule.when);
+      } catch (error) {
+        report([...path, "when"], error instanceof Error ? error.message : "is no expression");
+      }
+    }
     if (model.targets.every((target) => target.weight === 0))
       report(["models", name, "targets"], "all weights are zero");
     for (const [index, fallback] of model.fallbacks.entries()) {
@@ -205,6 +229,8 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
     strategies: typeof from.strategy === "string" ? [from.strategy] : from.strategy,
     targets: from.targets,
     fallbacks: from.fallbacks,
+    rules: from.rules,
+    canary: from.canary,
     price: price && completePrice(price),
     contextWindow: from.context_window,
     maxOutputTokens: from.max_output_tokens,
@@ -219,6 +245,7 @@ function completeWorkspace(name: string, from: WorkspaceFile): WorkspaceSeed {
   return {
     name,
     payloads: from.payloads,
+    timeZone: from.time_zone,
     rules: mergeRules([
       completeRules(from.rules),
       { ...NO_RULES, allowedModels: from.allowed_models, maxOutputTokens: from.max_output_tokens ?? 0 },

@@ -5,14 +5,20 @@ import { fileSchema } from "./schema.ts";
 import { settingPaths } from "./schema-walk.ts";
 
 const page = readFileSync(new URL("../../../docs/configuration.md", import.meta.url), "utf8");
-const named = { providers: { n: {} }, models: { n: {} }, workspaces: { n: {} }, contracts: { n: {} } };
+const named = {
+  providers: { n: {} },
+  models: { n: {} },
+  workspaces: { n: {} },
+  contracts: { n: {} },
+  guardrails: { n: {} },
+};
 const isLeaf = (path: string, all: readonly string[]): boolean => !all.some((other) => other.startsWith(`${path}.`));
 
 test("docs/configuration.md names every setting", () => {
   const paths = [...settingPaths(fileSchema, named)].map((path) => path.join("."));
   const settings = paths
     .filter((path) => isLeaf(path, paths))
-    .map((path) => path.replace(/^(providers|models|workspaces|contracts)\.n\.?/, ""))
+    .map((path) => path.replace(/^(providers|models|workspaces|contracts|guardrails)\.n\.?/, ""))
     .filter((path) => path !== "");
   expect(settings.filter((setting) => !page.includes(`\`${setting}\``))).toEqual([]);
 });
@@ -20,7 +26,7 @@ test("docs/configuration.md names every setting", () => {
 test("docs/configuration.md names no other setting", () => {
   const known = new Set(
     [...settingPaths(fileSchema, named)].map((path) =>
-      path.join(".").replace(/^(providers|models|workspaces|contracts)\.n\./, ""),
+      path.join(".").replace(/^(providers|models|workspaces|contracts|guardrails)\.n\./, ""),
     ),
   );
   const cells = [...page.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell = ""]) => cell);

@@ -1,7 +1,9 @@
+import { isTimeZone } from "@weir/kernel";
 import { rangeOf } from "@weir/rules";
 import { z } from "zod";
-import { contract, dollars, price } from "./price-schema.ts";
+import { contract, price } from "./price-schema.ts";
 import { budget, limit, payloads, rules } from "./bounds-schema.ts";
+import { guardrail } from "./guardrails-schema.ts";
 import { count, duration, measured, modelName, name, size, tokens } from "./setting-types.ts";
 import { listenAddress } from "./units.ts";
 
@@ -84,6 +86,12 @@ const model = z.strictObject({
     )
     .min(1, "needs at least one target"),
   fallbacks: z.array(modelName).default([]),
+  /** The first whose expression (CEL) is true says which other model is used. */
+  rules: z
+    .array(z.strictObject({ when: z.string().min(1).max(4_096), use: modelName }))
+    .max(64)
+    .default([]),
+  canary: z.strictObject({ provider: name, model: modelName, percent: z.number().min(0).max(100) }).optional(),
   price: price.optional(),
   context_window: tokens.optional(),
   max_output_tokens: tokens.optional(),
@@ -92,6 +100,8 @@ const model = z.strictObject({
 const workspace = z.strictObject({
   /** What the audit log keeps of the texts. */
   payloads: payloads.default("hashes"),
+  /** In which its budgets' days, weeks and months are. */
+  time_zone: z.string().refine(isTimeZone, "is not a time zone of IANA, like Europe/Berlin").default("UTC"),
   rules: rules.prefault({}),
   /** Beside what `rules` says. */
   allowed_models: z.array(modelName).default([]),
@@ -137,6 +147,7 @@ export const fileSchema = z.strictObject({
   providers: z.record(name, provider).default({}),
   models: z.record(modelName, model).default({}),
   contracts: z.record(name, contract).default({}),
+  guardrails: z.record(name, guardrail).default({}),
   workspaces: z.record(name, workspace).default({}),
   http: http.prefault({}),
   rpc: z.strictObject({ listen: listen.prefault("127.0.0.1:8081") }).prefault({}),

@@ -8,6 +8,8 @@ export interface WeirConfig {
   readonly models: ReadonlyMap<string, ModelConfig>;
   /** Prices that differ from what is published, in the order of the file. */
   readonly contracts: readonly ContractConfig[];
+  /** By name; rules say whose requests they hold for. */
+  readonly guardrails: ReadonlyMap<string, GuardrailConfig>;
   /** Seeds the database on first start. */
   readonly workspaces: ReadonlyMap<string, WorkspaceSeed>;
   readonly http: HttpConfig;
@@ -64,6 +66,45 @@ export interface WeirConfig {
     readonly strict: boolean;
   };
   readonly log: { readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent" };
+}
+
+type GuardrailPlace = "input" | "tool-results" | "output" | "tool-arguments";
+
+export interface GuardrailConfig {
+  readonly rules: readonly GuardrailRule[];
+  /** Asked about texts that the rules let through. */
+  readonly external: readonly {
+    readonly name: string;
+    readonly url: string;
+    /** Signs what is sent. */
+    readonly secret: Secret | undefined;
+    readonly action: "flag" | "block";
+    readonly places: readonly GuardrailPlace[];
+    readonly timeoutMs: number;
+    /** While it does not answer, requests are refused. */
+    readonly failClosed: boolean;
+  }[];
+}
+
+/** Members that a detector does not know have their defaults. */
+export interface GuardrailRule {
+  readonly detect:
+    | ("email" | "phone" | "card" | "iban" | "ssn" | "ip")
+    | ("secrets" | "injection" | "names" | "topics" | "patterns" | "urls" | "code" | "commands" | "schema");
+  readonly action: "allow" | "flag" | "redact" | "block";
+  readonly places: readonly GuardrailPlace[];
+  /** Of a list or a schema, as verdicts and placeholders call it. */
+  readonly name: string;
+  readonly phrases: readonly string[];
+  readonly patterns: readonly string[];
+  readonly ignoreCase: boolean;
+  /** Undefined: all that are not denied. */
+  readonly allow: readonly string[] | undefined;
+  readonly deny: readonly string[];
+  readonly ipLiterals: boolean;
+  readonly languages: readonly string[];
+  readonly threshold: number;
+  readonly schema: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface ListenAddress {
@@ -129,6 +170,10 @@ export interface ModelConfig {
   readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
   /** Other models' names, tried in order. */
   readonly fallbacks: readonly string[];
+  /** The first whose CEL expression over `request` is true says which other model is used. */
+  readonly rules: readonly { readonly when: string; readonly use: string }[];
+  /** Gets its part of the requests before all others, which stand in for it. */
+  readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
   /** Over the price book. */
   readonly price: PriceConfig | undefined;
   readonly contextWindow: number | undefined;
@@ -188,6 +233,7 @@ export interface ContractConfig {
 export interface WorkspaceSeed {
   readonly name: string;
   readonly payloads: "none" | "hashes" | "full";
+  readonly timeZone: string;
   readonly rules: Rules;
   readonly budgets: readonly BudgetSeed[];
   readonly limits: readonly LimitSeed[];

@@ -1,7 +1,8 @@
-import { loadConfig } from "@weir/config";
+import { followConfig, loadConfig } from "@weir/config";
 import { router } from "@weir/contracts";
 import { networkPeers, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
+import { ROUTER_SETTINGS } from "./config.ts";
 import { createRouter } from "./service.ts";
 
 const config = loadConfig(process.env);
@@ -22,6 +23,13 @@ const server = await serveRoutes(service.routes, {
 });
 await service.start();
 telemetry.log.info({ port: server.port }, "router serves");
+
+await using _following = followConfig(config, {
+  env: process.env,
+  log: telemetry.log,
+  reloads: ROUTER_SETTINGS,
+  apply: (next) => service.reload(next),
+});
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

@@ -12,6 +12,8 @@ import { natsHealthKeys, sharedHealth } from "./adapters/shared-health.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
 import { routerConfigOf, type RouterSettings } from "./config.ts";
 import { attemptEvents } from "./events.ts";
+import { ruled } from "./domain/route-table.ts";
+import { ruleFacts } from "./flows/rule-facts.ts";
 import { candidates } from "./domain/candidates.ts";
 import type { ProviderLoader } from "./providers/registry.ts";
 import { type Routing, routerRoutes } from "./rpc/routes.ts";
@@ -90,8 +92,9 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
             ),
       maxAnswerBytes: MAX_ANSWER_BYTES,
     },
-    choose(call, stream) {
-      const route = table.route(call.model);
+    choose(call, input, stream) {
+      const named = table.route(call.model);
+      const route = ruled(named, () => ruleFacts({ dialects, wires: providerDialects }, call, input, stream));
       const turn = route.turn++;
       const { allowedProviders, deniedProviders, allowedRegions, deniedRegions } = call;
       const { inputBound, outputCap, conversation } = call;
@@ -103,6 +106,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
         draws: [random(), random()],
         nowMs: clock.monotonicMs(),
         returning: random(),
+        canary: random(),
         healthMs: clock.nowMs(),
       });
     },

@@ -34,6 +34,8 @@ export function model(name: string, targets: readonly string[], more: Partial<Mo
       return { provider: target.slice(0, slash), model: target.slice(slash + 1), weight: 1 };
     }),
     fallbacks: [],
+    rules: [],
+    canary: undefined,
     price: undefined,
     contextWindow: undefined,
     maxOutputTokens: undefined,

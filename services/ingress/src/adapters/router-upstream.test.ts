@@ -21,6 +21,7 @@ const call: Call<never> = {
   providerLimits: "none",
   tools: undefined,
   conversation: "",
+  tags: {},
   toolCallCap: 0,
   workspace: "default",
   atMs: 1_000,

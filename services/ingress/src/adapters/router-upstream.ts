@@ -121,6 +121,7 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
     deniedRegions: [...call.rules.deniedRegions],
     cache: wireCache(call.rules.cache),
     conversation: call.conversation,
+    tags: call.tags,
     outputCap: call.outputCap,
     statedCaps: [...call.statedCaps],
     providerLimits: call.providerLimits !== "none",

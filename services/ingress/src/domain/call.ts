@@ -62,6 +62,7 @@ export interface Call<Input> {
   readonly headers: readonly (readonly [string, string])[];
   /** What it belongs to; "": nothing. */
   readonly conversation: string;
+  readonly tags: Readonly<Record<string, string>>;
   /** Who may serve it, and what may be cached of it. */
   readonly rules: Rules;
   /** 0: none. */

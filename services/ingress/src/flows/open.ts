@@ -197,6 +197,7 @@ export function createOpen(ports: {
         input: incoming.input,
         headers: incoming.headers,
         conversation: incoming.conversation,
+        tags: incoming.tags,
         rules: key.rules,
         outputCap,
         statedCaps: shape.outputCap !== undefined && shape.outputCap <= outputCap ? shape.capNames : NO_NAMES,

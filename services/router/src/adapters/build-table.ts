@@ -90,6 +90,8 @@ export async function buildTable(options: TableOptions): Promise<Table> {
   const single = (model: string, targets: readonly RoutedTarget[]): Route<RoutedTarget> => ({
     model,
     groups: [groupOf(["priority"], [{ targets, weight: 1 }])],
+    rules: [],
+    canary: undefined,
     turn: 0,
   });
   const names = config.providers.map(({ name, kind }) => ({ name, kind }));

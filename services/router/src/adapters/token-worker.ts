@@ -43,5 +43,7 @@ async function count({ id, vocabulary, texts }: CountTask): Promise<Counted> {
   return { id, tokens };
 }
 
+const answer = async (task: CountTask): Promise<void> => parentPort?.postMessage(await count(task));
+
 // A rejection ends the thread, which is how its owner learns of it.
-parentPort?.on("message", async (task: CountTask) => parentPort?.postMessage(await count(task)));
+parentPort?.on("message", (task: CountTask) => void answer(task));

@@ -31,6 +31,8 @@ export interface Call {
   readonly inputBound: number;
   /** What it belongs to, for routes that keep a conversation with one target; "": nothing. */
   readonly conversation: string;
+  /** For routes with rules. */
+  readonly tags: Readonly<Record<string, string>>;
   /** What its provider may run for it; undefined: nothing that has a price. */
   readonly tools?: ToolBound | undefined;
   /** The limit of such calls that is written into a body which states none; 0: none is. */

@@ -22,6 +22,7 @@ const anybody: Choice = {
   conversation: "",
   nowMs: 0,
   returning: 0,
+  canary: 0,
   healthMs: 0,
 };
 
@@ -51,6 +52,8 @@ function aliasOf(name: string, strategy: Strategy, targets: [string, number][], 
     strategies: [strategy],
     targets: targets.map(([provider, weight]) => ({ provider, model: "m", weight })),
     fallbacks,
+    rules: [],
+    canary: undefined,
     price: undefined,
     contextWindow: undefined,
     maxOutput: undefined,

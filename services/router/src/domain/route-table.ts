@@ -13,9 +13,34 @@ export interface AliasConfig {
   readonly strategies: readonly Strategy[];
   readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
   readonly fallbacks: readonly string[];
+  readonly rules: readonly RouteRule[];
+  readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
   readonly price: Price | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
+}
+
+/** What a rule may look at: made by whoever has the request, read only where there are rules. */
+export interface RuleFacts {
+  readonly model: string;
+  readonly stream: boolean;
+  readonly tools: boolean;
+  readonly media: boolean;
+  readonly structured: boolean;
+  readonly input_tokens: bigint;
+  readonly output_tokens: bigint;
+  readonly messages: bigint;
+  readonly text: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly conversation: string;
+}
+
+export interface RouteRule {
+  readonly when: string;
+  /** Compiled from `when`. */
+  readonly matches: (request: RuleFacts) => boolean;
+  /** Another alias. */
+  readonly use: string;
 }
 
 /** Targets that strategies choose among. All of a group come before all of the next. */
@@ -26,9 +51,19 @@ export interface Group<T extends Target = Target> {
   readonly members: readonly Member<T>[];
 }
 
+/** New targets that get a part of the requests before the others, which stand in for them. */
+export interface Canary<T extends Target = Target> {
+  readonly targets: readonly T[];
+  /** From 0 to 1. */
+  readonly share: number;
+}
+
 export interface Route<T extends Target = Target> {
   readonly model: string;
   readonly groups: readonly Group<T>[];
+  /** The first that matches says which other route is taken instead; that one's own rules are not looked at. */
+  readonly rules: readonly (Pick<RouteRule, "when" | "matches"> & { readonly route: Route<T> })[];
+  readonly canary: Canary<T> | undefined;
   /** Counts calls, for round-robin. */
   turn: number;
 }
@@ -50,20 +85,56 @@ export function routesOf<T extends Target>(
     groups.set(alias.name, groupOf(alias.strategies, configured));
   }
   const routes = new Map<string, Route<T>>();
-  for (const name of aliases.keys()) {
+  for (const [name, alias] of aliases) {
     const chain: Group<T>[] = [];
     const seen = new Set<string>();
-    const add = (alias: string): void => {
-      const group = groups.get(alias);
-      if (group === undefined || seen.has(alias)) return;
-      seen.add(alias);
+    const add = (link: string): void => {
+      const group = groups.get(link);
+      if (group === undefined || seen.has(link)) return;
+      seen.add(link);
       chain.push(group);
-      for (const fallback of aliases.get(alias)?.fallbacks ?? []) add(fallback);
+      for (const fallback of aliases.get(link)?.fallbacks ?? []) add(fallback);
     };
     add(name);
-    routes.set(name, { model: name, groups: chain, turn: 0 });
+    const { canary } = alias;
+    routes.set(name, {
+      model: name,
+      groups: chain,
+      rules: [],
+      canary:
+        canary === undefined
+          ? undefined
+          : { targets: makeTargets(canary.provider, canary.model, alias), share: canary.percent / 100 },
+      turn: 0,
+    });
+  }
+  for (const [name, { rules }] of aliases) {
+    const route = routes.get(name);
+    const found = rules.flatMap(({ when, matches, use }) => {
+      const other = routes.get(use);
+      return other === undefined ? [] : [{ when, matches, route: other }];
+    });
+    if (route !== undefined && found.length > 0) routes.set(name, { ...route, rules: found });
   }
   return routes;
+}
+
+/** Every target that a request for a route may reach: what its cost is bounded by. */
+export function* reachable<T extends Target>(route: Route<T>): Generator<T> {
+  const seen = new Set<T>();
+  for (const { groups, canary } of [route, ...route.rules.map((rule) => rule.route)]) {
+    for (const target of [...groups.flatMap(({ targets }) => targets), ...(canary?.targets ?? [])]) {
+      if (!seen.has(target)) yield target;
+      seen.add(target);
+    }
+  }
+}
+
+/** @param facts asked only where there are rules */
+export function ruled<T extends Target>(route: Route<T>, facts: () => RuleFacts): Route<T> {
+  if (route.rules.length === 0) return route;
+  const asked = facts();
+  return route.rules.find(({ matches }) => matches(asked))?.route ?? route;
 }
 
 /** @param configured each with a target for each of its provider's accounts: they share its weight and take turns */

@@ -186,7 +186,7 @@ function rendezvous<T extends Target>(members: readonly Member<T>[], conversatio
 }
 
 /** In (0, 1), from 53 bits of two hashes that differ in their beginning. */
-function unit(text: string): number {
+export function unit(text: string): number {
   const [high, low] = [hash(text, 0x811c9dc5), hash(text, 0x9747b28c)];
   return ((high >>> 5) * 0x400_0000 + (low >>> 6) + 0.5) / 2 ** 53;
 }

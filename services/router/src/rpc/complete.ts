@@ -10,7 +10,7 @@ export function completeRpc(routing: Routing) {
   return async (request: router.CompleteRequest, context: HandlerContext): Promise<router.CompleteResponse> => {
     const call = callOf(request.call);
     const input = chatInputOf(call, false);
-    const targets = routing.choose(call, false);
+    const targets = routing.choose(call, input, false);
     const { result, output } = await complete(
       routing.flow,
       call,

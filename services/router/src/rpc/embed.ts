@@ -9,7 +9,7 @@ export function embedRpc(routing: Routing) {
   return async (request: router.EmbedRequest, context: HandlerContext): Promise<router.EmbedResponse> => {
     const call = callOf(request.call);
     const input = embedInputOf(call);
-    const targets = routing.choose(call, false);
+    const targets = routing.choose(call, input, false);
     const { result, output } = await embed(routing.flow, call, input, contextOf(context, routing.flow.clock), targets);
     return {
       $typeName: "weir.router.v1.EmbedResponse",

@@ -24,24 +24,28 @@ export function explainRouteRpc(routing: Routing) {
       nowMs: clock.monotonicMs(),
     };
     const nowMs = clock.nowMs();
-    const verdicts = candidates(route, route.turn, { ...NO_RULES, ...ranked, returning: 0, healthMs: nowMs }).map(
-      (target) => {
-        const refusal = refusalOf(target, request, nowMs);
-        const group = route.groups.findIndex(({ targets }) => targets.includes(target));
-        const member = route.groups[group]?.members.find((one) => one.target === target);
-        const { state } = target;
-        const cost = estimatedCost(target, ranked);
-        return {
-          candidate: candidateMessage(target),
-          eligible: refusal === undefined,
-          reason: refusal ?? standing(group, route.groups[group]),
-          weight: member?.weight ?? 1,
-          inFlight: state.inFlight,
-          latencyMs: faded(request.stream ? state.firstContent : state.whole, ranked.nowMs),
-          ...(Number.isFinite(cost) ? { costNanos: BigInt(Math.round(cost)) } : {}),
-        };
-      },
-    );
+    const verdicts = candidates(route, route.turn, {
+      ...NO_RULES,
+      ...ranked,
+      returning: 0,
+      canary: random(),
+      healthMs: nowMs,
+    }).map((target) => {
+      const refusal = refusalOf(target, request, nowMs);
+      const group = route.groups.findIndex(({ targets }) => targets.includes(target));
+      const member = route.groups[group]?.members.find((one) => one.target === target);
+      const { state } = target;
+      const cost = estimatedCost(target, ranked);
+      return {
+        candidate: candidateMessage(target),
+        eligible: refusal === undefined,
+        reason: refusal ?? standing(group, route.groups[group]),
+        weight: member?.weight ?? 1,
+        inFlight: state.inFlight,
+        latencyMs: faded(request.stream ? state.firstContent : state.whole, ranked.nowMs),
+        ...(Number.isFinite(cost) ? { costNanos: BigInt(Math.round(cost)) } : {}),
+      };
+    });
     return create(router.ExplainRouteResponseSchema, { candidates: verdicts });
   };
 }

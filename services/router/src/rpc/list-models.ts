@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { toJsonString } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { router } from "@weir/contracts";
-import type { Route } from "../domain/route-table.ts";
+import { reachable, type Route } from "../domain/route-table.ts";
 import { candidateMessage } from "./result.ts";
 import type { Routing } from "./routes.ts";
 
@@ -21,12 +21,11 @@ export function listModelsRpc(routing: Routing) {
 }
 
 function responseOf(listed: readonly Route[]): router.ListModelsResponse {
-  const models = listed.map(({ model, groups }) => ({
-    id: model,
-    candidates: groups.flatMap(({ targets }) =>
+  const models = listed.map((route) => ({
+    id: route.model,
+    candidates:
       // Accounts of one provider differ in nothing that a caller knows.
-      targets.filter(({ account }) => account === 0).map(candidateMessage),
-    ),
+      [...reachable(route)].filter(({ account }) => account === 0).map(candidateMessage),
   }));
   const response = create(router.ListModelsResponseSchema, { models });
   response.version = createHash("sha256")

@@ -1,6 +1,6 @@
 import { router } from "@weir/contracts";
 import { type Route as RpcRoute, route } from "@weir/mesh";
-import type { Call } from "../domain/call.ts";
+import type { Call, ChatInput, EmbedInput } from "../domain/call.ts";
 import type { Route } from "../domain/route-table.ts";
 import type { FlowDependencies } from "../flows/attempts.ts";
 import type { RoutedTarget, Upstream } from "../ports.ts";
@@ -17,7 +17,7 @@ import { streamCompleteRpc } from "./stream-complete.ts";
 export interface Routing {
   readonly flow: FlowDependencies;
   /** The targets for a call, in order. @throws WeirError model_not_found, model_not_allowed */
-  choose(call: Call, stream: boolean): readonly RoutedTarget[];
+  choose(call: Call, input: ChatInput | EmbedInput, stream: boolean): readonly RoutedTarget[];
   /** @throws WeirError model_not_found */
   route(model: string): Route<RoutedTarget>;
   listed(): readonly Route<RoutedTarget>[];

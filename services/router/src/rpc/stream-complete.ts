@@ -25,7 +25,7 @@ export function streamCompleteRpc(routing: Routing) {
   ): AsyncGenerator<Message, void, undefined> {
     const call = callOf(request.call);
     const input = chatInputOf(call, true);
-    const targets = routing.choose(call, true);
+    const targets = routing.choose(call, input, true);
     // Ended by its caller's going away, or by `Cancel`: then the caller still hears how it ended.
     const running = new AbortController();
     const { signal } = context;

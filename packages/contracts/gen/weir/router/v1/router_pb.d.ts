@@ -184,6 +184,13 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
   conversation: string;
 
   /**
+   * For routes with rules.
+   *
+   * @generated from field: map<string, string> tags = 25;
+   */
+  tags: { [key: string]: string };
+
+  /**
    * The key has limits per provider: each attempt, the first one included, is asked for at policy before it is made.
    *
    * @generated from field: bool provider_limits = 31;
