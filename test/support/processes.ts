@@ -41,6 +41,8 @@ export interface Cluster extends AsyncDisposable {
   readonly redis: BackingService;
   /** What has the facade: the ingresses, or the standalone. */
   readonly fronts: readonly (Process & { readonly key: string })[];
+  /** What reads `providers` and `models`: the router, or the standalone. */
+  readonly routing: Process;
   /** Of a mesh. */
   readonly policies: readonly Process[];
   readonly operator: Operator;
@@ -91,7 +93,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     stack.defer(() => made.kill());
     return made;
   };
-  const done = (fronts: Process[], policies: Process[]): Cluster => {
+  const done = (fronts: Process[], policies: Process[], routing: Process): Cluster => {
     const running = stack.move();
     const rpcUrl = policies[0]?.rpcUrl ?? fronts[0]?.rpcUrl ?? "";
     return {
@@ -100,6 +102,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
       redis,
       fronts: fronts.map((front) => ({ ...front, key: KEY })),
       policies,
+      routing,
       operator: operatorOf({ rpcUrl, adminToken: ADMIN_TOKEN }),
       adminToken: ADMIN_TOKEN,
       configFile,
@@ -111,7 +114,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     const one = await make("standalone");
     await one.start();
     if (options.withoutPostgres !== true) await ready([one]);
-    return done([one], []);
+    return done([one], [], one);
   }
   const times = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
@@ -128,7 +131,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
   const all = [audit, ...policies, router, ...ingresses];
   await Promise.all(all.map((one) => one.start()));
   if (options.withoutPostgres !== true) await ready(all);
-  return done(ingresses, policies);
+  return done(ingresses, policies, router);
 }
 
 async function ready(all: readonly Process[]): Promise<void> {

@@ -1,11 +1,12 @@
-import { loadConfig } from "@weir/config";
+import { followConfig, loadConfig } from "@weir/config";
 import { evaluation } from "@weir/contracts";
 import { jetStreamBus } from "@weir/events";
 import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createEvaluation } from "./service.ts";
 
-const config = loadConfig(process.env, { providerSecrets: false });
+const load = { providerSecrets: false };
+const config = loadConfig(process.env, load);
 await using telemetry = createTelemetry({ service: "weir-evaluation", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("evaluation needs a database: set WEIR_DATABASE_URL");
 if (config.natsUrl === undefined) throw new Error("evaluation needs NATS to receive records: set WEIR_NATS_URL");
@@ -28,6 +29,8 @@ const server = await serveRoutes(service.routes, {
 });
 await service.start();
 telemetry.log.info({ port: server.port }, "evaluation serves");
+
+await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

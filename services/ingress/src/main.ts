@@ -1,4 +1,4 @@
-import { loadConfig } from "@weir/config";
+import { followConfig, loadConfig } from "@weir/config";
 import { ingress } from "@weir/contracts";
 import { networkPeers, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
@@ -6,7 +6,8 @@ import { peerAddresses } from "./config.ts";
 import { startRelayThread } from "./relay-thread.ts";
 import { createIngress } from "./service.ts";
 
-const config = loadConfig(process.env, { providerSecrets: false });
+const load = { providerSecrets: false };
+const config = loadConfig(process.env, load);
 await using telemetry = createTelemetry({ service: "weir-ingress", level: config.log.level, env: process.env });
 const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
 await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken, hooks });
@@ -23,6 +24,8 @@ const server = await serveRoutes(service.routes, {
 });
 await service.start();
 telemetry.log.info({ http: service.httpPort, rpc: server.port }, "ingress serves");
+
+await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

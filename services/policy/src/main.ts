@@ -1,10 +1,11 @@
-import { loadConfig } from "@weir/config";
+import { followConfig, loadConfig } from "@weir/config";
 import { policy } from "@weir/contracts";
 import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createPolicy } from "./service.ts";
 
-const config = loadConfig(process.env, { providerSecrets: false });
+const load = { providerSecrets: false };
+const config = loadConfig(process.env, load);
 await using telemetry = createTelemetry({ service: "weir-policy", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("policy needs a database: set WEIR_DATABASE_URL");
 
@@ -25,6 +26,8 @@ const server = await serveRoutes(service.routes, {
 await service.start();
 if (service.bootstrapSecret !== undefined) process.stdout.write(`key (shown once): ${service.bootstrapSecret}\n`);
 telemetry.log.info({ port: server.port }, "policy serves");
+
+await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

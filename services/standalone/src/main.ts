@@ -1,4 +1,5 @@
-import { ConfigError, loadConfig } from "@weir/config";
+import { ConfigError, followConfig, loadConfig } from "@weir/config";
+import { ROUTER_SETTINGS } from "@weir/router";
 import { createTelemetry, standardOutput } from "@weir/telemetry";
 import { banner } from "./banner.ts";
 import { StartError } from "./data-folder.ts";
@@ -17,6 +18,12 @@ try {
   await using weir = await startStandalone({ config, telemetry, writeLine: (line) => output.write(line) });
   // Not a log line: for people, and apart from the log so that the key is not kept with it.
   process.stderr.write(banner(config, { ...weir, newKey: weir.bootstrapSecret }));
+  await using _following = followConfig(config, {
+    env: process.env,
+    log: telemetry.log,
+    reloads: ROUTER_SETTINGS,
+    apply: (next) => weir.reload(next),
+  });
   const signal = await stopSignal();
   telemetry.log.info({ signal }, "shutting down");
 } catch (error) {

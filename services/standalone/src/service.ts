@@ -26,6 +26,8 @@ export interface Standalone extends AsyncDisposable {
   readonly rpcPort: number;
   /** The key this start made, if it made one: it is stored nowhere. */
   readonly bootstrapSecret: string | undefined;
+  /** Puts other providers and models in force; calls that run go on under the ones they began with. @throws Error where they cannot be used */
+  reload(config: WeirConfig): Promise<void>;
 }
 
 /** They ask their callers for a key or the admin token; everything else on the RPC port wants the mesh token. */
@@ -77,7 +79,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   };
   const redisUrl = config.redisUrl?.reveal();
   const authority = await run(await createPolicy({ config, telemetry, database, redisUrl }));
-  await run(await createRouter({ config, telemetry, peers }));
+  const router = await run(await createRouter({ config, telemetry, peers }));
   // Without a bus they answer questions only; the background thread does the work.
   await run(await createAudit({ config, telemetry, database }));
   await run(await createEvaluation({ config, telemetry, database }));
@@ -104,6 +106,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
     httpPort: front.httpPort,
     rpcPort: rpc.port,
     bootstrapSecret: authority.bootstrapSecret,
+    reload: (next) => router.reload(next),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
