@@ -1,4 +1,4 @@
-import type { ContractConfig, ModelConfig, ProviderConfig, WeirConfig } from "@weir/config";
+import { compileRule, type ContractConfig, type ModelConfig, type ProviderConfig, type WeirConfig } from "@weir/config";
 import { type Contract } from "@weir/pricing";
 import { configuredPrice } from "./config-prices.ts";
 import type { AliasConfig } from "./domain/route-table.ts";
@@ -33,12 +33,14 @@ const contractOf = ({ price, discountBasisPoints, ...rest }: ContractConfig): Co
 });
 
 function aliasOf(model: ModelConfig): AliasConfig {
-  const { name, strategies, targets, fallbacks, price, contextWindow, maxOutputTokens: maxOutput } = model;
+  const { name, strategies, targets, fallbacks, canary, price, contextWindow, maxOutputTokens: maxOutput } = model;
   return {
     name,
     strategies,
     targets,
     fallbacks,
+    rules: model.rules.map(({ when, use }) => ({ matches: compileRule(when), when, use })),
+    canary,
     price: price === undefined ? undefined : configuredPrice(price, "config"),
     contextWindow,
     maxOutput,
