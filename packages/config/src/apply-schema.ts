@@ -2,7 +2,7 @@
 import { tagOf, tagProblem } from "@weir/rules";
 import { z } from "zod";
 import { budget, limit, payloads, rules } from "./bounds-schema.ts";
-import { duration, name } from "./setting-types.ts";
+import { duration, name, timeZone } from "./setting-types.ts";
 
 const bounds = {
   /** Absent: as they are. */
@@ -18,16 +18,6 @@ const tag = z.string().refine((text) => {
   const parted = tagOf(text);
   return parted !== undefined && tagProblem(parted.name, parted.value) === undefined;
 }, "is not a tag like team=search");
-
-const timeZone = z.string().refine(isTimeZone, "is not a time zone like Europe/Berlin");
-
-function isTimeZone(text: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-}
 
 const issuer = z.strictObject({
   project: name.default("default"),

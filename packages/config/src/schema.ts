@@ -1,10 +1,9 @@
-import { isTimeZone } from "@weir/kernel";
 import { rangeOf } from "@weir/rules";
 import { z } from "zod";
 import { contract, price } from "./price-schema.ts";
 import { budget, limit, payloads, rules } from "./bounds-schema.ts";
 import { guardrail } from "./guardrails-schema.ts";
-import { count, duration, measured, modelName, name, size, tokens } from "./setting-types.ts";
+import { count, duration, measured, modelName, name, size, timeZone, tokens } from "./setting-types.ts";
 import { listenAddress } from "./units.ts";
 
 /**
@@ -101,7 +100,7 @@ const workspace = z.strictObject({
   /** What the audit log keeps of the texts. */
   payloads: payloads.default("hashes"),
   /** In which its budgets' days, weeks and months are. */
-  time_zone: z.string().refine(isTimeZone, "is not a time zone of IANA, like Europe/Berlin").default("UTC"),
+  time_zone: timeZone.default("UTC"),
   rules: rules.prefault({}),
   /** Beside what `rules` says. */
   allowed_models: z.array(modelName).default([]),

@@ -1,3 +1,4 @@
+import { isTimeZone } from "@weir/kernel";
 import { z } from "zod";
 import { durationMs, sizeBytes } from "./units.ts";
 
@@ -27,3 +28,5 @@ export const name = z
 export const modelName = z
   .string()
   .regex(/^[^\s\p{C}]{1,256}$/u, "is not a model name: 1 to 256 characters without spaces");
+
+export const timeZone = z.string().refine(isTimeZone, "is not a time zone like Europe/Berlin");

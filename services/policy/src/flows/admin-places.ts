@@ -1,4 +1,4 @@
-import { WeirError } from "@weir/kernel";
+import { isTimeZone, WeirError } from "@weir/kernel";
 import { type Attribute, tagProblem } from "@weir/rules";
 import {
   type Caller,
@@ -10,7 +10,6 @@ import {
 } from "../domain/authority.ts";
 import { checkedPayloads, type PayloadChoice, type PlaceKind } from "../domain/key-policy.ts";
 import { type AskedLimit, checkedLimit } from "../domain/limit-terms.ts";
-import { isTimeZone } from "../domain/periods.ts";
 import { NO_RULES, ruleProblem, type Rules } from "../domain/rules.ts";
 import type {
   BudgetRow,

@@ -9,6 +9,7 @@ import { newSecret } from "./admin-keys.ts";
 export interface WorkspaceSeed {
   readonly name: string;
   readonly payloads: PayloadChoice;
+  readonly timeZone: string;
   readonly rules: Rules;
   readonly budgets: readonly BudgetTerms[];
   readonly limits: readonly LimitTerms[];
@@ -65,6 +66,7 @@ const EMPTY_SEED: WorkspaceSeed = {
   name: "default",
   payloads: "hashes",
   rules: NO_RULES,
+  timeZone: "UTC",
   budgets: [],
   limits: [],
 };
@@ -75,6 +77,7 @@ const workspaceOf = (seed: WorkspaceSeed, keysmith: Keysmith): SeedWorkspace => 
   projectId: keysmith.newId(),
   payloads: seed.payloads,
   rules: seed.rules,
+  timeZone: seed.timeZone,
   budgets: seed.budgets,
   limits: seed.limits,
 });

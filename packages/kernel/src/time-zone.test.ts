@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isTimeZone } from "./periods.ts";
+import { isTimeZone } from "./time-zone.ts";
 
 test("names of IANA are time zones; offsets, nonsense and nothing are not", () => {
   for (const name of ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
