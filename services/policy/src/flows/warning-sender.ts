@@ -28,7 +28,7 @@ export function warningSender(
   const { warnings, send, clock, sign, random, onError } = dependencies;
   let running: Promise<void> | undefined;
   let closed = false;
-  let listening: AsyncDisposable | undefined;
+  let listening: Promise<AsyncDisposable> | undefined;
   let again = false;
 
   async function deliver({ warning, url, secret, attempts }: Delivery): Promise<void> {
@@ -72,16 +72,12 @@ export function warningSender(
     return running;
   }
 
-  async function listen(): Promise<void> {
-    if (listening !== undefined || closed) return;
-    listening = await warnings.onWarning(() => void run());
-  }
-
   let timer: NodeJS.Timeout | undefined;
   return {
     start() {
       // A broken connection is noticed by nobody: the timer finds what was missed.
-      listen().catch(onError);
+      listening = warnings.onWarning(() => void run());
+      listening.catch(onError);
       timer = setInterval(() => void run(), EVERY_MS).unref();
     },
     run,
@@ -89,7 +85,9 @@ export function warningSender(
       closed = true;
       clearInterval(timer);
       await running;
-      await listening?.[Symbol.asyncDispose]();
+      // It may still be about to listen: its connection is given back, too.
+      const heard = await listening?.catch(() => undefined);
+      await heard?.[Symbol.asyncDispose]();
     },
   };
 }
