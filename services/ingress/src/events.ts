@@ -47,6 +47,11 @@ export function createFinished(telemetry: Telemetry): Finished {
     SECONDS,
   );
   const tokens = createCounter(metrics, "weir_tokens_total", "Tokens by kind.", [...labels, "kind"]);
+  const findings = createCounter(metrics, "weir_guardrail_findings_total", "What guardrails found.", [
+    "detector",
+    "action",
+    "place",
+  ]);
   const dollars = createCounter(metrics, "weir_cost_usd_total", "What the requests cost.", labels);
   const known = new Map<string, Series>();
 
@@ -76,7 +81,9 @@ export function createFinished(telemetry: Telemetry): Finished {
     if (span.recording) describe(span, trail);
     span.end();
     const series = seriesOf(trail);
-    const { result } = trail;
+    const { result, guardrails } = trail;
+    for (const { detector, action, place, count } of guardrails?.verdict.findings ?? [])
+      findings.series(detector, action, place).add(count);
     const durationMs = endedMs - trail.startedMs;
     series.requests.add(1);
     series.seconds.observe(durationMs / 1000);
@@ -106,6 +113,7 @@ export function createFinished(telemetry: Telemetry): Finished {
         outcome: trail.outcome,
         status: trail.status,
         reason: trail.reason,
+        guardrails: guardrails?.guard.names,
         durationMs: Math.round(durationMs * 100) / 100,
         overheadMs: trail.overheadUs / 1000,
         inputTokens: result?.usage?.inputTokens,

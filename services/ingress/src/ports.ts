@@ -1,8 +1,10 @@
+import type { Place } from "@weir/guardrails";
 import type { Bound, Candidate } from "./domain/bound.ts";
 import type { Answer, Call, Output, StreamMessage } from "./domain/call.ts";
 import type { Grant } from "./domain/grant.ts";
 import type { Freshness } from "./domain/key.ts";
 import type { Intent, Outcome, Refusal, SealedPayload } from "./domain/record.ts";
+import type { ExternalCheck } from "./domain/guardrails/guard.ts";
 import type { Settlement } from "./domain/settlement.ts";
 import type { Reason } from "@weir/kernel";
 
@@ -18,6 +20,14 @@ export interface KeyDirectory {
 /** Remembers which keys are used. Never blocks, never fails. */
 export interface KeyUses {
   used(grant: Grant): void;
+}
+
+/** Detectors that are asked over the network. MUST NOT reject: one that does not answer in time is `unasked`. */
+export interface ExternalDetectors {
+  ask(
+    check: ExternalCheck,
+    asked: { readonly request_id: string; readonly place: Place; readonly texts: readonly string[] },
+  ): Promise<"found" | "nothing" | "unasked">;
 }
 
 /** What takes from limits and budgets. */

@@ -8,6 +8,7 @@ import { healthPages, type Peers, type Service } from "@weir/mesh";
 import { rangesOf } from "@weir/rules";
 import { createGauge, type Telemetry } from "@weir/telemetry";
 import { BatchedPolicy } from "./adapters/batched-policy.ts";
+import { definitionsOf } from "./adapters/configured-guardrails.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
 import { ListedModels } from "./adapters/listed-models.ts";
 import { ReportedUses } from "./adapters/reported-uses.ts";
@@ -17,7 +18,9 @@ import { SlotLeases } from "./adapters/slot-leases.ts";
 import { SpoolJournal } from "./adapters/spool-journal.ts";
 import { createRecovery } from "./adapters/spool-recovery.ts";
 import { WatchedKeys } from "./adapters/watched-keys.ts";
+import { webhookDetectors } from "./adapters/webhook-detectors.ts";
 import { WatchedTransportKey } from "./adapters/watched-transport-key.ts";
+import { Guards } from "./domain/guardrails/guard.ts";
 import { createFinished } from "./events.ts";
 import { createClose } from "./flows/close.ts";
 import { createComplete } from "./flows/complete.ts";
@@ -137,9 +140,11 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const trustedProxies = rangesOf(config.trustedProxies);
   const clientIp = clientIpReader(trustedProxies);
   const countInput = createCountInput(upstream, said("the router counted no tokens"));
-  const open = createOpen({ keys, admissions, slots, journal, models, countInput, clock });
+  const guards = new Guards(definitionsOf(config.guardrails));
+  const detectors = webhookDetectors(said("an external detector of a guardrail did not answer"));
+  const open = createOpen({ keys, admissions, slots, journal, models, countInput, guards, detectors, clock });
   const close = createClose({ admissions, slots, journal, clock });
-  const calls = { open, close, upstream, journal, payloads, clock };
+  const calls = { open, close, upstream, journal, payloads, detectors, clock };
   const timeoutMs = config.http.answerTimeoutMs;
   const flows = {
     identify,

@@ -17,6 +17,7 @@ test("an outcome's bytes hold its intent, of any length, and the rest", () => {
         result: result(),
         outputHmac: inputHmac,
         overheadUs: 2,
+        guardrails: undefined,
       };
       const intent = toBinary(audit.IntentSchema, create(audit.IntentSchema, { requestId: "r", inputHmac }));
       const read = fromBinary(audit.OutcomeSchema, outcomeBytes(intent, outcome));

@@ -3,7 +3,7 @@ import { FRAME_KIND, type Spool } from "@weir/events";
 import { compileCodec } from "@weir/mesh";
 import type { CallResult } from "../domain/call.ts";
 import { RefusalWindow } from "../domain/refusal-window.ts";
-import type { Intent, Outcome, Refusal, SealedPayload } from "../domain/record.ts";
+import type { GuardrailVerdict, Intent, Outcome, Refusal, SealedPayload } from "../domain/record.ts";
 import type { Journal } from "../ports.ts";
 import { usageMessage } from "../wire.ts";
 import { type HmacKeys, hmac, hmacStream } from "./hmac.ts";
@@ -98,6 +98,24 @@ const pickServed = ({ provider, model, region, attempt }: NonNullable<CallResult
 });
 
 /** All but its intent. */
+const verdictMessage = (verdict: GuardrailVerdict): audit.GuardrailVerdict => ({
+  $typeName: "weir.audit.v1.GuardrailVerdict",
+  names: [...verdict.names],
+  findings: verdict.findings
+    .slice(0, MOST_FINDINGS)
+    .map((finding) => ({ $typeName: "weir.audit.v1.GuardrailFindings", ...finding })),
+  scanned: verdict.scanned.map(({ place, texts, characters }) => ({
+    $typeName: "weir.audit.v1.GuardrailScanned",
+    place,
+    texts,
+    characters: BigInt(characters),
+  })),
+  skipped: verdict.skipped.map((skipped) => ({ $typeName: "weir.audit.v1.GuardrailSkipped", ...skipped })),
+  blocked: verdict.blocked,
+});
+/** Room is reserved for an outcome before it is known. */
+const MOST_FINDINGS = 32;
+
 const outcomeMessage = (outcome: Omit<Outcome, "intent">): audit.Outcome => ({
   $typeName: "weir.audit.v1.Outcome",
   atMs: BigInt(outcome.atMs),
@@ -109,6 +127,7 @@ const outcomeMessage = (outcome: Omit<Outcome, "intent">): audit.Outcome => ({
   overheadUs: outcome.overheadUs,
   intentProducer: "",
   intentNumber: 0n,
+  ...(outcome.guardrails === undefined ? {} : { guardrails: verdictMessage(outcome.guardrails) }),
 });
 
 const INTENT_TAG = (audit.OutcomeSchema.field.intent.number << 3) | 2;

@@ -12,6 +12,8 @@ import {
 import { shapeOf } from "./shape.ts";
 import { testKey } from "./test-key.ts";
 
+const NO_GUARDRAILS: ReadonlySet<string> = new Set();
+
 const rules = (some: Partial<Rules>): Rules => ({ ...NO_RULES, ...some });
 const attribute = (
   kind: "end-user" | "tag",
@@ -34,7 +36,7 @@ const attribute = (
 });
 const body = (some: object = {}) => shapeOf("openai-chat", { model: "m", messages: [], ...some }, 100);
 const refusedBy = (some: Partial<Rules>, request: object = {}, clientIp = "192.0.2.1", tags = {}) =>
-  objection(grantOf(testKey({ rules: rules(some) })), body(request), tags, clientIp)?.rule;
+  objection(grantOf(testKey({ rules: rules(some) })), body(request), tags, clientIp, NO_GUARDRAILS)?.rule;
 
 test("a key without the scope is refused, whatever it asks for", () => {
   const refused = expect.objectContaining({ reason: "permission_denied" });
@@ -83,10 +85,10 @@ describe("end users and tags", () => {
   test("bound the requests that name them, on top of what bounds the key", () => {
     const of = grantFor(grant, { endUser: "ann", tags: { team: "search" } });
     expect(of.key).toMatchObject({ hasHardBudget: true, hasBudget: true, hasLimit: false, payloads: "none" });
-    expect(objection(of, body({ model: "dear" }), {}, "")?.rule).toBe("denied_models");
+    expect(objection(of, body({ model: "dear" }), {}, "", NO_GUARDRAILS)?.rule).toBe("denied_models");
     const other = grantFor(grant, { endUser: "bob", tags: { team: "sales" } });
     expect(other).toBe(grant);
-    expect(objection(other, body({ model: "dear" }), {}, "")).toBeUndefined();
+    expect(objection(other, body({ model: "dear" }), {}, "", NO_GUARDRAILS)).toBeUndefined();
   });
 
   test("are worked out once", () => {

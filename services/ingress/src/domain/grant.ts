@@ -6,7 +6,6 @@ import {
   type Attribute,
   type AttributeTable,
   attributesOf,
-  GUARDRAILS,
   inferenceRefusal,
   least,
   mergeRules,
@@ -107,11 +106,12 @@ export function objection(
   shape: RequestShape,
   tags: RequestAttributes["tags"],
   clientIp: string,
+  guardrails: ReadonlySet<string>,
   inputTokens = Math.ceil(shape.textBytes / BYTES_PER_TOKEN),
 ): RuleRefusal | undefined {
   if (prepared.none) return undefined;
   const { model, stream, tools } = shape;
-  return refusalOf(prepared, { model, stream, tools, tags, clientIp, inputTokens }, GUARDRAILS);
+  return refusalOf(prepared, { model, stream, tools, tags, clientIp, inputTokens }, guardrails);
 }
 
 /** Whether a list of models may show this one. */

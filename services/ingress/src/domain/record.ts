@@ -1,3 +1,4 @@
+import type { Verdict } from "@weir/guardrails";
 import type { FacadeDialect } from "./shape.ts";
 import type { CallResult } from "./call.ts";
 import type { Reason } from "@weir/kernel";
@@ -36,6 +37,12 @@ export interface Outcome {
   readonly result: CallResult;
   readonly outputHmac: Uint8Array;
   readonly overheadUs: number;
+  /** Undefined: no guardrail looked at it. */
+  readonly guardrails: GuardrailVerdict | undefined;
+}
+
+export interface GuardrailVerdict extends Verdict {
+  readonly names: readonly string[];
 }
 
 /** What was said, sealed to audit's key: nobody on the way there can read it. */

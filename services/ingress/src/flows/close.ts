@@ -58,6 +58,7 @@ export function createClose(ports: {
           result,
           outputHmac: ending.outputHmac,
           overheadUs: trail.overheadUs,
+          guardrails: trail.guardrails && { ...trail.guardrails.verdict, names: trail.guardrails.guard.names },
         },
         ending.payload,
       );

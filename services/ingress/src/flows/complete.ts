@@ -1,7 +1,8 @@
 import { type Clock, WeirError } from "@weir/kernel";
 import { type Answer, type CallResult, callerError, mayHaveTried, type Output, UpstreamError } from "../domain/call.ts";
-import type { Journal, PayloadRecorder, Upstream } from "../ports.ts";
+import type { ExternalDetectors, Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
+import { guardAnswer } from "./guarding.ts";
 import type { Open } from "./open.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
@@ -42,17 +43,19 @@ export function createComplete<Input, Typed>(
     readonly upstream: Pick<Upstream<Input, Typed, unknown>, "complete" | "embed">;
     readonly journal: Pick<Journal, "hmac">;
     readonly payloads: PayloadRecorder<Typed, unknown>;
+    readonly detectors: ExternalDetectors;
     readonly clock: Clock;
   },
   method: "complete" | "embed",
   timeoutMs: number,
 ): Complete<Input, Typed> {
-  const { open, close, upstream, journal, payloads, clock } = ports;
+  const { open, close, upstream, journal, payloads, detectors, clock } = ports;
   return async (incoming, trail, signal) => {
     const opened = await open(incoming, trail, signal);
+    const { session } = opened;
     const { key } = opened.grant;
     const texts =
-      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, incoming.inputBytes) : undefined;
+      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes) : undefined;
     const calledMs = clock.monotonicMs();
     let answer: Answer<Typed>;
     try {
@@ -73,20 +76,40 @@ export function createComplete<Input, Typed>(
       });
       throw error;
     }
-    const { result, output } = answer;
-    const status = output.kind === "raw" ? output.status : (result.error?.status ?? 200);
-    const keepsHash = output.kind === "raw" && key.payloads !== "none";
-    texts?.answer(output);
+    const { result } = answer;
+    let { output } = answer;
+    if (session !== undefined && method === "complete") {
+      try {
+        const both = await guardAnswer(session, detectors, incoming.requestId, output);
+        texts?.answer(both.kept);
+        output = both.shown;
+      } catch (failure) {
+        const error = callerError(failure);
+        await close(opened, trail, {
+          kind: "failed",
+          status: error.status,
+          error: error.reason,
+          result,
+          outputHmac: NO_BYTES,
+          payload: texts?.sealed(),
+          mayHaveTried: false,
+        });
+        throw error;
+      }
+    } else texts?.answer(output);
+    const shown = output;
+    const status = shown.kind === "raw" ? shown.status : (result.error?.status ?? 200);
+    const keepsHash = shown.kind === "raw" && key.payloads !== "none";
     await close(opened, trail, {
       kind: signal.aborted ? "cancelled" : result.error === undefined ? "succeeded" : "failed",
       status,
       error: result.error?.reason,
       result,
-      outputHmac: keepsHash ? journal.hmac(key.workspaceId, output.body) : NO_BYTES,
+      outputHmac: keepsHash ? journal.hmac(key.workspaceId, shown.body) : NO_BYTES,
       payload: texts?.sealed(),
       mayHaveTried: false,
     });
-    if (output.kind === "none") throw result.error ?? new WeirError("internal", "The router gave no answer.");
-    return output;
+    if (shown.kind === "none") throw result.error ?? new WeirError("internal", "The router gave no answer.");
+    return shown;
   };
 }

@@ -17,14 +17,21 @@ import {
 } from "../domain/bound.ts";
 import type { Call } from "../domain/call.ts";
 import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
+import type { Guards } from "../domain/guardrails/guard.ts";
+import { GuardSession } from "../domain/guardrails/session.ts";
 import type { Intent } from "../domain/record.ts";
-import type { Admissions, Journal, KeyDirectory, Models, Slots, Verdict } from "../ports.ts";
+import type { Admissions, ExternalDetectors, Journal, KeyDirectory, Models, Slots, Verdict } from "../ports.ts";
 import { callDigest } from "./call-digest.ts";
 import { type CountInput, mayFitCounted } from "./exact-input.ts";
+import { askAboutRequest, guardRequest } from "./guarding.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
 export interface Opened<Input> {
   readonly grant: Grant;
+  /** Undefined: no guardrails. */
+  readonly session: GuardSession | undefined;
+  /** What may be kept of the request: as its guardrails let it through. */
+  readonly inputBytes: Uint8Array;
   readonly intent: Intent;
   readonly intentNumber: number;
   readonly call: Call<Input>;
@@ -42,8 +49,12 @@ export function createOpen(ports: {
   readonly journal: Journal;
   readonly models: Models;
   readonly countInput: CountInput;
+  readonly guards: Guards;
+  readonly detectors: ExternalDetectors;
   readonly clock: Clock;
 }): Open {
+  const { guards, detectors } = ports;
+  const guardrails = guards.names;
   const { keys, admissions, slots, journal, models, countInput, clock } = ports;
 
   /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
@@ -98,8 +109,16 @@ export function createOpen(ports: {
     return error;
   }
 
-  return async (incoming, trail, signal) => {
-    const { shape } = incoming;
+  /** Nothing was called: what was taken is given back. */
+  function giveBack(requestId: string, { key }: Grant, held: boolean): void {
+    if (!held && !key.hasLimit) return;
+    const charge = { kind: "void", notCalled: true } as const;
+    admissions.settle([{ requestId, attempt: 1, keyId: key.id, charge }], 0);
+  }
+
+  return async (asked, trail, signal) => {
+    let incoming = asked;
+    let { shape } = incoming;
     const attributes = attributesFor(incoming.grant, shape.endUser, incoming.tags);
     const grant = grantFor(incoming.grant, attributes);
     const { key } = grant;
@@ -117,19 +136,28 @@ export function createOpen(ports: {
     let rule = "rules";
     try {
       requireInference(key);
-      let refusal = objection(grant, shape, incoming.tags, incoming.clientIp);
+      let refusal = objection(grant, shape, incoming.tags, incoming.clientIp, guardrails);
       const { maxInputTokens } = key.rules;
       // So many bytes are never more tokens.
       if (maxInputTokens > 0 && shape.textBytes > maxInputTokens && (refusal?.rule ?? TOO_LONG) === TOO_LONG) {
         counted = await count();
         if (counted !== undefined) {
           const inputTokens = inputTokensFor(shape, counted, candidates ?? NO_CANDIDATES, grant);
-          refusal = objection(grant, shape, incoming.tags, incoming.clientIp, inputTokens);
+          refusal = objection(grant, shape, incoming.tags, incoming.clientIp, guardrails, inputTokens);
         }
       }
       if (refusal !== undefined) {
         rule = `rules ${refusal.rule}`;
         throw ruleError(refusal);
+      }
+      const guard = guards.of(key.rules.requiredGuardrails);
+      if (guard !== undefined) {
+        rule = `guardrails ${guard.names.join(" ")}`;
+        trail.guardrails = new GuardSession(guard);
+        incoming = guardRequest(trail.guardrails, asked);
+        ({ shape } = incoming);
+        // What was counted is what the client sent.
+        if (incoming !== asked) counted = undefined;
       }
       candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
       outputCap = effectiveOutputCap(shape, grant, candidates);
@@ -152,6 +180,15 @@ export function createOpen(ports: {
       const error = new WeirError(verdict.reason, verdict.message, { retryAfterMs: verdict.retryAfterMs });
       throw refuse(incoming, error, verdict.rule);
     }
+    const session = trail.guardrails;
+    if (session !== undefined) {
+      try {
+        await askAboutRequest(session, detectors, incoming.requestId);
+      } catch (error) {
+        giveBack(incoming.requestId, grant, verdict.held);
+        throw error instanceof WeirError ? refuse(incoming, error, rule) : error;
+      }
+    }
     const intent: Intent = {
       requestId: incoming.requestId,
       atMs: nowMs,
@@ -167,7 +204,8 @@ export function createOpen(ports: {
         attributes.endUser === ""
           ? NOTHING
           : journal.hmac(key.workspaceId, new TextEncoder().encode(attributes.endUser)),
-      inputHmac: key.payloads === "none" ? NOTHING : journal.hmac(key.workspaceId, incoming.inputBytes),
+      // Of what the client sent.
+      inputHmac: key.payloads === "none" ? NOTHING : journal.hmac(key.workspaceId, asked.inputBytes),
       boundNanos: bound.costNanos,
       policyVersion: keys.version,
       tags: attributes.tags,
@@ -179,16 +217,14 @@ export function createOpen(ports: {
     try {
       intentNumber = await journal.intent(intent);
     } catch (error) {
-      // Not recorded, so not called: what was taken is given back.
-      if (verdict.held || key.hasLimit) {
-        const charge = { kind: "void", notCalled: true } as const;
-        admissions.settle([{ requestId: incoming.requestId, attempt: 1, keyId: key.id, charge }], 0);
-      }
+      giveBack(incoming.requestId, grant, verdict.held);
       throw error;
     }
     if (key.hasConcurrencyLimit) slots.began(incoming.requestId);
     return {
       grant,
+      session,
+      inputBytes: incoming.inputBytes,
       intent,
       intentNumber,
       call: {
@@ -197,7 +233,7 @@ export function createOpen(ports: {
         input: incoming.input,
         headers: incoming.headers,
         conversation: incoming.conversation,
-        tags: incoming.tags,
+        tags: attributes.tags,
         rules: key.rules,
         outputCap,
         statedCaps: shape.outputCap !== undefined && shape.outputCap <= outputCap ? shape.capNames : NO_NAMES,

@@ -15,9 +15,10 @@ import {
   type StreamRates,
   UpstreamError,
 } from "../domain/call.ts";
-import type { Journal, PayloadRecorder, Upstream } from "../ports.ts";
+import type { ExternalDetectors, Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import { clientClosed, noResult } from "./complete.ts";
+import { guardStream } from "./guarding.ts";
 import { leaving } from "./leaving.ts";
 import type { Open } from "./open.ts";
 import type { Incoming, Trail } from "./trail.ts";
@@ -51,17 +52,19 @@ export function createStream<Input, Event>(
     readonly upstream: Pick<Upstream<Input, unknown, Event>, "stream" | "cancel">;
     readonly journal: Pick<Journal, "hmacStream">;
     readonly payloads: PayloadRecorder<never, Event>;
+    readonly detectors: ExternalDetectors;
     readonly clock: Clock;
   },
   timeoutMs: number,
 ): Stream<Input, Event> {
-  const { open, close, upstream, journal, payloads, clock } = ports;
+  const { open, close, upstream, journal, payloads, detectors, clock } = ports;
   return async (incoming, trail, sink, signal) => {
     const opened = await open(incoming, trail, signal);
     const { key } = opened.grant;
     const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
     const texts =
-      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, incoming.inputBytes) : undefined;
+      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes) : undefined;
+    const guarded = opened.session && guardStream<Event>(opened.session, detectors, incoming);
     const calledMs = clock.monotonicMs();
     let served: Served | undefined;
     let rates: StreamRates | undefined;
@@ -72,6 +75,18 @@ export function createStream<Input, Event>(
     let tried = true;
     let shown = false;
     let leftBefore = false;
+    let terminal: Uint8Array = NO_BYTES;
+    let keptTerminal: Uint8Array = NO_BYTES;
+    const frame = (bytes: Uint8Array, kept: Uint8Array): boolean => {
+      if (bytes.length === 0) return true;
+      hash?.update(bytes);
+      texts?.frame(kept);
+      return sink.frame(bytes);
+    };
+    const event = (one: Event, kept: Event): boolean => {
+      texts?.event(kept);
+      return sink.event(one);
+    };
     const { requestId } = incoming;
     const leave = leaving(signal, (askMs) => upstream.cancel(requestId, askMs));
     try {
@@ -93,19 +108,26 @@ export function createStream<Input, Event>(
             outputBytes = message.outputBytes;
             // Nobody sees what comes after the client left; only its account matters.
             if (signal.aborted) break;
-            hash?.update(message.bytes);
-            texts?.frame(message.bytes);
-            room = sink.frame(message.bytes);
+            if (guarded === undefined) room = frame(message.bytes, message.bytes);
+            else {
+              const { shown: bytes, kept } = guarded.frame(message.bytes);
+              room = frame(bytes, kept);
+            }
             break;
           case "event":
             outputBytes = message.outputBytes;
             if (signal.aborted) break;
-            texts?.event(message.event);
-            room = sink.event(message.event);
+            if (guarded === undefined) room = event(message.event, message.event);
+            else for (const { shown: one, kept } of guarded.event(message.event)) room = event(one, kept);
             break;
           case "end":
-            end = message;
             leftBefore = signal.aborted;
+            if (guarded !== undefined && shown && !leftBefore && message.result.error === undefined) {
+              const left = await guarded.end(message.terminal);
+              for (const { shown: one, kept } of left.events) room = event(one, kept);
+              ({ shown: terminal, kept: keptTerminal } = left.bytes);
+            } else terminal = keptTerminal = message.terminal;
+            end = message;
             break;
         }
         if (!room) await sink.drained();
@@ -127,9 +149,9 @@ export function createStream<Input, Event>(
         : estimatedResult(failure as WeirError, served, rates, failedAttempts, outputBytes, waitedUs));
     const error = failure ?? result.error;
     if (end !== undefined && !cancelled) {
-      hash?.update(end.terminal);
+      hash?.update(terminal);
       if (!shown) texts?.answer(end.failure);
-      else if (end.terminal.length > 0) texts?.frame(end.terminal);
+      else if (keptTerminal.length > 0) texts?.frame(keptTerminal);
     }
     await close(opened, trail, {
       kind: cancelled ? "cancelled" : error === undefined ? "succeeded" : "failed",
@@ -141,7 +163,7 @@ export function createStream<Input, Event>(
       mayHaveTried: end === undefined && tried,
     });
     if (shown) {
-      sink.finish(cancelled ? NO_BYTES : (end?.terminal ?? NO_BYTES), error);
+      sink.finish(cancelled ? NO_BYTES : terminal, error);
       return undefined;
     }
     if (end !== undefined && !cancelled && end.failure.kind !== "none") return end.failure;

@@ -2,6 +2,7 @@
 import { type Clock, type WeirError, WeirError as Failure } from "@weir/kernel";
 import { type CallResult, type StreamMessage, UpstreamError } from "../domain/call.ts";
 import { grantOf } from "../domain/grant.ts";
+import { Guards } from "../domain/guardrails/guard.ts";
 import type { Key } from "../domain/key.ts";
 import { testKey } from "../domain/test-key.ts";
 import type { Admissions, Journal, KeyDirectory, Models, PayloadRecorder, Upstream, Verdict, Slots } from "../ports.ts";
@@ -158,6 +159,8 @@ export function testPorts(failures: Failures = {}) {
     keys,
     clock,
     countInput: () => Promise.resolve(undefined),
+    guards: new Guards(new Map()),
+    detectors: { ask: () => Promise.resolve("nothing" as const) },
   };
 }
 

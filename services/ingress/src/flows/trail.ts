@@ -1,5 +1,6 @@
 import type { CallResult } from "../domain/call.ts";
 import type { Grant } from "../domain/grant.ts";
+import type { GuardSession } from "../domain/guardrails/session.ts";
 import type { LimitState } from "../ports.ts";
 import type { FacadeDialect, RequestShape } from "../domain/shape.ts";
 import type { Call } from "../domain/call.ts";
@@ -18,6 +19,8 @@ export interface Incoming<Input> {
   /** What the record's HMAC of the input is taken over. */
   readonly inputBytes: Uint8Array;
   readonly inputType: string;
+  /** Of a typed call that guardrails changed: how it is written where its texts are kept. */
+  encode?(input: Input): Uint8Array;
   readonly clientIp: string;
   readonly clientRequestId: string;
   readonly traceparent: string | undefined;
@@ -49,6 +52,7 @@ export interface Trail {
   status: number;
   reason: Reason | undefined;
   overheadUs: number;
+  guardrails: GuardSession | undefined;
 }
 
 export function newTrail(requestId: string, route: string, startedMs: number): Trail {
@@ -66,5 +70,6 @@ export function newTrail(requestId: string, route: string, startedMs: number): T
     status: 0,
     reason: undefined,
     overheadUs: 0,
+    guardrails: undefined,
   };
 }

@@ -127,10 +127,7 @@ function received(
   const clientIp = clientIpOf(flows, context);
   const grant = flows.identify(secretOf(context), clientIp, route);
   trail.grant = grant;
-  const bytes =
-    input.case === "chat"
-      ? toBinary(common.ChatRequestSchema, input.value)
-      : toBinary(common.EmbedRequestSchema, input.value);
+  const bytes = encoded(input);
   const shape: RequestShape =
     input.case === "chat"
       ? typedChatShape(input.value, bytes.length, stream, extraOf(input.value))
@@ -151,6 +148,7 @@ function received(
     shape,
     input: { typed: input },
     inputBytes: bytes,
+    encode: encoded,
     inputType: protobufType(input.value.$typeName),
     clientIp,
     clientRequestId: (context.requestHeader.get("x-request-id") ?? "").slice(0, 128),
@@ -193,3 +191,8 @@ export async function told<T>(flows: RpcFlows, { trail, span, gone }: Received, 
     flows.finished(trail, flows.clock.monotonicMs(), span);
   }
 }
+
+const encoded = (input: TypedInput): Uint8Array =>
+  input.case === "chat"
+    ? toBinary(common.ChatRequestSchema, input.value)
+    : toBinary(common.EmbedRequestSchema, input.value);

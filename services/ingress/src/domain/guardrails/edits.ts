@@ -1,0 +1,28 @@
+/** A text to be put in place of another. */
+export interface Edit {
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+}
+
+/** The same tree with the texts changed; what is not on their way is shared. For the contract's messages, which are plain objects. */
+export function edited<T>(tree: T, edits: readonly Edit[]): T {
+  if (edits.length === 0) return tree;
+  const root: Record<string, unknown> = { root: tree };
+  const copied = new Set<unknown>();
+  for (const { path, text } of edits) {
+    let holder = root;
+    let key: string | number = "root";
+    for (const step of path) {
+      let inner = holder[key] as Record<string, unknown>;
+      if (!copied.has(inner)) {
+        inner = (Array.isArray(inner) ? [...(inner as unknown[])] : { ...inner }) as Record<string, unknown>;
+        copied.add(inner);
+        holder[key] = inner;
+      }
+      holder = inner;
+      key = step;
+    }
+    holder[key] = text;
+  }
+  return root["root"] as T;
+}

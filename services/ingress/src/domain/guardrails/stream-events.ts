@@ -1,0 +1,204 @@
+/** Where the texts are in the events of a stream, by dialect; what is no delta is looked at as a whole (session.answer). */
+import type { DialectName, Json, JsonObject } from "@weir/dialects";
+
+/** A piece of a text in an event. */
+export interface Delta {
+  /** Of the text that it is a piece of. */
+  readonly channel: string;
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+  readonly place: "output" | "tool-arguments";
+  readonly form: "text" | "json";
+  /** An event like this one with nothing but another piece of the same text: for what is left when the text ends. */
+  readonly more: (text: string) => JsonObject;
+}
+
+export interface Reading {
+  readonly deltas: readonly Delta[];
+  /** Texts that end with this event, before it: all whose channel begins so. */
+  readonly ends: readonly string[];
+  /** Copies of the text on the side, which are taken out where a text may be cut. */
+  readonly copies: readonly (readonly (string | number)[])[];
+}
+
+export type ReadEvent = (event: JsonObject) => Reading;
+
+const NOTHING: Reading = { deltas: [], ends: [], copies: [] };
+/** Ends every channel. */
+const ALL = "";
+
+const object = (value: Json | undefined): JsonObject | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+const list = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : []);
+
+/** OpenAI's chat chunks: every text member of a delta is a text of its own, whatever it is called (content, refusal, reasoning_content). */
+function chatEvent(event: JsonObject): Reading {
+  const deltas: Delta[] = [];
+  const ends: string[] = [];
+  const copies: (string | number)[][] = [];
+  for (const [at, item] of list(event["choices"]).entries()) {
+    const choice = object(item);
+    if (choice === undefined) continue;
+    const index = typeof choice["index"] === "number" ? choice["index"] : at;
+    if (choice["logprobs"] !== null && choice["logprobs"] !== undefined) copies.push(["choices", at, "logprobs"]);
+    const delta = object(choice["delta"]);
+    const more = (inner: JsonObject): JsonObject => {
+      const { usage: _usage, ...rest } = event;
+      return { ...rest, choices: [{ index, delta: inner, finish_reason: null }] };
+    };
+    for (const [name, value] of Object.entries(delta ?? {})) {
+      const path = ["choices", at, "delta", name];
+      const channel = `${index}|${name}|`;
+      if (typeof value === "string") {
+        if (name !== "role" && value !== "")
+          deltas.push({
+            channel,
+            path,
+            text: value,
+            place: "output",
+            form: "text",
+            more: (text) => more({ [name]: text }),
+          });
+      } else if (name === "function_call") {
+        const text = object(value)?.["arguments"];
+        if (typeof text === "string" && text !== "")
+          deltas.push({
+            channel,
+            path: [...path, "arguments"],
+            text,
+            place: "tool-arguments",
+            form: "json",
+            more: (rest) => more({ function_call: { arguments: rest } }),
+          });
+      } else if (name === "tool_calls") toolDeltas(list(value), path, channel, more, deltas);
+      else if (name === "reasoning_details") detailDeltas(list(value), path, channel, more, deltas);
+    }
+    if (choice["finish_reason"] !== null && choice["finish_reason"] !== undefined) ends.push(`${index}|`);
+  }
+  return { deltas, ends, copies };
+}
+
+function toolDeltas(
+  calls: readonly Json[],
+  path: readonly (string | number)[],
+  channel: string,
+  more: (inner: JsonObject) => JsonObject,
+  deltas: Delta[],
+): void {
+  for (const [at, item] of calls.entries()) {
+    const call = object(item);
+    const index = typeof call?.["index"] === "number" ? call["index"] : at;
+    for (const [kind, member] of [
+      ["function", "arguments"],
+      ["custom", "input"],
+    ] as const) {
+      const text = object(call?.[kind])?.[member];
+      if (typeof text !== "string" || text === "") continue;
+      deltas.push({
+        channel: `${channel}${index}`,
+        path: [...path, at, kind, member],
+        text,
+        place: "tool-arguments",
+        form: kind === "function" ? "json" : "text",
+        more: (rest) => more({ tool_calls: [{ index, [kind]: { [member]: rest } }] }),
+      });
+    }
+  }
+}
+
+function detailDeltas(
+  details: readonly Json[],
+  path: readonly (string | number)[],
+  channel: string,
+  more: (inner: JsonObject) => JsonObject,
+  deltas: Delta[],
+): void {
+  for (const [at, item] of details.entries()) {
+    const detail = object(item);
+    for (const member of ["text", "summary"]) {
+      const text = detail?.[member];
+      if (detail === undefined || typeof text !== "string" || text === "") continue;
+      const { index = at, type = "" } = detail;
+      deltas.push({
+        channel: `${channel}${String(index)}${member}`,
+        path: [...path, at, member],
+        text,
+        place: "output",
+        form: "text",
+        more: (rest) => more({ reasoning_details: [{ type, index, [member]: rest }] }),
+      });
+    }
+  }
+}
+
+/** Anthropic's messages: a block's deltas, until it stops. */
+function messagesEvent(event: JsonObject): Reading {
+  const { type, index = 0 } = event;
+  if (type === "content_block_stop") return { deltas: [], ends: [`${String(index)}|`], copies: [] };
+  if (type === "message_delta" || type === "message_stop" || type === "error")
+    return { deltas: [], ends: [ALL], copies: [] };
+  const delta = object(event["delta"]);
+  if (type !== "content_block_delta" || delta === undefined) return NOTHING;
+  const deltas: Delta[] = [];
+  for (const [name, value] of Object.entries(delta)) {
+    if (typeof value !== "string" || value === "" || name === "type" || name === "signature") continue;
+    const isArguments = name === "partial_json";
+    deltas.push({
+      channel: `${String(index)}|${name}`,
+      path: ["delta", name],
+      text: value,
+      place: isArguments ? "tool-arguments" : "output",
+      form: isArguments ? "json" : "text",
+      more: (text) => ({ type, index, delta: { type: delta["type"] ?? "text_delta", [name]: text } }),
+    });
+  }
+  return { deltas, ends: [], copies: [] };
+}
+
+/** OpenAI's Responses: `….delta` until `….done` of the same place; the whole text comes again in what follows, and is scanned again there. */
+function responsesEvent(event: JsonObject): Reading {
+  const type = typeof event["type"] === "string" ? event["type"] : "";
+  const copies = event["logprobs"] === null || event["logprobs"] === undefined ? [] : [["logprobs"]];
+  const place = `${String(event["output_index"] ?? "")}|${String(event["content_index"] ?? event["summary_index"] ?? "")}|`;
+  if (type.endsWith(".delta")) {
+    const { delta } = event;
+    if (typeof delta !== "string" || delta === "" || type.includes("audio.delta")) return { ...NOTHING, copies };
+    const kind = type.slice(0, -".delta".length);
+    const isArguments =
+      kind.endsWith("_arguments") ||
+      kind.endsWith("_input") ||
+      kind.endsWith("call.code") ||
+      kind.endsWith("call_code");
+    const { logprobs: _logprobs, obfuscation: _obfuscation, ...rest } = event;
+    return {
+      deltas: [
+        {
+          channel: place + kind,
+          path: ["delta"],
+          text: delta,
+          place: isArguments ? "tool-arguments" : "output",
+          form: kind.endsWith("_arguments") ? "json" : "text",
+          more: (text) => ({ ...rest, delta: text, ...(event["logprobs"] === undefined ? {} : { logprobs: [] }) }),
+        },
+      ],
+      ends: [],
+      copies,
+    };
+  }
+  if (type === "response.output_item.done")
+    return { deltas: [], ends: [`${String(event["output_index"] ?? "")}|`], copies };
+  if (type.endsWith(".done")) return { deltas: [], ends: [place], copies };
+  if (/^(?:response\.(?:completed|incomplete|failed|cancelled)|error)$/.test(type))
+    return { deltas: [], ends: [ALL], copies };
+  return { ...NOTHING, copies };
+}
+
+const READERS: Readonly<Record<DialectName, ReadEvent>> = {
+  "openai-chat": chatEvent,
+  "anthropic-messages": messagesEvent,
+  "openai-responses": responsesEvent,
+  // No route of the facade speaks it: its answers are translated before they come here.
+  "gemini-generate": () => NOTHING,
+};
+
+export const readerOf = (dialect: DialectName): ReadEvent => READERS[dialect];
