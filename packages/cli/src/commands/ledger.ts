@@ -10,8 +10,6 @@ import { reconcile } from "../reconcile.ts";
 
 /** It adds up everything there is. */
 const VERIFY_WITHIN_MS = 600_000;
-/** What is younger may still be under way. */
-const SETTLED_AFTER_MS = 5 * 60_000;
 /** A request is held a moment before its intent is recorded. */
 const HELD_BEFORE_MS = 60_000;
 const PAGE = 1_000;
@@ -28,9 +26,14 @@ async function paged<T>(next: (pageToken: string) => Promise<{ items: T[]; nextP
   }
 }
 
-/** @throws Error where they do not agree */
-async function reconcileWithLog({ client, call }: Connection, output: Output, sinceMs: number): Promise<void> {
-  const toMs = BigInt(Date.now() - SETTLED_AFTER_MS);
+/** @param olderMs what is younger may still be under way. @throws Error where they do not agree */
+async function reconcileWithLog(
+  { client, call }: Connection,
+  output: Output,
+  sinceMs: number,
+  olderMs: number,
+): Promise<void> {
+  const toMs = BigInt(Date.now() - olderMs);
   const fromMs = BigInt(Date.now() - sinceMs);
   const budgets = client(policy.BudgetService);
   const log = client(audit.AuditService);
@@ -113,9 +116,9 @@ async function resolveOne(
 export const ledgerCommands: readonly Command[] = [
   {
     name: "budgets verify",
-    usage: "[--audit [--since 24h]]",
+    usage: "[--audit [--since 24h] [--older-than 5m]]",
     summary: "add up the ledger anew and compare with the sums that decide; with --audit also with what was recorded",
-    options: { audit: { type: "boolean" }, since: { type: "string" } },
+    options: { audit: { type: "boolean" }, since: { type: "string" }, "older-than": { type: "string" } },
     async run({ connection, output, flags }) {
       const to = connection();
       const found = await to
@@ -138,7 +141,9 @@ export const ledgerCommands: readonly Command[] = [
             ),
       );
       if (found.mismatches.length > 0) throw new Error(`the ledger is broken: ${found.mismatches.length} mismatches`);
-      if (flags.on("audit")) await reconcileWithLog(to, output, durationMs(flags.text("since") ?? "24h"));
+      if (!flags.on("audit")) return;
+      const [sinceMs, olderMs] = [flags.text("since") ?? "24h", flags.text("older-than") ?? "5m"].map(durationMs);
+      await reconcileWithLog(to, output, sinceMs ?? 0, olderMs ?? 0);
     },
   },
   {
