@@ -6,15 +6,18 @@ import { fromConnectError } from "@weir/mesh";
 import { type Command, type Flags, UsageError } from "./command.ts";
 import { auditCommands } from "./commands/audit.ts";
 import { auditProofCommands } from "./commands/audit-proof.ts";
+import { applyCommands } from "./commands/apply.ts";
 import { budgetCommands } from "./commands/budgets.ts";
 import { configCommands } from "./commands/config.ts";
 import { evaluationCommands } from "./commands/evaluations.ts";
+import { explainCommands } from "./commands/explain.ts";
 import { issuerCommands } from "./commands/issuers.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { ledgerCommands, webhookCommands } from "./commands/ledger.ts";
 import { limitCommands } from "./commands/limits.ts";
 import { priceCommands } from "./commands/prices.ts";
 import { routingCommands } from "./commands/routing.ts";
+import { ruleCommands } from "./commands/rules.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
 import { addressOf, connect, type Connection } from "./connection.ts";
@@ -24,7 +27,10 @@ const COMMANDS: readonly Command[] = [
   ...keyCommands,
   ...tokenCommands,
   ...issuerCommands,
+  ...applyCommands,
+  ...explainCommands,
   ...workspaceCommands,
+  ...ruleCommands,
   ...budgetCommands,
   ...ledgerCommands,
   ...webhookCommands,

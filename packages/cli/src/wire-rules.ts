@@ -48,8 +48,8 @@ export function rulesOfWire(rules: policy.Rules | undefined): Rules {
 /** "allowed_models", as files and flags call it. */
 const nameOf = (field: string): string => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-const textOf = (value: unknown): string => {
-  if (Array.isArray(value)) return value.length === 0 ? "none" : value.join(", ");
+const textOf = (value: Rules[keyof Rules]): string => {
+  if (typeof value === "object") return value.length === 0 ? "none" : value.join(", ");
   return value === undefined || value === 0 || value === false ? "none" : String(value);
 };
 

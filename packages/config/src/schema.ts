@@ -85,6 +85,8 @@ const model = z.strictObject({
     )
     .min(1, "needs at least one target"),
   fallbacks: z.array(modelName).default([]),
+  /** Equal requests of a workspace get the same answer for so long. */
+  cache: z.strictObject({ ttl: duration(1_000) }).optional(),
   /** The first whose expression (CEL) is true says which other model is used. */
   rules: z
     .array(z.strictObject({ when: z.string().min(1).max(4_096), use: modelName }))
@@ -177,6 +179,7 @@ export const fileSchema = z.strictObject({
   oidc: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
   webhooks: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
   ledger: z.strictObject({ keep_entries: duration(36 * 86_400_000).prefault("400d") }).prefault({}),
+  cache: z.strictObject({ max_bytes: size(2 ** 20).prefault("128MiB") }).prefault({}),
   spool: z.strictObject({ max_bytes: size(2 ** 20).prefault("4GiB"), strict: z.boolean().default(false) }).prefault({}),
   audit: z
     .strictObject({

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { policy } from "@weir/contracts";
-import { type BackingPostgres, type BackingRedis, startPostgres, startRedis } from "@weir/testkit";
+import { type BackingPostgres, startPostgres, startRedis } from "@weir/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { admitOne, reasonOf, type Replica, replica } from "./service-fixture.ts";
 
 let postgres: BackingPostgres;
-let redis: BackingRedis;
+let redis: Awaited<ReturnType<typeof startRedis>>;
 let one: Replica;
 beforeAll(async () => {
   [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);

@@ -1,7 +1,7 @@
 import type { BudgetSeed, LimitSeed, QueueSeed } from "@weir/config";
 import { policy } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
-import { type PlannedPlace, placeKey } from "./plan.ts";
+import { type PlannedPlace, placeKey } from "./planned-place.ts";
 import type { Step } from "./step.ts";
 
 const BUDGET_UNITS = {

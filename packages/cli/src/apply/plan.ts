@@ -1,48 +1,13 @@
 /** From what is wanted and what there is to the steps between them. Pure: what a step does is said, not done. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import {
-  ConfigError,
-  type Problem,
-  type Wanted,
-  type WantedIssuer,
-  type WantedPlace,
-  type WantedWorkspace,
-} from "@weir/config";
+import { ConfigError, type Problem, type Wanted, type WantedPlace, type WantedWorkspace } from "@weir/config";
 import type { policy } from "@weir/contracts";
 import { isEmpty, NO_RULES } from "@weir/rules";
 import { PAYLOADS, payloadsWord, rulesChanged, rulesOfWire, wireRules } from "../wire-rules.ts";
 import type { Actual, ActualWorkspace } from "./actual.ts";
 import { budgetSteps, limitSteps } from "./plan-bounds.ts";
-import { issuerChanges, wireIssuer } from "./plan-issuers.ts";
-import type { Step } from "./step.ts";
-
-/** A place of the file. */
-export interface PlannedPlace {
-  /** "workspace/search" */
-  readonly label: string;
-  readonly place: MessageInitShape<typeof policy.PlaceSchema>;
-  /** As `placeKey` has it; undefined: it is not there yet. */
-  readonly key: string | undefined;
-  readonly rules: policy.Rules | undefined;
-}
-
-/** Names a place of the wire, so that a budget is found by where it stands. */
-export function placeKey(place: policy.Place | undefined): string {
-  const of = place?.place;
-  switch (of?.case) {
-    case "endUser":
-      return `end-user/${of.value.workspace}/${of.value.name}`;
-    case "tag":
-      return `tag/${of.value.workspace}/${of.value.name}=${of.value.value}`;
-    case undefined:
-      return "";
-    case "organization":
-    case "workspace":
-    case "project":
-    case "key":
-      return `${of.case}/${of.value}`;
-  }
-}
+import { issuerSteps, webhookSteps } from "./plan-issuers.ts";
+import { placeKey, type PlannedPlace } from "./planned-place.ts";
+import { type Step, unchanged } from "./step.ts";
 
 /**
  * @param prune whether what the file does not list at a place that it names is taken away
@@ -247,64 +212,3 @@ function ruleSteps({ label, place, rules }: PlannedPlace, { rules: wanted }: Wan
   const verb = wanted === undefined ? "delete" : isEmpty(there) ? "create" : "update";
   return [{ verb, what, details, run: ({ admin, call }) => admin.putRules({ place, rules: wireRules(target) }, call) }];
 }
-
-function issuerSteps(
-  { name: workspace, issuers }: WantedWorkspace,
-  found: ActualWorkspace | undefined,
-  prune: boolean,
-): Step[] {
-  const projectId = (name: string): string | undefined => found?.projects.find((project) => project.name === name)?.id;
-  const label = ({ project, name }: Pick<WantedIssuer, "project" | "name">): string =>
-    `issuer ${workspace}/${project}/${name}`;
-  const known = new Set<string>();
-  const steps = issuers.map((wanted): Step => {
-    const id = projectId(wanted.project);
-    const there = found?.issuers.find((one) => one.name === wanted.name && one.projectId === id);
-    if (there !== undefined) known.add(there.id);
-    const details = there === undefined ? [wanted.url] : issuerChanges(wanted, there);
-    if (details.length === 0) return unchanged(label(wanted));
-    const verb = there === undefined ? "create" : "update";
-    const run: Step["run"] = ({ admin, call }) => admin.putIssuer(wireIssuer(workspace, wanted), call);
-    return { verb, what: label(wanted), details, run };
-  });
-  if (!prune) return steps;
-  const forgotten = (found?.issuers ?? []).filter(({ id }) => !known.has(id));
-  return [
-    ...steps,
-    ...forgotten.map((issuer): Step => {
-      const project = found?.projects.find(({ id }) => id === issuer.projectId)?.name ?? issuer.projectId;
-      return {
-        verb: "delete",
-        what: label({ project, name: issuer.name }),
-        details: ["ends the keys that its tokens were exchanged for"],
-        run: ({ admin, call }) => admin.deleteIssuer({ issuerId: issuer.id }, call),
-      };
-    }),
-  ];
-}
-
-function webhookSteps(
-  { name: workspace, webhook }: WantedWorkspace,
-  found: ActualWorkspace | undefined,
-  prune: boolean,
-): Step[] {
-  const there = found?.webhook?.url;
-  const what = `webhook of ${workspace}`;
-  if (webhook === undefined) {
-    if (!prune || there === undefined) return [];
-    return [{ verb: "delete", what, details: [], run: ({ books, call }) => books.deleteWebhook({ workspace }, call) }];
-  }
-  if (webhook === there) return [unchanged(what)];
-  return [
-    {
-      verb: there === undefined ? "create" : "update",
-      what,
-      details: [there === undefined ? webhook : `${there} → ${webhook}`],
-      // Its secret is shown once, by whoever made it.
-      run: async ({ books, call }) =>
-        `secret of the webhook: ${(await books.putWebhook({ workspace, url: webhook }, call)).secret}`,
-    },
-  ];
-}
-
-const unchanged = (what: string): Step => ({ verb: "keep", what, details: [], run: () => Promise.resolve() });

@@ -18,3 +18,5 @@ export interface Step {
   /** Safe to repeat. @returns what is to be shown, where that is a text */
   readonly run: (hands: Hands) => Promise<unknown>;
 }
+
+export const unchanged = (what: string): Step => ({ verb: "keep", what, details: [], run: () => Promise.resolve() });

@@ -28,8 +28,9 @@ const DEFAULT_QUEUE_LENGTH = 100n;
 
 const limitTable = (limits: readonly policy.Limit[]): string =>
   table(
-    ["PLACE", "PER", "AMOUNT", "UNIT", "WINDOW", "BURST", "QUEUE", "WITHOUT REDIS"],
-    limits.map(({ place, per, only, amount, unit, windowMs, burst, queue, failClosed }) => [
+    ["ID", "PLACE", "PER", "AMOUNT", "UNIT", "WINDOW", "BURST", "QUEUE", "WITHOUT REDIS"],
+    limits.map(({ id, place, per, only, amount, unit, windowMs, burst, queue, failClosed }) => [
+      id,
       placeText(place),
       `${enumName(policy.LimitSubjectSchema, per)}${only === "" ? "" : ` ${only}`}`,
       amount,
@@ -128,6 +129,17 @@ export const limitCommands: readonly Command[] = [
         call,
       );
       output.message(policy.ListLimitsResponseSchema, found, ({ limits }) => limitTable(limits));
+    },
+  },
+  {
+    name: "limits delete",
+    usage: "<limit id>",
+    summary: "take a rate limit away",
+    words: { least: 1, most: 1 },
+    async run({ connection, output, args }) {
+      const { client, call } = connection();
+      await client(policy.PolicyAdminService).deleteLimit({ limitId: args[0] ?? "" }, call);
+      output.note("deleted");
     },
   },
 ];

@@ -140,6 +140,13 @@ describe("tools that the provider runs", () => {
     expect(() => feesOf(asked({ tools: [{ googleSearch: {} }] }, "gemini-generate"))).toThrow(refused);
   });
 
+  test("that a chat asks for without naming one cost a search", () => {
+    const searching = asked({ web_search_options: {} }, "openai-chat");
+    expect(feesOf(searching)).toBe(10_000_000n);
+    expect(feesOf(searching, { ...fees, previewSearchNanos: 0n })).toBe(0n);
+    expect(() => feesOf(searching, noFees)).toThrow(refused);
+  });
+
   test("are refused where their fee is unknown, and stop no key without a budget", () => {
     for (const type of ["image_generation", "quantum_annealer"]) {
       const one = asked({ tools: [{ type }], max_tool_calls: 1 });
@@ -157,6 +164,7 @@ describe("tools that the provider runs", () => {
       ],
     };
     expect(toolUseOf("openai-responses", own)).toBeUndefined();
+    expect(toolUseOf("openai-chat", { web_search_options: null })).toBeUndefined();
     expect(
       toolUseOf("anthropic-messages", {
         tools: [
@@ -198,4 +206,14 @@ test("tokens that were counted take the place of bytes", () => {
   expect(boundOf(shape(), { ...TERMS, counted }, [candidate(), other], grant()).inputTokens).toBe(1_000 + 64);
   expect(inputTokensFor(shape(), counted, [candidate()], grant())).toBe(213);
   expect(inputTokensFor(shape(), counted, [candidate(), other], grant())).toBe(250);
+});
+
+test("where the rules leave nobody who may serve it, that is said, and not that a price is missing", () => {
+  const elsewhere = grant({ deniedRegions: ["cn"] });
+  const terms = { outputCap: 10, atMs: 0, counted: undefined };
+  const refused = expect.objectContaining({ reason: "model_not_allowed" });
+  expect(() => boundOf(shape(), terms, [candidate({ region: "" }), candidate({ region: "cn" })], elsewhere)).toThrow(
+    refused,
+  );
+  expect(boundOf(shape(), terms, [candidate({ region: "eu" })], elsewhere).outputTokens).toBe(10);
 });

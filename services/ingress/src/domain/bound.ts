@@ -122,7 +122,7 @@ export function toolBoundOf(shape: RequestShape, grant: Grant): ToolBound | unde
 
 /**
  * The bound over the dearest permitted candidate.
- * @throws WeirError price_unknown, for keys with a budget
+ * @throws WeirError model_not_allowed where nobody may serve it; price_unknown, for keys with a budget
  */
 export function boundOf(
   shape: RequestShape,
@@ -131,6 +131,7 @@ export function boundOf(
   grant: Grant,
 ): Bound {
   const { hasBudget, workspace } = grant.key;
+  requirePermitted(shape, candidates, grant);
   if (hasBudget) requirePrices(shape);
   const size = {
     instructed: shape.instructed,
@@ -182,6 +183,14 @@ const NOTHING = nanos(0n);
 function feesBoundOf(tools: ToolBound | undefined, { tools: fees }: Price): bigint | undefined {
   if (tools !== undefined) return toolCostBound(tools, fees);
   return fees?.byItself === true ? toolCostBound(anyTools, fees) : NOTHING;
+}
+
+/** As the router would say after all was recorded: who is not permitted has no price that matters. */
+function requirePermitted({ model }: RequestShape, candidates: readonly Candidate[] | undefined, grant: Grant): void {
+  if (grant.prepared.none || candidates === undefined || candidates.length === 0) return;
+  if (candidates.some((candidate) => permitted(candidate, grant))) return;
+  const message = `No provider that this key may use serves "${model.slice(0, 256)}".`;
+  throw new WeirError("model_not_allowed", message, { param: "model" });
 }
 
 function requirePrices({ premium, toolUse }: RequestShape): void {

@@ -36,6 +36,7 @@ export function explainMethod(dependencies: ExplainDependencies, callerOf: Calle
         limits: found.limits.map(limitToWire),
         budgets: found.budgets.map(budgetToWire),
         key: `${key.workspace}: ${key.name} (${key.scopes.join(", ")})`,
+        workspace: key.workspace,
       };
     },
   };

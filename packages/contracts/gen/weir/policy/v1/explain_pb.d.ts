@@ -179,6 +179,13 @@ export declare type ExplainResponse = Message<"weir.policy.v1.ExplainResponse"> 
    * @generated from field: string key = 10;
    */
   key: string;
+
+  /**
+   * The key's workspace, by name: whose prices count.
+   *
+   * @generated from field: string workspace = 11;
+   */
+  workspace: string;
 };
 
 /**
