@@ -35,6 +35,8 @@ describe("the price book", () => {
     expect(book.facts("no-such-provider", "gpt-4o-mini", NOW).price).toBeUndefined();
     expect(book.facts("openai", "whisper-1", NOW).price).toBeUndefined();
     expect(book.facts("openrouter", "openai/gpt-oss-20b:free", NOW).price).toBeUndefined();
+    expect(book.facts("openrouter", "openai/gpt-4o", NOW).price).toBeDefined();
+    expect(book.facts("openrouter", "openai/gpt-4o:online", NOW).price).toBeUndefined();
   });
 
   it("carries the rates of long inputs", () => {
@@ -81,6 +83,7 @@ describe("what is paid beside plain tokens", () => {
 
   it("is a fee for the request, where the model always searches", () => {
     expect(priceOf("openai", "gpt-4o-search-preview").requestNanos).toBe(25_000_000n);
+    expect(priceOf("openai", "gpt-4o-search-preview").tools?.previewSearchNanos).toBe(0n);
     expect(priceOf("openai", "gpt-4o").requestNanos).toBe(0n);
   });
 

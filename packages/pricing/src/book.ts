@@ -71,6 +71,8 @@ function bookOf(providerOf: (id: string) => Provider | undefined, calculate: Cal
   const version = `${edition}+${FEES_EDITION}`;
   // Its calculation is only asked which model is meant: aliases, dated names and prefixes are its knowledge.
   const find = (provider: string, model: string): ModelInfo | undefined => {
+    // OpenRouter's ending for a search on the web, which is paid for by itself.
+    if (provider === "openrouter" && model.endsWith(":online")) return undefined;
     const known = providerOf(provider);
     return known === undefined ? undefined : (calculate({}, model, { provider: known })?.model ?? undefined);
   };

@@ -47,7 +47,8 @@ function openAiFees(model: string, own: ToolFees): ToolFees {
   return {
     ...own,
     webSearchNanos: search + block,
-    previewSearchNanos: doesNotReason ? perThousand(25) : search,
+    // Those that search for every request are paid for by the request.
+    previewSearchNanos: requestFeeOf("openai", model) > 0n ? 0n : doesNotReason ? perThousand(25) : search,
     fileSearchNanos: own.fileSearchNanos ?? perThousand(2.5),
     codeSessionNanos: 30_000_000n,
   };

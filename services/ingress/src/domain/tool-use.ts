@@ -18,14 +18,18 @@ export interface ToolUse {
 /** A limit of calls for a request that has to be bounded and states none. */
 export const DEFAULT_TOOL_CALLS = 10;
 
+const NO_TOOLS: readonly JsonObject[] = [];
+
 type Draft = { -readonly [Name in keyof ToolBound]: ToolBound[Name] } & { unknown: string | undefined };
 
 type Visit = (draft: Draft, type: string, tool: JsonObject) => void;
 
 /** @returns undefined: nothing that is paid for by the call */
 export function toolUseOf(dialect: FacadeDialect, body: JsonObject): ToolUse | undefined {
-  const { tools } = body;
-  if (!Array.isArray(tools) || tools.length === 0) return undefined;
+  const tools = Array.isArray(body["tools"]) ? body["tools"] : NO_TOOLS;
+  // One search for each request, whether the model always searches or was asked to.
+  const searches = dialect === "openai-chat" && (body["web_search_options"] ?? null) !== null;
+  if (tools.length === 0 && !searches) return undefined;
   const draft: Draft = {
     calls: 0,
     webSearch: false,
@@ -42,6 +46,10 @@ export function toolUseOf(dialect: FacadeDialect, body: JsonObject): ToolUse | u
     visit(draft, typeof type === "string" ? type : "", tool);
   }
   const { unknown, ...bound } = draft;
+  if (searches) {
+    bound.previewSearch = true;
+    if (!bound.webSearch) bound.calls = 1;
+  }
   const counted = bound.webSearch || bound.previewSearch || bound.fileSearch || bound.other;
   if (!counted && bound.codeSessions === 0 && unknown === undefined) return undefined;
   const stated = dialect === "openai-responses" ? callsIn(body["max_tool_calls"], "max_tool_calls") : undefined;

@@ -110,6 +110,7 @@ async function* flow(
   const outputLimit = preparation.outputLimit(target);
   // A token has at least one byte; a charge by it must stay within the hold, which was taken for the cap.
   const outputBound = (): number => Math.min(side.outputBytes, outputLimit);
+  const held = call.holdOwner !== "";
   let finished = false;
   try {
     const { provider, model, region } = target;
@@ -117,8 +118,10 @@ async function* flow(
       kind: "start",
       served: { provider, model, region, attempt: running.attempt },
       dropped: prepared.dropped,
-      price: running.price,
-      inputTokensEstimate: Math.ceil(prepared.body.length / 4),
+      // What this tells charges a stream whose account is lost: what a budget holds is charged what it can have cost at most, and in whole
+      // where tools may have been called.
+      price: held && call.tools !== undefined ? undefined : running.price,
+      inputTokensEstimate: held ? call.inputBound || prepared.body.length : Math.ceil(prepared.body.length / 4),
       failures,
       outputBytes: outputBound(),
       headers,

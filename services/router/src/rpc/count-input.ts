@@ -13,6 +13,8 @@ export function countInputRpc(routing: Routing) {
     const targets = routing.route(call.model).groups.flatMap((group) => group.targets);
     const isEmbed =
       call.input.case === "embed" || (call.input.case === "raw" && call.input.value.dialect === EMBEDDINGS);
+    // To read more would hold up those who are served.
+    if (call.inputBound > MOST_BYTES) return create(router.CountInputResponseSchema);
     try {
       const input = isEmbed ? embedInputOf(call) : chatInputOf(call, false);
       const inputs = await countInput(routing.flow, call, input, isEmbed ? "embed" : "chat", targets, call.inputBound);
@@ -25,4 +27,5 @@ export function countInputRpc(routing: Routing) {
   };
 }
 
+const MOST_BYTES = 4_000_000;
 const EMBEDDINGS = common.Dialect.OPENAI_EMBEDDINGS;

@@ -361,6 +361,13 @@ export declare const StreamCompleteResponseSchema: GenMessage<StreamCompleteResp
  */
 export declare type StreamStart = Message<"weir.router.v1.StreamStart"> & {
   /**
+   * As in Result.
+   *
+   * @generated from field: weir.router.v1.CacheUse cache = 15;
+   */
+  cache?: CacheUse | undefined;
+
+  /**
    * @generated from field: weir.router.v1.Served served = 1;
    */
   served?: Served | undefined;
@@ -376,14 +383,14 @@ export declare type StreamStart = Message<"weir.router.v1.StreamStart"> & {
   headers: Header[];
 
   /**
-   * Absent: unknown.
+   * Absent: unknown, or what it costs cannot be told from what is seen (tools that the provider runs): its hold is charged in whole.
    *
    * @generated from field: weir.common.v1.Price price = 4;
    */
   price?: Price | undefined;
 
   /**
-   * Input tokens by a quarter of the request's bytes; the provider's own count comes with `end` only.
+   * Input tokens by a quarter of the request's bytes, of held requests their upper bound; the provider's own count comes with `end` only.
    *
    * @generated from field: uint32 input_tokens_estimate = 5;
    */
@@ -540,6 +547,13 @@ export declare type Result = Message<"weir.router.v1.Result"> & {
    * @generated from field: string price_version = 11;
    */
   priceVersion: string;
+
+  /**
+   * Absent: it was not looked for in the cache.
+   *
+   * @generated from field: weir.router.v1.CacheUse cache = 12;
+   */
+  cache?: CacheUse | undefined;
 };
 
 /**
@@ -547,6 +561,36 @@ export declare type Result = Message<"weir.router.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export declare const ResultSchema: GenMessage<Result>;
+
+/**
+ * From the cache: no provider was called, and nothing is charged.
+ *
+ * @generated from message weir.router.v1.CacheUse
+ */
+export declare type CacheUse = Message<"weir.router.v1.CacheUse"> & {
+  /**
+   * @generated from field: bool hit = 1;
+   */
+  hit: boolean;
+
+  /**
+   * @generated from field: uint64 age_ms = 2;
+   */
+  ageMs: bigint;
+
+  /**
+   * What the answer did cost when it was made.
+   *
+   * @generated from field: int64 saved_nanos = 3;
+   */
+  savedNanos: bigint;
+};
+
+/**
+ * Describes the message weir.router.v1.CacheUse.
+ * Use `create(CacheUseSchema)` to create a new message.
+ */
+export declare const CacheUseSchema: GenMessage<CacheUse>;
 
 /**
  * @generated from message weir.router.v1.Attempt
