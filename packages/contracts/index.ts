@@ -2,6 +2,6 @@
 export * as audit from "./audit.ts";
 export * as common from "./common.ts";
 export * as evaluation from "./gen/weir/evaluation/v1/evaluation_pb.js";
-export * as ingress from "./gen/weir/ingress/v1/gateway_pb.js";
+export * as ingress from "./ingress.ts";
 export * as policy from "./policy.ts";
 export * as router from "./gen/weir/router/v1/router_pb.js";

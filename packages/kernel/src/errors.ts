@@ -82,6 +82,24 @@ export const catalogue = {
     retry: false,
     advice: "Leave out what the guardrail named, or ask the operator about it.",
   },
+  request_running: {
+    status: 409,
+    rpc: "already_exists",
+    retry: true,
+    advice: "Wait for `retry-after`: then its answer may be there.",
+  },
+  idempotency_mismatch: {
+    status: 422,
+    rpc: "invalid_argument",
+    retry: false,
+    advice: "Use a new Idempotency-Key for another request.",
+  },
+  answer_not_kept: {
+    status: 409,
+    rpc: "failed_precondition",
+    retry: false,
+    advice: "Use a new Idempotency-Key if it shall run once more, and be paid for once more.",
+  },
   price_unknown: {
     status: 400,
     rpc: "failed_precondition",

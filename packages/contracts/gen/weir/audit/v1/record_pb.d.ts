@@ -255,6 +255,13 @@ export declare type Outcome = Message<"weir.audit.v1.Outcome"> & {
    * @generated from field: weir.audit.v1.GuardrailVerdict guardrails = 20;
    */
   guardrails?: GuardrailVerdict | undefined;
+
+  /**
+   * The request whose answer was given once more, for its Idempotency-Key: no provider was called. Empty: it is an answer of its own.
+   *
+   * @generated from field: string replay_of = 21;
+   */
+  replayOf: string;
 };
 
 /**

@@ -596,6 +596,21 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_GUARDRAIL_BLOCKED = 50;
    */
   GUARDRAIL_BLOCKED = 50,
+
+  /**
+   * @generated from enum value: ERROR_REASON_REQUEST_RUNNING = 60;
+   */
+  REQUEST_RUNNING = 60,
+
+  /**
+   * @generated from enum value: ERROR_REASON_IDEMPOTENCY_MISMATCH = 61;
+   */
+  IDEMPOTENCY_MISMATCH = 61,
+
+  /**
+   * @generated from enum value: ERROR_REASON_ANSWER_NOT_KEPT = 62;
+   */
+  ANSWER_NOT_KEPT = 62,
 }
 
 /**

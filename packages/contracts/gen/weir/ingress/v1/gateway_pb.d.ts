@@ -243,6 +243,13 @@ export declare type Receipt = Message<"weir.ingress.v1.Receipt"> & {
    * @generated from field: repeated string dropped = 7;
    */
   dropped: string[];
+
+  /**
+   * The request whose answer this is once more, for its idempotency-key: it cost nothing.
+   *
+   * @generated from field: string replay_of = 8;
+   */
+  replayOf: string;
 };
 
 /**
