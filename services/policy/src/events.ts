@@ -28,6 +28,8 @@ export function policyEvents(log: Log) {
       log.warn({ err }, "when keys were last used was not written; it will be tried again"),
     onCleanupFailed: (err: unknown) =>
       log.warn({ err }, "expired short-lived keys were not cleaned up; it will be tried again"),
+    onAnswersUncleaned: (err: unknown) =>
+      log.warn({ err }, "kept answers whose time is over were not removed; it will be tried again"),
     onBooksFailed: (err: unknown) =>
       log.warn({ err }, "old entries of the ledger were not forgotten; it will be tried again"),
     onWarningsFailed: (err: unknown) => log.warn({ err }, "warnings were not sent; it will be tried again"),

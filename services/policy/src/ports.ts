@@ -11,6 +11,7 @@ import type {
   WarningRow,
   WebhookRow,
 } from "./domain/books.ts";
+import type { Begun, IdempotencyClaim } from "./domain/idempotent.ts";
 import type { HoldName, HoldPlace, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "./domain/ledger.ts";
 import type { LimitTerms } from "./domain/limit-terms.ts";
 import type { BucketVerdict } from "./domain/limits.ts";
@@ -290,6 +291,21 @@ export interface Warnings {
 
 /** Takes a delivery to its address. @throws Error: it was not taken there; what the message says may be shown */
 export type SendWebhook = (url: string, headers: Readonly<Record<string, string>>, body: string) => Promise<void>;
+
+/**
+ * Requests that carry an Idempotency-Key. A claim is its holder's until it finished or released it, as long as it renews it.
+ * @throws WeirError policy_unavailable
+ */
+export interface IdempotencyStore {
+  /** MUST give a name to one caller only. @param fingerprint SHA-256 of what is asked */
+  begin(claim: IdempotencyClaim, fingerprint: Uint8Array): Promise<Begun>;
+  renew(claims: readonly IdempotencyClaim[]): Promise<void>;
+  /** @param answer ciphertext; undefined: too large. @returns whether it is kept; false, too, where the claim was lost */
+  finish(claim: IdempotencyClaim, answer: Uint8Array | undefined): Promise<boolean>;
+  release(claim: IdempotencyClaim): Promise<void>;
+  /** @returns how many; fewer than `most`: no more are left */
+  deleteExpired(most: number): Promise<number>;
+}
 
 /** Randomness and hashing. */
 export interface Keysmith {

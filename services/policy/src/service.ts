@@ -10,10 +10,11 @@ import { postgresAdmin } from "./adapters/postgres-admin.ts";
 import { postgresBooks } from "./adapters/postgres-books.ts";
 import { postgresDirectory } from "./adapters/postgres-directory.ts";
 import { postgresIssuers } from "./adapters/postgres-issuers.ts";
+import { postgresIdempotency } from "./adapters/postgres-idempotency.ts";
 import { postgresKeys } from "./adapters/postgres-keys.ts";
 import { postgresRehearsal } from "./adapters/postgres-rehearsal.ts";
 import { postgresLedger } from "./adapters/postgres-ledger.ts";
-import { booksPool, directoryPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
+import { booksPool, directoryPool, idempotencyPool, ledgerPool, prepareDatabase } from "./adapters/postgres-pools.ts";
 import { postgresWarnings } from "./adapters/postgres-warnings.ts";
 import { redisBuckets } from "./adapters/redis-buckets.ts";
 import { redisReplicas } from "./adapters/redis-replicas.ts";
@@ -26,6 +27,7 @@ import { bootstrap, checkBootstrapKey, checkSeeds } from "./flows/bootstrap.ts";
 import { Directory } from "./flows/directory.ts";
 import { directorySync } from "./flows/directory-sync.ts";
 import { keyCleanup } from "./flows/key-cleanup.ts";
+import { idempotencyCleanup } from "./flows/idempotency-cleanup.ts";
 import { KeyUses } from "./flows/key-uses.ts";
 import { ledgerCleanup } from "./flows/ledger-cleanup.ts";
 import { createLimiter } from "./flows/limiter.ts";
@@ -54,6 +56,9 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   const ofBooks = booksPool(database, onError);
   const books = postgresBooks(ofBooks);
   const bookCleanup = ledgerCleanup(books, config.ledger.keepEntriesMs, clock, events.onBooksFailed);
+  const ofIdempotency = idempotencyPool(database, onError);
+  const idempotency = postgresIdempotency(ofIdempotency);
+  const answerCleanup = idempotencyCleanup(idempotency, events.onAnswersUncleaned);
   const warnings = postgresWarnings(ofAdmin);
   const webhookOrigins = new Set(config.webhooks.internalOrigins);
   const sender = warningSender({
@@ -135,6 +140,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
       keysmith,
       checkUrl: (url) => void requireReachable(url, webhookOrigins),
     },
+    idempotency,
     authentication: {
       adminToken: config.adminToken,
       keysmith,
@@ -166,11 +172,12 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
       lines[Symbol.dispose]();
       await cleanup[Symbol.asyncDispose]();
       await bookCleanup[Symbol.asyncDispose]();
+      await answerCleanup[Symbol.asyncDispose]();
       await sender[Symbol.asyncDispose]();
       await uses[Symbol.asyncDispose]();
       await sync[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();
-      await Promise.all([ofLedger.end(), ofDirectory.end(), ofAdmin.end(), ofBooks.end()]);
+      await Promise.all([ofLedger.end(), ofDirectory.end(), ofAdmin.end(), ofBooks.end(), ofIdempotency.end()]);
       await limiter[Symbol.asyncDispose]();
       redis?.disconnect();
     },

@@ -45,6 +45,17 @@ export const booksPool = (database: DatabaseAddress, onError: (error: Error) => 
     onError,
   });
 
+/** For postgresIdempotency: whoever sends many such requests waits here, and keeps nobody else waiting. */
+export const idempotencyPool = (database: DatabaseAddress, onError: (error: Error) => void): pg.Pool =>
+  openPool(database, {
+    applicationName: "weir-policy-idempotency",
+    role: ROLE,
+    max: 4,
+    statementTimeoutMs: 5_000,
+    settings: { search_path: "policy" },
+    onError,
+  });
+
 /** For postgresDirectory and postgresAdmin. */
 export const directoryPool = (database: DatabaseAddress, onError: (error: Error) => void): pg.Pool =>
   openPool(database, {

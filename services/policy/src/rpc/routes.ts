@@ -9,6 +9,8 @@ import type { WebhookDependencies } from "../flows/webhooks.ts";
 import { adminService } from "./admin-service.ts";
 import { type Authentication, callerOf } from "./authenticate.ts";
 import { budgetService } from "./budget-service.ts";
+import type { IdempotencyStore } from "../ports.ts";
+import { idempotencyService } from "./idempotency-service.ts";
 import { type PolicyDependencies, policyService } from "./policy-service.ts";
 import { tokenService } from "./token-service.ts";
 
@@ -19,6 +21,7 @@ export interface RouteDependencies {
   readonly explaining: ExplainDependencies;
   readonly books: BooksDependencies;
   readonly warnings: WebhookDependencies;
+  readonly idempotency: IdempotencyStore;
   readonly authentication: Authentication;
 }
 
@@ -29,12 +32,14 @@ export function policyRoutes({
   explaining,
   books,
   warnings,
+  idempotency,
   authentication,
 }: RouteDependencies): Route[] {
   return [
     route(policy.PolicyService, policyService(dependencies)),
     route(policy.PolicyAdminService, adminService(admin, keys, explaining, callerOf(authentication))),
     route(policy.BudgetService, budgetService(books, warnings, callerOf(authentication))),
+    route(policy.IdempotencyService, idempotencyService(idempotency)),
     route(policy.TokenService, tokenService(keys, authentication)),
   ];
 }
