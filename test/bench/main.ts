@@ -1,5 +1,5 @@
 /**
- * pnpm bench [--seconds 5] [--rounds 3] [--only standalone,nginx]: rounds of all targets in turn, each proxy alone on one core, load
+ * pnpm bench [--seconds 5] [--rounds 3] [--only direct,nginx,standalone,no-budgets,mesh,portkey,policy]: rounds of all targets in turn, each proxy alone on one core, load
  * generator, provider, databases and background work on the other. Prints ratios; writes the raw figures as JSON. Linux with two cores.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -10,8 +10,9 @@ import { parseArgs } from "node:util";
 import { freePort } from "@weir/testkit";
 import type { LoadOptions, LoadResult } from "./load.ts";
 import { cpuOf, type CpuTime, rssOf, start } from "./processes.ts";
-import { render } from "./report.ts";
-import { direct, mesh, nginx, portkey, standalone, type Target } from "./targets.ts";
+import { measurePolicy } from "./policy.ts";
+import { render, renderPolicy } from "./report.ts";
+import { direct, mesh, nginx, portkey, standalone, type Target, withoutBudgets } from "./targets.ts";
 import { hasWrk, wrk } from "./wrk.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -147,6 +148,7 @@ const add = (target: Target | undefined): void => {
 if (wanted("direct")) add(direct(upstreamPort));
 if (wanted("nginx")) add(await nginx(upstreamPort));
 if (wanted("standalone")) add(await standalone(upstreamPort));
+if (wanted("no-budgets")) add(await withoutBudgets(upstreamPort));
 if (wanted("mesh")) add(await mesh(upstreamPort));
 if (wanted("portkey")) add(await portkey(upstreamPort));
 
@@ -174,6 +176,8 @@ console.log(
     targets.map(({ name }) => name),
   ),
 );
+const ofPolicy = wanted("policy") ? await measurePolicy(seconds) : undefined;
+if (ofPolicy !== undefined) console.log(renderPolicy(ofPolicy));
 const results = join(FOLDER, "results");
 mkdirSync(results, { recursive: true });
 const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);
@@ -184,7 +188,7 @@ const machine = {
   kernel: release(),
   node: process.version,
 };
-writeFileSync(file, JSON.stringify({ machine, seconds, rounds, measurements }, undefined, 2));
+writeFileSync(file, JSON.stringify({ machine, seconds, rounds, measurements, policy: ofPolicy }, undefined, 2));
 console.log(`raw figures: ${file}`);
 const voided = measurements.length - valid.length;
 if (voided > 0) {

@@ -1,4 +1,5 @@
 import type { Measurement } from "./main.ts";
+import type { PolicyMeasurement } from "./policy.ts";
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -58,7 +59,21 @@ export function render(measurements: readonly Measurement[], targets: readonly s
           "backlog KiB/s": (of(target, (m) => m.backlogPerSecond) / 1024).toFixed(1),
         };
       });
-      return `${mode}\n${table(rows)}`;
+      // Both against the same upstream, so that what is between them is the budgets.
+      const added = of("weir standalone", (m) => m.p99Ms) - of("weir without budgets", (m) => m.p99Ms);
+      const budgets = Number.isFinite(added) ? `\nbudgets add ${added.toFixed(2)} ms at p99` : "";
+      return `${mode}\n${table(rows)}${budgets}`;
     })
     .join("\n\n");
 }
+
+/** Admission and settlement by themselves. */
+export const renderPolicy = (measured: PolicyMeasurement): string =>
+  `policy alone\n${table([
+    {
+      "requests/s": measured.perSecond.toFixed(0),
+      "CPU µs": measured.cpuUs.toFixed(1),
+      "Postgres µs": measured.postgresUs.toFixed(1),
+      "requests per commit": measured.requestsPerCommit.toFixed(1),
+    },
+  ])}`;

@@ -30,8 +30,11 @@ const PORTKEY = "@portkey-ai/gateway@1.15.2";
 
 const KEY = "weir-bench-key-0123456789abcdef";
 
+const BUDGETS =
+  "[{ period: month, limit_usd: 100000000, hard: true }, { period: day, limit_tokens: 100000000000000, hard: false }]";
+
 /** Auth, limits, a hard budget on the path and the audit log: everything that a production key has. */
-const configOf = (upstream: number): string => `
+const configOf = (upstream: number, budgets: string): string => `
 providers:
   bench: { kind: openai-compatible, base_url: "http://127.0.0.1:${upstream}/v1", api_key: "env:BENCH_PROVIDER_KEY" }
 models:
@@ -42,7 +45,7 @@ models:
     max_output_tokens: 16384
 workspaces:
   default:
-    budgets: [{ period: month, limit_usd: 100000000, hard: true }, { period: day, limit_tokens: 100000000000000, hard: false }]
+    budgets: ${budgets}
     limits: [{ per: key, requests: 1000000000, window: 60s }]
 `;
 
@@ -115,10 +118,11 @@ async function startWeir(
   name: string,
   entry: string,
   upstream: number,
+  budgets = BUDGETS,
 ): Promise<{ started: Started; folder: string; port: number }> {
   const folder = mkdtempSync(join(tmpdir(), `weir-bench-${name}-`));
   const [port, rpcPort] = [await freePort(), await freePort()];
-  writeFileSync(join(folder, "weir.yaml"), configOf(upstream));
+  writeFileSync(join(folder, "weir.yaml"), configOf(upstream, budgets));
   const started = await start(process.execPath, [join(REPOSITORY, entry)], {
     core: PROXY_CORE,
     port,
@@ -140,12 +144,19 @@ async function startWeir(
 
 const bearer = { authorization: `Bearer ${KEY}` };
 
-export async function standalone(upstream: number): Promise<Target> {
-  const { started, folder, port } = await startWeir("standalone", "services/standalone/src/main.ts", upstream);
+/** The same without budgets: what it does beside counting money. */
+export const withoutBudgets = (upstream: number): Promise<Target> =>
+  standalone(upstream, { name: "weir without budgets", budgets: "[]" });
+
+export async function standalone(
+  upstream: number,
+  { name = "weir standalone", budgets = BUDGETS }: { name?: string; budgets?: string } = {},
+): Promise<Target> {
+  const { started, folder, port } = await startWeir("standalone", "services/standalone/src/main.ts", upstream, budgets);
   pinWorkers(started.pid, OTHER_CORE);
   for (const pid of descendantsOf(started.pid)) pin(pid, OTHER_CORE);
   return {
-    name: "weir standalone",
+    name,
     port,
     path: PATH,
     headers: bearer,
