@@ -2,14 +2,20 @@
 export interface Edit {
   readonly path: readonly (string | number)[];
   readonly text: string;
+  /** Not a text, but nothing: what stood there is taken out. */
+  readonly empty?: "list" | "null" | undefined;
 }
+
+/** The raw JSON to put there. */
+export const jsonOf = ({ text, empty }: Edit): string =>
+  empty === undefined ? JSON.stringify(text) : empty === "list" ? "[]" : "null";
 
 /** The same tree with the texts changed; what is not on their way is shared. For the contract's messages, which are plain objects. */
 export function edited<T>(tree: T, edits: readonly Edit[]): T {
   if (edits.length === 0) return tree;
   const root: Record<string, unknown> = { root: tree };
   const copied = new Set<unknown>();
-  for (const { path, text } of edits) {
+  for (const { path, text, empty } of edits) {
     let holder = root;
     let key: string | number = "root";
     for (const step of path) {
@@ -22,7 +28,7 @@ export function edited<T>(tree: T, edits: readonly Edit[]): T {
       holder = inner;
       key = step;
     }
-    holder[key] = text;
+    holder[key] = empty === undefined ? text : [];
   }
   return root["root"] as T;
 }

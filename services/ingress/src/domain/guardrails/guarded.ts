@@ -1,7 +1,7 @@
 /** Requests and whole answers under their guardrails, raw or typed. */
-import { type JsonObject, type JsonReplacement, replaceJson } from "@weir/dialects";
+import { type JsonReplacement, replaceJson } from "@weir/dialects";
 import type { Call, Output } from "../call.ts";
-import { type Edit, edited } from "./edits.ts";
+import { type Edit, edited, jsonOf } from "./edits.ts";
 import type { Both, GuardSession } from "./session.ts";
 
 /** What leaves the house. */
@@ -14,7 +14,7 @@ export interface GuardedInput<Input> {
 const decoder = new TextDecoder();
 
 const replacementsOf = (edits: readonly Edit[]): JsonReplacement[] =>
-  edits.map(({ path, text }) => ({ path, json: JSON.stringify(text) }));
+  edits.map((edit) => ({ path: edit.path, json: jsonOf(edit) }));
 
 /** @throws WeirError guardrail_blocked, invalid_request */
 export function guardInput<Input>(session: GuardSession, input: Call<Input>["input"]): GuardedInput<Input> {
@@ -36,26 +36,23 @@ export function guardOutput<Typed>(session: GuardSession, output: Output<Typed>)
   if (output.kind === "none") return same;
   if (output.kind === "typed") {
     const edits = session.answer(output.value);
-    const value = session.guard.cuts ? withoutCopies(output.value) : output.value;
-    if (edits.length === 0 && value === output.value) return same;
+    if (edits.length === 0) return same;
     const side = (which: "shown" | "kept"): Output<Typed> => ({
       kind: "typed",
       value: edited(
-        value,
+        output.value,
         edits.map((edit) => edit[which]),
       ),
     });
     return { shown: side("shown"), kept: side("kept") };
   }
-  const answer = parsed(output.body);
-  const edits = session.answer(answer);
-  const copies = session.guard.cuts ? copiesIn(answer) : [];
-  if (edits.length === 0 && copies.length === 0) return same;
+  const edits = session.answer(parsed(output.body));
+  if (edits.length === 0) return same;
   const side = (which: "shown" | "kept"): Output<Typed> => {
     const texts = edits.map((edit) => edit[which]);
     // A body that is no JSON is one text.
     if (texts[0]?.path.length === 0) return { ...output, body: new TextEncoder().encode(texts[0].text) };
-    return { ...output, body: replaceJson(output.body, [...replacementsOf(texts), ...copies]) };
+    return { ...output, body: replaceJson(output.body, replacementsOf(texts)) };
   };
   return { shown: side("shown"), kept: side("kept") };
 }
@@ -68,26 +65,4 @@ function parsed(body: Uint8Array): unknown {
     // An error page: scanned as the text it is.
     return text;
   }
-}
-
-const items = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const member = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? (value as JsonObject)[name] : undefined;
-
-/** Where a text stands a second time, token by token. */
-function copiesIn(answer: unknown): JsonReplacement[] {
-  const copies: JsonReplacement[] = [];
-  for (const [index, choice] of items(member(answer, "choices")).entries())
-    if (member(choice, "logprobs") !== undefined) copies.push({ path: ["choices", index, "logprobs"], json: "null" });
-  for (const [index, item] of items(member(answer, "output")).entries())
-    for (const [part, content] of items(member(item, "content")).entries())
-      if (member(content, "logprobs") !== undefined)
-        copies.push({ path: ["output", index, "content", part, "logprobs"], json: "[]" });
-  return copies;
-}
-
-function withoutCopies<Typed>(answer: Typed): Typed {
-  const choices = items(member(answer, "choices"));
-  if (!choices.some((choice) => items(member(choice, "logprobs")).length > 0)) return answer;
-  return { ...answer, choices: choices.map((choice) => ({ ...(choice as object), logprobs: [] })) };
 }

@@ -87,6 +87,11 @@ export class GuardSession {
   answer(answer: unknown, skip?: ReadonlySet<string>): Both<Edit>[] {
     const edits: Both<Edit>[] = [];
     for (const at of answerTexts(answer, this.#tally)) {
+      if (at.form === "copy-list" || at.form === "copy-object") {
+        const edit: Edit = { path: pathOf(at.step), text: "", empty: at.form === "copy-list" ? "list" : "null" };
+        if (this.guard.cuts) edits.push({ shown: edit, kept: edit });
+        continue;
+      }
       if (skip?.has(keyOf(at.step)) === true) continue;
       const pieces = this.#scan(at);
       const kept = pieces === undefined ? at.text : written(pieces, (label, value) => this.#vault.mask(label, value));

@@ -11,7 +11,7 @@ import {
   readEvent,
   replaceJson,
 } from "@weir/dialects";
-import type { Edit } from "./edits.ts";
+import { type Edit, jsonOf } from "./edits.ts";
 import type { Both, Channel, GuardSession } from "./session.ts";
 import { type Delta, type ReadEvent, readerOf } from "./stream-events.ts";
 
@@ -75,7 +75,7 @@ export class SseGuard {
       kept.push(encoder.encode(encodeSse({ event: event.event, data: said.kept.text })));
       return;
     }
-    const { deltas, ends, copies } = this.#read(json);
+    const { deltas, ends } = this.#read(json);
     const number = json["sequence_number"];
     const own = new Set(deltas.map(({ channel }) => channel));
     for (const prefix of ends) this.#close(prefix, typeof number === "number" ? number : undefined, shown, kept, own);
@@ -96,9 +96,7 @@ export class SseGuard {
       edits.push({ shown: { path, text: said.shown }, kept: { path, text: said.kept } });
     }
     edits.push(...this.#session.answer(json, handled));
-    const fixed: JsonReplacement[] = this.#session.guard.cuts
-      ? copies.map((path) => ({ path, json: emptied(json, path) }))
-      : [];
+    const fixed: JsonReplacement[] = [];
     if (typeof number === "number") {
       this.#number = number;
       if (this.#added > 0) fixed.push({ path: ["sequence_number"], json: String(number + this.#added) });
@@ -106,7 +104,7 @@ export class SseGuard {
     if (edits.length === 0 && fixed.length === 0) return pass(bytes, shown, kept);
     const data = encoder.encode(event.data);
     const write = (side: "shown" | "kept"): Uint8Array => {
-      const replacements = edits.map((edit) => ({ path: edit[side].path, json: JSON.stringify(edit[side].text) }));
+      const replacements = edits.map((edit) => ({ path: edit[side].path, json: jsonOf(edit[side]) }));
       const json = decoder.decode(replaceJson(data, [...replacements, ...fixed]));
       return encoder.encode(encodeSse({ event: event.event, data: json }));
     };
@@ -171,13 +169,6 @@ function parsed(data: string): JsonObject | undefined {
     // It is scanned as the text it is.
     return undefined;
   }
-}
-
-/** Nothing in place of a copy: a list stays a list. */
-function emptied(json: JsonObject, path: readonly (string | number)[]): string {
-  let value: unknown = json;
-  for (const step of path) value = (value as Record<string | number, unknown>)[step];
-  return Array.isArray(value) ? "[]" : "null";
 }
 
 function both(shown: readonly Uint8Array[], kept: readonly Uint8Array[]): Both<Uint8Array> {

@@ -17,13 +17,11 @@ export interface Reading {
   readonly deltas: readonly Delta[];
   /** Texts that end with this event, before it: all whose channel begins so. */
   readonly ends: readonly string[];
-  /** Copies of the text on the side, which are taken out where a text may be cut. */
-  readonly copies: readonly (readonly (string | number)[])[];
 }
 
 export type ReadEvent = (event: JsonObject) => Reading;
 
-const NOTHING: Reading = { deltas: [], ends: [], copies: [] };
+const NOTHING: Reading = { deltas: [], ends: [] };
 /** Ends every channel. */
 const ALL = "";
 
@@ -35,12 +33,10 @@ const list = (value: Json | undefined): readonly Json[] => (Array.isArray(value)
 function chatEvent(event: JsonObject): Reading {
   const deltas: Delta[] = [];
   const ends: string[] = [];
-  const copies: (string | number)[][] = [];
   for (const [at, item] of list(event["choices"]).entries()) {
     const choice = object(item);
     if (choice === undefined) continue;
     const index = typeof choice["index"] === "number" ? choice["index"] : at;
-    if (choice["logprobs"] !== null && choice["logprobs"] !== undefined) copies.push(["choices", at, "logprobs"]);
     const delta = object(choice["delta"]);
     const more = (inner: JsonObject): JsonObject => {
       const { usage: _usage, ...rest } = event;
@@ -75,7 +71,7 @@ function chatEvent(event: JsonObject): Reading {
     }
     if (choice["finish_reason"] !== null && choice["finish_reason"] !== undefined) ends.push(`${index}|`);
   }
-  return { deltas, ends, copies };
+  return { deltas, ends };
 }
 
 function toolDeltas(
@@ -134,9 +130,8 @@ function detailDeltas(
 /** Anthropic's messages: a block's deltas, until it stops. */
 function messagesEvent(event: JsonObject): Reading {
   const { type, index = 0 } = event;
-  if (type === "content_block_stop") return { deltas: [], ends: [`${String(index)}|`], copies: [] };
-  if (type === "message_delta" || type === "message_stop" || type === "error")
-    return { deltas: [], ends: [ALL], copies: [] };
+  if (type === "content_block_stop") return { deltas: [], ends: [`${String(index)}|`] };
+  if (type === "message_delta" || type === "message_stop" || type === "error") return { deltas: [], ends: [ALL] };
   const delta = object(event["delta"]);
   if (type !== "content_block_delta" || delta === undefined) return NOTHING;
   const deltas: Delta[] = [];
@@ -152,17 +147,16 @@ function messagesEvent(event: JsonObject): Reading {
       more: (text) => ({ type, index, delta: { type: delta["type"] ?? "text_delta", [name]: text } }),
     });
   }
-  return { deltas, ends: [], copies: [] };
+  return { deltas, ends: [] };
 }
 
 /** OpenAI's Responses: `….delta` until `….done` of the same place; the whole text comes again in what follows, and is scanned again there. */
 function responsesEvent(event: JsonObject): Reading {
   const type = typeof event["type"] === "string" ? event["type"] : "";
-  const copies = event["logprobs"] === null || event["logprobs"] === undefined ? [] : [["logprobs"]];
   const place = `${String(event["output_index"] ?? "")}|${String(event["content_index"] ?? event["summary_index"] ?? "")}|`;
   if (type.endsWith(".delta")) {
     const { delta } = event;
-    if (typeof delta !== "string" || delta === "" || type.includes("audio.delta")) return { ...NOTHING, copies };
+    if (typeof delta !== "string" || delta === "" || type.includes("audio.delta")) return NOTHING;
     const kind = type.slice(0, -".delta".length);
     const isArguments =
       kind.endsWith("_arguments") ||
@@ -182,15 +176,12 @@ function responsesEvent(event: JsonObject): Reading {
         },
       ],
       ends: [],
-      copies,
     };
   }
-  if (type === "response.output_item.done")
-    return { deltas: [], ends: [`${String(event["output_index"] ?? "")}|`], copies };
-  if (type.endsWith(".done")) return { deltas: [], ends: [place], copies };
-  if (/^(?:response\.(?:completed|incomplete|failed|cancelled)|error)$/.test(type))
-    return { deltas: [], ends: [ALL], copies };
-  return { ...NOTHING, copies };
+  if (type === "response.output_item.done") return { deltas: [], ends: [`${String(event["output_index"] ?? "")}|`] };
+  if (type.endsWith(".done")) return { deltas: [], ends: [place] };
+  if (/^(?:response\.(?:completed|incomplete|failed|cancelled)|error)$/.test(type)) return { deltas: [], ends: [ALL] };
+  return NOTHING;
 }
 
 const READERS: Readonly<Record<DialectName, ReadEvent>> = {

@@ -18,8 +18,8 @@ export interface TextAt {
   readonly place: Place;
   /** Whether somebody who is not trusted wrote it, so that it may be judged as a whole: instructions are not to be taken for an attack. */
   readonly judged: boolean;
-  /** What it is written as. */
-  readonly form: "text" | "json" | "number";
+  /** What it is written as; or that it repeats a text. */
+  readonly form: "text" | "json" | "number" | "copy-list" | "copy-object";
 }
 
 /** Who speaks. */
@@ -156,6 +156,19 @@ function enter(
   for (const key of keys) {
     const value = object[key];
     if (value === null || value === undefined) continue;
+    // The text once more, token by token: no text of its own.
+    if (key === "logprobs" && start === "answer" && typeof value === "object") {
+      const list = Array.isArray(value);
+      if (!list || value.length > 0)
+        found.push({
+          step: stepTo(step, key),
+          text: "",
+          place: "output",
+          judged: false,
+          form: list ? "copy-list" : "copy-object",
+        });
+      continue;
+    }
     const origin = originOf(key, own, call, start, step);
     if (typeof value !== "string") {
       children.push({ value, step: stepTo(step, key), origin });

@@ -60,7 +60,8 @@ export class TypedGuard<Event> {
     const key = `${choice}|${index}`;
     if (!this.#open.has(key)) this.#open.set(key, this.#session.channel("output", "text"));
     const said = this.#open.get(key)?.push(text) ?? { shown: text, kept: text };
-    const plain = this.#session.guard.cuts && logprobs.length > 0 ? withText(event, ["logprobs"], []) : event;
+    const cuts = this.#session.guard.cuts && logprobs.length > 0;
+    const plain = cuts ? withText(event, ["logprobs"], []) : event;
     return { shown: withText(plain, ["text"], said.shown), kept: withText(plain, ["text"], said.kept) };
   }
 
