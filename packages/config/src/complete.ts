@@ -84,6 +84,7 @@ export function complete(
     oidc: { internalOrigins: file.oidc.internal_origins },
     webhooks: { internalOrigins: file.webhooks.internal_origins },
     ledger: { keepEntriesMs: file.ledger.keep_entries },
+    cache: { maxBytes: file.cache.max_bytes },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
     log,
   };
@@ -231,6 +232,7 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
     fallbacks: from.fallbacks,
     rules: from.rules,
     canary: from.canary,
+    cacheMs: from.cache?.ttl,
     price: price && completePrice(price),
     contextWindow: from.context_window,
     maxOutputTokens: from.max_output_tokens,

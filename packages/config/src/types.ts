@@ -59,6 +59,8 @@ export interface WeirConfig {
     /** Issuers of tokens whose keys may be fetched from internal addresses, or over plain http. */
     readonly internalOrigins: readonly string[];
   };
+  /** What a router keeps of answers in memory. */
+  readonly cache: { readonly maxBytes: number };
   readonly spool: {
     /** At this size new requests are refused. */
     readonly maxBytes: number;
@@ -173,6 +175,8 @@ export interface ModelConfig {
   /** The first whose CEL expression over `request` is true says which other model is used. */
   readonly rules: readonly { readonly when: string; readonly use: string }[];
   /** Gets its part of the requests before all others, which stand in for it. */
+  /** How long equal requests get the same answer; undefined: never. */
+  readonly cacheMs: number | undefined;
   readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
   /** Over the price book. */
   readonly price: PriceConfig | undefined;

@@ -11,7 +11,8 @@ export interface RouterConfig {
 }
 
 /** Without contracts all pay the same. */
-export type RouterSettings = Pick<WeirConfig, "providers" | "models"> & Partial<Pick<WeirConfig, "contracts">>;
+export type RouterSettings = Pick<WeirConfig, "providers" | "models"> &
+  Partial<Pick<WeirConfig, "contracts" | "cache">>;
 
 /** What `reload` puts in force. */
 export const ROUTER_SETTINGS = ["providers", "models", "contracts"] as const;
@@ -41,6 +42,7 @@ function aliasOf(model: ModelConfig): AliasConfig {
     fallbacks,
     rules: model.rules.map(({ when, use }) => ({ matches: compileRule(when), when, use })),
     canary,
+    cacheMs: model.cacheMs ?? 0,
     price: price === undefined ? undefined : configuredPrice(price, "config"),
     contextWindow,
     maxOutput,

@@ -13,7 +13,13 @@ if (policyAddresses === undefined)
 
 const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
 await using peers = networkPeers({ addresses: () => policyAddresses, token: config.meshToken, hooks });
-await using service = await createRouter({ config, telemetry, peers, natsUrl: config.natsUrl?.reveal() });
+await using service = await createRouter({
+  config,
+  telemetry,
+  peers,
+  natsUrl: config.natsUrl?.reveal(),
+  redisUrl: config.redisUrl?.reveal(),
+});
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
   token: config.meshToken,

@@ -1,6 +1,7 @@
-import type { JsonChanges, JsonObject } from "@weir/dialects";
+import type { FinishReason, JsonChanges, JsonObject, Usage } from "@weir/dialects";
 import type { Reason, WeirError } from "@weir/kernel";
 import type { TokenBound } from "@weir/pricing";
+import type { Served } from "./domain/call.ts";
 import type { Target } from "./domain/target.ts";
 import type { Wire } from "./domain/wire.ts";
 
@@ -158,6 +159,40 @@ export interface SharedHealth {
   mayProbe(target: Target): Promise<boolean>;
   /** The probe is over. */
   probed(target: Target): void;
+}
+
+/** Names an answer in the cache; whoever has only the name can read nothing of it. */
+export interface CacheKey {
+  readonly name: string;
+  /** 32 bytes that only who has the same request can make. */
+  readonly secret: Uint8Array;
+}
+
+/** An answer as its client got it. */
+export interface KeptAnswer {
+  readonly atMs: number;
+  readonly served: Served;
+  readonly usage: Usage | undefined;
+  readonly finishReason: FinishReason | undefined;
+  readonly dropped: readonly string[];
+  /** What all attempts at it did cost. */
+  readonly costNanos: bigint;
+  readonly priceVersion: string;
+  readonly status: number;
+  readonly contentType: string;
+  /** A whole answer, or a stream's frames one after the other. */
+  readonly body: Uint8Array;
+  /** A stream's last bytes; empty for a whole answer. */
+  readonly terminal: Uint8Array;
+  readonly outputBytes: number;
+}
+
+/** Where answers are kept. Failure policy: open. What cannot be read was not kept, and nothing waits for it. */
+export interface AnswerCache {
+  /** Never rejects. */
+  get(key: CacheKey): Promise<KeptAnswer | undefined>;
+  /** Never blocks, never throws. */
+  put(key: CacheKey, answer: KeptAnswer, ttlMs: number): void;
 }
 
 /** Told of every attempt when it is over. MUST NOT throw or block. */

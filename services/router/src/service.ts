@@ -6,13 +6,21 @@ import { type Clock, systemClock } from "@weir/kernel";
 import type { Peers, Service } from "@weir/mesh";
 import type { Telemetry } from "@weir/telemetry";
 import { buildTable, type Table, type TableOptions } from "./adapters/build-table.ts";
+import { cacheKeyOf } from "./adapters/cache-key.ts";
+import { memoryCache } from "./adapters/memory-cache.ts";
+import { redisCache } from "./adapters/redis-cache.ts";
 import { policyHolds } from "./adapters/policy-holds.ts";
 import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
 import { natsHealthKeys, sharedHealth } from "./adapters/shared-health.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
 import { routerConfigOf, type RouterSettings } from "./config.ts";
 import { attemptEvents } from "./events.ts";
-import { ruled } from "./domain/route-table.ts";
+import { cacheControlOf } from "./domain/cache-control.ts";
+import type { Call, ChatInput, EmbedInput } from "./domain/call.ts";
+import { type Route, ruled } from "./domain/route-table.ts";
+import { AnswerFlights } from "./flows/answer-flights.ts";
+import { type Caching, isCacheable } from "./flows/cached.ts";
+import type { RoutedTarget } from "./ports.ts";
 import { ruleFacts } from "./flows/rule-facts.ts";
 import { candidates } from "./domain/candidates.ts";
 import type { ProviderLoader } from "./providers/registry.ts";
@@ -29,6 +37,8 @@ export interface RouterOptions {
   readonly loadProvider?: ProviderLoader;
   /** For providers with a certificate of an authority of one's own. */
   readonly tls?: ProviderHttpOptions["tls"];
+  /** Where answers are kept for all replicas; default: in this process. */
+  readonly redisUrl?: string | undefined;
   /** Where replicas tell each other how targets do; default: there is one replica. */
   readonly natsUrl?: string | undefined;
   /** Where clouds' own tools look for credentials; default: the process's own. */
@@ -47,6 +57,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Prices begin on dates: the table is made anew so often. */
 const REFRESH_MS = 12 * 60 * 60 * 1000;
 const SWEEP_MS = 5_000;
+const DEFAULT_CACHE_BYTES = 128 * 1024 * 1024;
 
 /** @throws Error for a configuration that cannot be used, naming what is wrong */
 export async function createRouter(options: RouterOptions): Promise<Router> {
@@ -71,6 +82,27 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
   );
   const healthKeys = options.natsUrl === undefined ? undefined : natsHealthKeys(options.natsUrl);
   const tokens = tokenCounter((error) => telemetry.log.error({ err: error }, "tokens were not counted"));
+  const told = (error: unknown): void => telemetry.log.debug({ err: error }, "the cache does not answer");
+  const inRedis = options.redisUrl === undefined ? undefined : redisCache(options.redisUrl, told);
+  const flights = new AnswerFlights(
+    inRedis ?? memoryCache(options.config.cache?.maxBytes ?? DEFAULT_CACHE_BYTES, () => clock.nowMs()),
+    () => clock.nowMs(),
+  );
+  const cachingOf = (
+    call: Call,
+    input: ChatInput | EmbedInput,
+    stream: boolean,
+    route: Route<RoutedTarget>,
+    named: Route<RoutedTarget>,
+  ): Caching | undefined => {
+    if (!isCacheable(input, route.cacheMs, call) || input.kind !== "raw") return undefined;
+    const dialect = "dialect" in input ? input.dialect : "openai-embeddings";
+    const kind = dialect === "openai-embeddings" ? "embedding" : stream ? "stream" : "whole";
+    const key = cacheKeyOf(call, { dialect, body: input.body }, kind, named.rules.length > 0 ? call.tags : undefined);
+    if (key === undefined) return undefined;
+    const control = cacheControlOf(call.headers.find(({ name }) => name === "cache-control")?.value);
+    return { flights, key, ttlMs: route.cacheMs, control, nowMs: () => clock.nowMs() };
+  };
   const routing: Routing = {
     flow: {
       dialects,
@@ -100,7 +132,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       const { inputBound, outputCap, conversation } = call;
       const who = { allowedProviders, deniedProviders, allowedRegions, deniedRegions };
       const request = { inputBound, outputCap, conversation, stream };
-      return candidates(route, turn, {
+      const targets = candidates(route, turn, {
         ...who,
         ...request,
         draws: [random(), random()],
@@ -109,6 +141,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
         canary: random(),
         healthMs: clock.nowMs(),
       });
+      return { targets, caching: cachingOf(call, input, stream, route, named) };
     },
     route: (model) => table.route(model),
     listed: () => table.listed,
@@ -147,6 +180,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       clearInterval(refresher);
       clearInterval(sweeper);
       await healthKeys?.[Symbol.asyncDispose]();
+      await inRedis?.[Symbol.asyncDispose]();
       await tokens[Symbol.asyncDispose]();
       await Promise.all([table, ...retired].map((one) => one[Symbol.asyncDispose]()));
     },

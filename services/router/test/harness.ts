@@ -36,6 +36,7 @@ export function model(name: string, targets: readonly string[], more: Partial<Mo
     fallbacks: [],
     rules: [],
     canary: undefined,
+    cacheMs: undefined,
     price: undefined,
     contextWindow: undefined,
     maxOutputTokens: undefined,

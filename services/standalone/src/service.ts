@@ -79,7 +79,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   };
   const redisUrl = config.redisUrl?.reveal();
   const authority = await run(await createPolicy({ config, telemetry, database, redisUrl }));
-  const router = await run(await createRouter({ config, telemetry, peers }));
+  const router = await run(await createRouter({ config, telemetry, peers, redisUrl }));
   // Without a bus they answer questions only; the background thread does the work.
   await run(await createAudit({ config, telemetry, database }));
   await run(await createEvaluation({ config, telemetry, database }));

@@ -8,6 +8,7 @@ import { costOf } from "@weir/pricing";
 import {
   type Answer,
   type Attempt,
+  type CacheUse,
   type Call,
   type CallResult,
   type Output,
@@ -71,8 +72,11 @@ function resultOf(result: router.Result | undefined): CallResult {
     firstTokenUs: result.firstTokenUs,
     costNanos: result.costNanos,
     priceVersion: result.priceVersion,
+    ...(result.cache === undefined ? {} : { cache: cacheOf(result.cache) }),
   };
 }
+
+const cacheOf = ({ hit, ageMs, savedNanos }: router.CacheUse): CacheUse => ({ hit, ageMs: Number(ageMs), savedNanos });
 
 const rawOf = (answer: router.RawAnswer): Output<never> => ({
   kind: "raw",
@@ -226,6 +230,7 @@ export function routerUpstream(
                 dropped: start.dropped,
                 headers: headersOf(start.headers),
                 rates: ratesOf(start),
+                ...(start.cache === undefined ? {} : { cache: cacheOf(start.cache) }),
                 failedAttempts: start.failedAttempts.map(attemptOf),
               };
               break;

@@ -39,6 +39,16 @@ export interface CallResult {
   readonly firstTokenUs: number;
   readonly costNanos: bigint;
   readonly priceVersion: string;
+  /** Undefined: it was not looked for in the cache. */
+  readonly cache?: CacheUse | undefined;
+}
+
+export interface CacheUse {
+  /** No provider was called, and nothing is charged. */
+  readonly hit: boolean;
+  readonly ageMs: number;
+  /** What the answer did cost when it was made. */
+  readonly savedNanos: bigint;
 }
 
 /** Bytes for an HTTP client, or the typed answer for an RPC caller; `Typed` is the contract's message, opaque here. */
@@ -123,6 +133,7 @@ export type StreamMessage<Typed> =
       readonly dropped: readonly string[];
       readonly headers: readonly (readonly [string, string])[];
       readonly rates: StreamRates | undefined;
+      readonly cache?: CacheUse | undefined;
       /** What came before the attempt that serves; each is settled by itself. */
       readonly failedAttempts: readonly Attempt[];
     }

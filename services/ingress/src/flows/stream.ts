@@ -100,6 +100,7 @@ export function createStream<Input, Event>(
             served = message.served;
             rates = message.rates;
             failedAttempts = message.failedAttempts;
+            trail.cache = message.cache;
             if (signal.aborted) break;
             shown = true;
             sink.start(served, message.dropped, message.headers);
@@ -144,8 +145,8 @@ export function createStream<Input, Event>(
     else if (end === undefined) failure ??= new WeirError("stream_interrupted", "The router ended the stream early.");
     const result: CallResult =
       end?.result ??
-      (served === undefined
-        ? noResult(failure as WeirError, waitedUs)
+      (served === undefined || trail.cache?.hit === true
+        ? { ...noResult(failure as WeirError, waitedUs), served, cache: trail.cache }
         : estimatedResult(failure as WeirError, served, rates, failedAttempts, outputBytes, waitedUs));
     const error = failure ?? result.error;
     if (end !== undefined && !cancelled) {

@@ -1,4 +1,4 @@
-import type { CallResult } from "../domain/call.ts";
+import type { CacheUse, CallResult } from "../domain/call.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { GuardSession } from "../domain/guardrails/session.ts";
 import type { LimitState } from "../ports.ts";
@@ -33,6 +33,8 @@ export interface Incoming<Input> {
   readonly headers: readonly (readonly [string, string])[];
   /** Where a limit queues. Undefined: it said nothing about it. */
   readonly waiting?: Waiting | undefined;
+  /** Its client's; "" or none: it may run as often as it comes. */
+  readonly idempotencyKey?: string;
 }
 
 /** What was done for a request so far; the edge writes its headers, metrics and log line from it, however it ended. */
@@ -48,11 +50,15 @@ export interface Trail {
   /** For its turn under a limit that queues: no overhead, but what the operator asked for. */
   waitedMs: number;
   result: CallResult | undefined;
+  /** Known before the result of a stream is. */
+  cache: CacheUse | undefined;
   outcome: "succeeded" | "failed" | "cancelled" | "refused";
   status: number;
   reason: Reason | undefined;
   overheadUs: number;
   guardrails: GuardSession | undefined;
+  /** The request whose answer it got; "": it has its own. */
+  replayOf: string;
 }
 
 export function newTrail(requestId: string, route: string, startedMs: number): Trail {
@@ -66,10 +72,12 @@ export function newTrail(requestId: string, route: string, startedMs: number): T
     limits: [],
     waitedMs: 0,
     result: undefined,
+    cache: undefined,
     outcome: "refused",
     status: 0,
     reason: undefined,
     overheadUs: 0,
     guardrails: undefined,
+    replayOf: "",
   };
 }

@@ -1,6 +1,6 @@
 import { dollarsOf } from "@weir/kernel";
 import type { Trail } from "../flows/trail.ts";
-import type { Served } from "../domain/call.ts";
+import type { CacheUse, Served } from "../domain/call.ts";
 
 /** What could end a header line, or start another. */
 const UNSAFE = /[^\t\x20-\x7e]/g;
@@ -21,13 +21,21 @@ export function servedHeaders(
   served: Served,
   dropped: readonly string[],
   passed: readonly (readonly [string, string])[],
+  cache: CacheUse | undefined,
 ): string {
-  let text =
-    line("x-weir-provider", served.provider) + line("x-weir-model", served.model) + line("x-weir-cache", "none");
+  let text = line("x-weir-provider", served.provider) + line("x-weir-model", served.model) + cacheLines(cache);
   if (served.region !== "") text += line("x-weir-region", served.region);
   if (dropped.length > 0) text += line("x-weir-dropped", dropped.join(", "));
   for (const [name, value] of passed) text += line(name, value);
   return text;
+}
+
+/** `age` as in RFC 9111 §5.1. */
+function cacheLines(cache: CacheUse | undefined): string {
+  if (cache === undefined) return line("x-weir-cache", "none");
+  if (!cache.hit) return line("x-weir-cache", "miss");
+  const age = line("age", Math.floor(cache.ageMs / 1000));
+  return line("x-weir-cache", "hit") + age + line("x-weir-cache-saved-usd", dollarsOf(cache.savedNanos));
 }
 
 /** For a stream's start, when attempts, cost and overhead are not final: only what is known. */
@@ -42,7 +50,7 @@ export function resultHeaders(trail: Trail): string {
   if (result === undefined) return "";
   let text = line("x-weir-attempts", result.attempts.length);
   if (result.served !== undefined) {
-    text += servedHeaders(result.served, result.dropped, result.headers);
+    text += servedHeaders(result.served, result.dropped, result.headers, result.cache);
     if (result.priceVersion !== "") text += line("x-weir-cost-usd", dollarsOf(result.costNanos));
   }
   return text + line("x-weir-overhead-ms", (trail.overheadUs / 1000).toFixed(3));

@@ -66,7 +66,11 @@ export function modelCall(route: string, dialect: FacadeDialect, flows: ModelFlo
       start(served, dropped, headers) {
         reply.start(
           200,
-          EVENT_STREAM + identity + limitsOf(trail) + streamHeaders(served) + servedHeaders(served, dropped, headers),
+          EVENT_STREAM +
+            identity +
+            limitsOf(trail) +
+            streamHeaders(served) +
+            servedHeaders(served, dropped, headers, trail.cache),
         );
       },
       frame: (bytes) => reply.write(bytes),

@@ -6,13 +6,15 @@ import { checkedTags, type IpRange, tagOf } from "@weir/rules";
 import { clientIpOf } from "../domain/client-ip.ts";
 import type { Grant } from "../domain/grant.ts";
 import { CONVERSATION, conversationOf } from "../domain/conversation.ts";
+import { checkedIdempotencyKey, IDEMPOTENCY_KEY } from "../domain/idempotency-key.ts";
 import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
 import type { Incoming } from "../flows/trail.ts";
 import { waitingOf } from "../domain/waiting.ts";
 
 /** Headers of clients that providers may want, and no others. */
-const FORWARDED = ["anthropic-beta", "anthropic-version", "openai-beta"] as const;
+/** The router obeys the last one itself; the others are for a provider of that dialect. */
+const FORWARDED = ["anthropic-beta", "anthropic-version", "openai-beta", "cache-control"] as const;
 
 const BATCH = 4_096;
 const randomness = new Uint8Array(BATCH);
@@ -149,6 +151,7 @@ export function incomingOf(
     runId,
     conversation: conversationOf(request.header(CONVERSATION), runId),
     waiting: waitingOf((name) => request.header(name)),
+    idempotencyKey: checkedIdempotencyKey(request.header(IDEMPOTENCY_KEY)),
     headers,
   };
 }

@@ -92,6 +92,7 @@ export async function buildTable(options: TableOptions): Promise<Table> {
     groups: [groupOf(["priority"], [{ targets, weight: 1 }])],
     rules: [],
     canary: undefined,
+    cacheMs: 0,
     turn: 0,
   });
   const names = config.providers.map(({ name, kind }) => ({ name, kind }));

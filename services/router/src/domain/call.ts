@@ -33,6 +33,8 @@ export interface Call {
   readonly conversation: string;
   /** For routes with rules. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Its key's rules keep it out of the cache. */
+  readonly cacheOff: boolean;
   /** What its provider may run for it; undefined: nothing that has a price. */
   readonly tools?: ToolBound | undefined;
   /** The limit of such calls that is written into a body which states none; 0: none is. */
@@ -101,4 +103,13 @@ export interface CallResult {
   readonly providerUs: number;
   readonly firstTokenUs: number;
   readonly priceVersion: string;
+  /** Undefined: it was not looked for in the cache. */
+  readonly cache?: CacheUse | undefined;
+}
+
+export interface CacheUse {
+  readonly hit: boolean;
+  readonly ageMs: number;
+  /** What the answer did cost when it was made. */
+  readonly savedNanos: Nanos;
 }

@@ -15,6 +15,8 @@ export interface AliasConfig {
   readonly fallbacks: readonly string[];
   readonly rules: readonly RouteRule[];
   readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
+  /** 0: answers are not kept. */
+  readonly cacheMs: number;
   readonly price: Price | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
@@ -64,6 +66,8 @@ export interface Route<T extends Target = Target> {
   /** The first that matches says which other route is taken instead; that one's own rules are not looked at. */
   readonly rules: readonly (Pick<RouteRule, "when" | "matches"> & { readonly route: Route<T> })[];
   readonly canary: Canary<T> | undefined;
+  /** How long answers are kept; 0: they are not. */
+  readonly cacheMs: number;
   /** Counts calls, for round-robin. */
   turn: number;
 }
@@ -105,6 +109,7 @@ export function routesOf<T extends Target>(
         canary === undefined
           ? undefined
           : { targets: makeTargets(canary.provider, canary.model, alias), share: canary.percent / 100 },
+      cacheMs: alias.cacheMs,
       turn: 0,
     });
   }

@@ -1,6 +1,6 @@
 import { WeirError } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
-import type { Attempt, Call, CallResult, ChatInput, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
+import type { Attempt, CacheUse, Call, CallResult, ChatInput, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
 import { type AttemptFailure, answeredFailure, shown, transportFailure } from "../domain/failure.ts";
 import type { RoutedTarget } from "../ports.ts";
 import {
@@ -30,6 +30,7 @@ export type StreamMessage =
       readonly failures: readonly Attempt[];
       readonly outputBytes: number;
       readonly headers: readonly HeaderPair[];
+      readonly cache?: CacheUse | undefined;
     }
   | { readonly kind: "shown"; readonly shown: readonly Shown[]; readonly outputBytes: number }
   | {

@@ -1,5 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { router } from "@weir/contracts";
+import { completeCached } from "../flows/cached.ts";
 import { complete, type Completed } from "../flows/complete.ts";
 import { responseMessage } from "./chat-response.ts";
 import { callOf, chatInputOf, contextOf } from "./convert.ts";
@@ -10,14 +11,10 @@ export function completeRpc(routing: Routing) {
   return async (request: router.CompleteRequest, context: HandlerContext): Promise<router.CompleteResponse> => {
     const call = callOf(request.call);
     const input = chatInputOf(call, false);
-    const targets = routing.choose(call, input, false);
-    const { result, output } = await complete(
-      routing.flow,
-      call,
-      input,
-      contextOf(context, routing.flow.clock),
-      targets,
-    );
+    const { targets, caching } = routing.choose(call, input, false);
+    const limits = contextOf(context, routing.flow.clock);
+    const run = () => complete(routing.flow, call, input, limits, targets);
+    const { result, output } = await (caching === undefined ? run() : completeCached(caching, limits.signal, run));
     return {
       $typeName: "weir.router.v1.CompleteResponse",
       result: resultMessage(result),

@@ -23,7 +23,8 @@ export function contextOf(context: HandlerContext, clock: Clock): CallContext {
 /** @throws WeirError invalid_request */
 export function callOf(call: router.Call | undefined): Call & Pick<router.Call, "input"> {
   if (call === undefined) throw new WeirError("invalid_request", "There is no call in this request.");
-  return call;
+  // The message itself, and not a copy of its many fields.
+  return Object.assign(call, { cacheOff: call.cache === common.CacheChoice.OFF });
 }
 
 /** @throws WeirError invalid_request */

@@ -1,5 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { router } from "@weir/contracts";
+import { completeCached } from "../flows/cached.ts";
 import { embed, type Embedded } from "../flows/embed.ts";
 import { callOf, contextOf, embedInputOf, embedMessage } from "./convert.ts";
 import { answerMessage, resultMessage } from "./result.ts";
@@ -9,8 +10,10 @@ export function embedRpc(routing: Routing) {
   return async (request: router.EmbedRequest, context: HandlerContext): Promise<router.EmbedResponse> => {
     const call = callOf(request.call);
     const input = embedInputOf(call);
-    const targets = routing.choose(call, input, false);
-    const { result, output } = await embed(routing.flow, call, input, contextOf(context, routing.flow.clock), targets);
+    const { targets, caching } = routing.choose(call, input, false);
+    const limits = contextOf(context, routing.flow.clock);
+    const run = () => embed(routing.flow, call, input, limits, targets);
+    const { result, output } = await (caching === undefined ? run() : completeCached(caching, limits.signal, run));
     return {
       $typeName: "weir.router.v1.EmbedResponse",
       result: resultMessage(result),

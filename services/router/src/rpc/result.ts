@@ -2,7 +2,7 @@ import type { common, router } from "@weir/contracts";
 import type { Usage } from "@weir/dialects";
 import type { WeirError } from "@weir/kernel";
 import { type DatedPrice, type Price, type Rates, type ToolFees } from "@weir/pricing";
-import type { Attempt, CallResult, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
+import type { Attempt, CacheUse, CallResult, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
 import type { Target } from "../domain/target.ts";
 import { wireBilling, wireFinish, wireReason } from "./names.ts";
 
@@ -110,8 +110,16 @@ export function resultMessage(result: CallResult): router.Result {
   if (result.served !== undefined) message.served = servedMessage(result.served);
   if (result.usage !== undefined) message.usage = usageMessage(result.usage);
   if (result.error !== undefined) message.error = errorMessage(result.error);
+  if (result.cache !== undefined) message.cache = cacheMessage(result.cache);
   return message;
 }
+
+export const cacheMessage = ({ hit, ageMs, savedNanos }: CacheUse): router.CacheUse => ({
+  $typeName: "weir.router.v1.CacheUse",
+  hit,
+  ageMs: BigInt(Math.round(ageMs)),
+  savedNanos,
+});
 
 export const answerMessage = ({ status, contentType, body }: RawAnswer): router.RawAnswer => ({
   $typeName: "weir.router.v1.RawAnswer",

@@ -3,6 +3,7 @@ import { type Route as RpcRoute, route } from "@weir/mesh";
 import type { Call, ChatInput, EmbedInput } from "../domain/call.ts";
 import type { Route } from "../domain/route-table.ts";
 import type { FlowDependencies } from "../flows/attempts.ts";
+import type { Caching } from "../flows/cached.ts";
 import type { RoutedTarget, Upstream } from "../ports.ts";
 import { cancelRpc } from "./cancel.ts";
 import { completeRpc } from "./complete.ts";
@@ -16,8 +17,8 @@ import { streamCompleteRpc } from "./stream-complete.ts";
 /** What the RPCs know of the routing table in force. */
 export interface Routing {
   readonly flow: FlowDependencies;
-  /** The targets for a call, in order. @throws WeirError model_not_found, model_not_allowed */
-  choose(call: Call, input: ChatInput | EmbedInput, stream: boolean): readonly RoutedTarget[];
+  /** The targets for a call, in order, and how it uses the cache. @throws WeirError model_not_found, model_not_allowed */
+  choose(call: Call, input: ChatInput | EmbedInput, stream: boolean): Chosen;
   /** @throws WeirError model_not_found */
   route(model: string): Route<RoutedTarget>;
   listed(): readonly Route<RoutedTarget>[];
@@ -25,6 +26,12 @@ export interface Routing {
   upstreams(): readonly Upstream[];
   /** Streams that run, by request. */
   readonly streams: Map<string, AbortController>;
+}
+
+export interface Chosen {
+  readonly targets: readonly RoutedTarget[];
+  /** Undefined: not at all. */
+  readonly caching: Caching | undefined;
 }
 
 export function routerRoutes(routing: Routing): readonly RpcRoute[] {

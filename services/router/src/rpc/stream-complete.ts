@@ -1,6 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { router } from "@weir/contracts";
 import type { CallContext } from "../flows/attempts.ts";
+import { streamCached } from "../flows/cached.ts";
 import { stream, type StreamMessage } from "../flows/stream.ts";
 import type { Shown } from "../flows/stream-side.ts";
 import { eventMessage } from "./chat-response.ts";
@@ -8,6 +9,7 @@ import { callOf, chatInputOf, contextOf } from "./convert.ts";
 import {
   answerMessage,
   attemptMessage,
+  cacheMessage,
   droppedMessage,
   headerMessage,
   priceMessage,
@@ -25,7 +27,7 @@ export function streamCompleteRpc(routing: Routing) {
   ): AsyncGenerator<Message, void, undefined> {
     const call = callOf(request.call);
     const input = chatInputOf(call, true);
-    const targets = routing.choose(call, input, true);
+    const { targets, caching } = routing.choose(call, input, true);
     // Ended by its caller's going away, or by `Cancel`: then the caller still hears how it ended.
     const running = new AbortController();
     const { signal } = context;
@@ -39,7 +41,9 @@ export function streamCompleteRpc(routing: Routing) {
     };
     routing.streams.set(call.requestId, running);
     try {
-      for await (const message of stream(routing.flow, call, input, streaming, targets)) {
+      const run = () => stream(routing.flow, call, input, streaming, targets);
+      const messages = caching === undefined ? run() : streamCached(caching, streaming.signal, run);
+      for await (const message of messages) {
         if (message.kind === "shown") yield* shownMessages(message.shown, message.outputBytes);
         else yield messageOf(edgeMessage(message), message.outputBytes);
       }
@@ -79,6 +83,7 @@ function edgeMessage(message: Exclude<StreamMessage, { kind: "shown" }>): Messag
       failedAttempts: message.failures.map(attemptMessage),
     };
     if (message.price !== undefined) start.price = priceMessage(message.price);
+    if (message.cache !== undefined) start.cache = cacheMessage(message.cache);
     return { case: "start", value: start };
   }
   const end: router.StreamEnd = {
