@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { toConnectError } from "@weir/mesh";
 import { WeirError } from "@weir/kernel";
 import fc from "fast-check";
@@ -47,6 +48,27 @@ test("one that is invalid is dropped alone: the thousands beside it are settled,
   expect(queue.pending).toBe(0);
   expect(queue.settledThrough(3_000)).toBe(3_000);
   expect(calls()).toBeLessThan(40);
+});
+
+test("what comes while others are under way is sent after them, also when its own time was up before", async () => {
+  const taken: string[] = [];
+  const answers: (() => void)[] = [];
+  const queue = new SettlementQueue(
+    (settlements) => {
+      taken.push(...settlements.map(({ requestId }) => requestId));
+      return new Promise<void>((resolve) => answers.push(resolve));
+    },
+    { onError: () => undefined, onDropped: () => undefined },
+  );
+  queue.push([one("first")], 1);
+  await expect.poll(() => taken).toEqual(["first"]);
+  queue.push([one("second")], 2);
+  await sleep(50);
+  expect(taken).toEqual(["first"]);
+  answers.shift()?.();
+  await expect.poll(() => taken).toEqual(["first", "second"]);
+  answers.shift()?.();
+  await queue.close();
 });
 
 test("of an outcome's settlements only the invalid one is dropped", async () => {

@@ -66,7 +66,11 @@ export class SettlementQueue {
 
   #soon(): void {
     if (this.#unsettled.length === 0) return;
-    this.#due ??= setTimeout(() => this.sendNow(), SETTLE_WITHIN_MS);
+    this.#due ??= setTimeout(() => {
+      // While others are under way nothing is sent: their end must find no timer that is over and take it for one that runs.
+      this.#due = undefined;
+      this.sendNow();
+    }, SETTLE_WITHIN_MS);
   }
 
   /** Unless some are under way, or policy has just failed. */
