@@ -233,7 +233,6 @@ export function createOpen(ports: {
         input: incoming.input,
         headers: incoming.headers,
         conversation: incoming.conversation,
-        tags: incoming.tags,
         tags: attributes.tags,
         rules: key.rules,
         outputCap,
