@@ -57,9 +57,9 @@ export function tellable(expected: Decoded, face: RecordedFace): Omit<Decoded, "
   const { text, refusal, thinking, calls, usage } = expected;
   let { finish } = expected;
   if (face.name === "messages") {
-    // A refusal is text that ends with a stop_reason of its own; there is no word for a failed answer.
+    // A refusal is text that ends with a stop_reason of its own; there is no word for a failed answer, which must not look whole.
     if (finish === "content-filter" || (finish === "stop" && refusal !== "")) finish = "refusal";
-    if (finish === "error") finish = "stop";
+    if (finish === "error") finish = "refusal";
     // Input is an object here: what is none is a member of one.
     const objects = calls.map(({ name, args }) => ({
       name,

@@ -6,7 +6,8 @@ import type { ProviderFailure } from "./dialect.ts";
 import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
 import { countServerTool, noCalls } from "./tool-calls.ts";
-import { type EventInspector, literalsAfter } from "./watcher.ts";
+import { type EventInspector, literalsAfter, type Verdict } from "./watcher.ts";
+import { isPartOfAnswer } from "./well-formed.ts";
 
 const WRITTEN = ['"text"', '"thinking"', '"partial_json"'] as const;
 const DELTA = "event: content_block_delta\n";
@@ -26,7 +27,7 @@ export class MessagesInspector implements EventInspector {
     return parseMessagesUsage(this.#usage);
   }
 
-  inspect(text: string): "pass" | "terminal" {
+  inspect(text: string): Verdict {
     if (text.startsWith(DELTA)) {
       this.started = true;
       for (const key of WRITTEN) this.outputCharacters += literalsAfter(text, key);
@@ -38,8 +39,8 @@ export class MessagesInspector implements EventInspector {
     try {
       body = JSON.parse(event.data);
     } catch {
-      // Not for us to refuse: the client reads it, too. An error stays an error.
-      return event.event === "error" ? this.#fail({}) : "pass";
+      if (event.event === "error") return this.#fail({});
+      return isPartOfAnswer(event.event) ? "malformed" : "pass";
     }
     return isObject(body) ? this.#body(typeof body.type === "string" ? body.type : event.event, body, text) : "pass";
   }

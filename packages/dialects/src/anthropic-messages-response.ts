@@ -32,11 +32,13 @@ export function parseStop(
     : { reason: result, spelling: { stop_reason: text } };
 }
 
-/** Anthropic has no word for an answer that failed half-way: it has ended. */
+/**
+ * Anthropic has no word for an answer that failed half-way (Google's MALFORMED_FUNCTION_CALL). Of those it has, "refusal" is the one that no client takes
+ * for a whole answer; the header that names what was dropped says the rest.
+ */
 function renderStop(reason: FinishReason): string {
   switch (reason) {
     case "stop":
-    case "error":
       return "end_turn";
     case "length":
       return "max_tokens";
@@ -44,6 +46,7 @@ function renderStop(reason: FinishReason): string {
       return "tool_use";
     case "content-filter":
     case "refusal":
+    case "error":
       return "refusal";
     case "pause":
       return "pause_turn";
@@ -122,8 +125,13 @@ export function renderMessagesResponse(response: ChatResponse, context: RenderCo
   return { body, dropped: dropped.concat(droppedUsage(response.usage)) };
 }
 
-export const messageId = (id: string, context: RenderContext): string =>
-  id === "" ? `msg_${context.requestId.replaceAll("-", "")}` : id;
+/** Another dialect's id, with Anthropic's prefix instead of its own. */
+export const messageId = (id: string, context: RenderContext): string => {
+  if (id.startsWith("msg_")) return id;
+  return `msg_${id === "" ? context.requestId.replaceAll("-", "") : id.replace(FOREIGN_PREFIX, "")}`;
+};
+
+const FOREIGN_PREFIX = /^(?:chatcmpl-|resp_|gen-)/;
 
 export function droppedUsage(usage: Usage | undefined): string[] {
   const names: string[] = [];

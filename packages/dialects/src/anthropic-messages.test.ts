@@ -224,6 +224,35 @@ describe("a request from elsewhere", () => {
   });
 });
 
+describe("an answer of another dialect", () => {
+  const body: JsonObject = {
+    id: "msg_1",
+    type: "message",
+    content: [],
+    stop_reason: "end_turn",
+    model: "m",
+    usage: {},
+  };
+  const response = dialect.parseResponse(body);
+  const [choice] = response.choices;
+
+  it.each([
+    ["chatcmpl-1", "msg_1"],
+    ["resp_1", "msg_1"],
+    ["wX9", "msg_wX9"],
+    ["msg_bdrk_1", "msg_bdrk_1"],
+  ])("has its id %s as %s", (id, shown) => {
+    expect(dialect.renderResponse({ ...response, id }, contextOf(anyRequest)).body.id).toBe(shown);
+  });
+
+  it("that failed half-way does not look whole", () => {
+    if (choice === undefined) throw new Error("no choice");
+    const failed = { ...response, choices: [{ ...choice, finishReason: "error" as const, extra: undefined }] };
+    const { body: told, dropped } = dialect.renderResponse(failed, contextOf(anyRequest));
+    expect([told.stop_reason, dropped]).toEqual(["refusal", ["finish_reason"]]);
+  });
+});
+
 describe("usage", () => {
   it("is a total: what was read from and written to the cache included", () => {
     const usage = {

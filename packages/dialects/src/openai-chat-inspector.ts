@@ -7,7 +7,8 @@ import { parseOpenAiUsage, tiered } from "./openai-usage.ts";
 import { isObject } from "./shape.ts";
 import { readEvent } from "./sse.ts";
 import { executedCalls, groqCalls } from "./tool-calls.ts";
-import type { EventInspector } from "./watcher.ts";
+import type { EventInspector, Verdict } from "./watcher.ts";
+import { isPartOfAnswer } from "./well-formed.ts";
 import { Written } from "./written.ts";
 
 /** Sees usage, finish reason, errors and the size of what was written in chat completion chunks that go by as bytes. */
@@ -31,14 +32,14 @@ export class ChatInspector implements EventInspector {
     return groqCalls(this.#executed);
   }
 
-  inspect(text: string): "pass" | "hide" | "terminal" {
+  inspect(text: string): Verdict {
     const characters = this.started && text.startsWith("data: {") ? scanChunk(text, this.#calls, this.written) : PARSE;
     if (characters === PARSE) return this.#parse(text);
     this.outputCharacters += characters;
     return "pass";
   }
 
-  #parse(text: string): "pass" | "hide" | "terminal" {
+  #parse(text: string): Verdict {
     const event = readEvent(text);
     if (event === undefined) return "pass";
     const joined = event.data.endsWith("\n[DONE]");
@@ -48,8 +49,8 @@ export class ChatInspector implements EventInspector {
     try {
       chunk = JSON.parse(data);
     } catch {
-      // What this is, the client may know; it is no content that we could count.
-      return event.event === "error" ? this.#fail(data) : "pass";
+      if (event.event === "error") return this.#fail(data);
+      return isPartOfAnswer(event.event) ? "malformed" : "pass";
     }
     if (!isObject(chunk)) return "pass";
     const error = errorOf(chunk) ?? (event.event === "error" || chunk.object === "error" ? chunk : undefined);

@@ -6,7 +6,8 @@ import { usageOfResponse } from "./openai-usage.ts";
 import { isObject, names } from "./shape.ts";
 import { countResponseEvent, noCalls } from "./tool-calls.ts";
 import { readEvent } from "./sse.ts";
-import { type EventInspector, literalsAfter } from "./watcher.ts";
+import { type EventInspector, literalsAfter, type Verdict } from "./watcher.ts";
+import { isPartOfAnswer } from "./well-formed.ts";
 import { Written } from "./written.ts";
 
 /** Events that say nothing yet: an attempt that only got so far may still be made elsewhere. */
@@ -42,7 +43,7 @@ export class ResponsesInspector implements EventInspector {
     this.written = keepText === true ? new Written() : undefined;
   }
 
-  inspect(text: string): "pass" | "terminal" {
+  inspect(text: string): Verdict {
     const type = typeOf(text);
     if (type?.endsWith(".delta") === true) {
       this.started = true;
@@ -65,14 +66,15 @@ export class ResponsesInspector implements EventInspector {
     }
   }
 
-  #parse(text: string): "pass" | "terminal" {
+  #parse(text: string): Verdict {
     const event = readEvent(text);
     if (event === undefined) return "pass";
     let body: unknown;
     try {
       body = JSON.parse(event.data);
     } catch {
-      return event.event === "error" ? this.#fail(event.data) : "pass";
+      if (event.event === "error") return this.#fail(event.data);
+      return isPartOfAnswer(event.event) ? "malformed" : "pass";
     }
     if (!isObject(body)) return "pass";
     const type = typeof body.type === "string" ? body.type : event.event;

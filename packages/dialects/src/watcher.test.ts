@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { anthropicMessages } from "./anthropic-messages.ts";
 import { openAiChat } from "./openai-chat.ts";
+import { openAiResponses } from "./openai-responses.ts";
 import { literalLength, SseWatcher } from "./watcher.ts";
 
 const encoder = new TextEncoder();
@@ -140,6 +142,33 @@ describe("SseWatcher", () => {
         watcher.end();
       }),
     );
+  });
+
+  it("ends before an event that is no JSON, with an error, wherever the stream is cut", () => {
+    const good = `data: {"choices":[{"index":0,"delta":{"content":"word"}}]}\n\n`;
+    const delta = `event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n`;
+    const text = `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"a"}\n\n`;
+    for (const [dialect, before, bad] of [
+      [openAiChat, good, "data: {not json\n\n"],
+      [openAiChat, good, `data: {"choices":[{"finish_reason":]}\n\n`],
+      [openAiChat, good, "data: <html>\n\n"],
+      [anthropicMessages, delta, `event: content_block_delta\ndata: {"type":"content_bl\n\n`],
+      [anthropicMessages, delta, `event: message_delta\ndata: {"type":}\n\n`],
+      [openAiResponses, text, `event: response.output_text.delta\ndata: {"type"\n\n`],
+      [openAiResponses, text, `event: response.completed\ndata: {"response":}\n\n`],
+    ] as const) {
+      const whole = Buffer.from(before + bad + before);
+      for (let cut = 0; cut <= whole.length; cut++) {
+        const watcher = dialect.streamWatcher({ hideUsage: false });
+        const shown = [watcher.push(whole.subarray(0, cut)), watcher.push(whole.subarray(cut))];
+        expect(Buffer.concat(shown.filter((piece) => piece !== undefined)).toString(), bad).toBe(before);
+        expect(watcher.done).toBe(true);
+        expect(watcher.failure?.error.reason).toBe("provider_bad_response");
+        const end = watcher.end();
+        expect(end.error?.reason).toBe("provider_bad_response");
+        expect(end.terminal).toHaveLength(0);
+      }
+    }
   });
 
   it("passes a chunk of whole events on without a copy", () => {

@@ -3,7 +3,10 @@ import type { FinishReason, ToolCalls, Usage } from "./core.ts";
 import type { ProviderFailure, StreamWatcher, WatchedEnd } from "./dialect.ts";
 import { EventSplitter, MAX_EVENT_BYTES } from "./sse.ts";
 import { hasAny, withCalls } from "./tool-calls.ts";
+import { isWellFormed } from "./well-formed.ts";
 import type { Written } from "./written.ts";
+
+export type Verdict = "pass" | "hide" | "terminal" | "malformed";
 
 /**
  * What a dialect's eyes see of a stream that is passed on as bytes. One per stream. It is called for every event, so it looks for a
@@ -13,9 +16,10 @@ export interface EventInspector {
   /**
    * @param text one whole event as it came, `data: ` and blank line included; use `readEvent` where its content matters.
    * It may also be a comment, a blank line, or (last) the incomplete end of a cut stream.
-   * @returns "hide" to leave the event out, "terminal" to keep it and all after it back. Never throws.
+   * @returns "hide" to leave the event out, "terminal" to keep it and all after it back, "malformed" for what is no event of a model: the
+   * stream ends before it, with an error. Never throws.
    */
-  inspect(text: string): "pass" | "hide" | "terminal";
+  inspect(text: string): Verdict;
   readonly started: boolean;
   readonly failure: ProviderFailure | undefined;
   readonly usage: Usage | undefined;
@@ -29,6 +33,9 @@ export interface EventInspector {
 
 const EMPTY = new Uint8Array(0);
 
+const malformed = (): WeirError =>
+  new WeirError("provider_bad_response", "The provider's stream has an event that is not JSON.");
+
 /** The StreamWatcher of every dialect whose streams are server-sent events. */
 export class SseWatcher implements StreamWatcher {
   readonly #inspector: EventInspector;
@@ -36,6 +43,7 @@ export class SseWatcher implements StreamWatcher {
   readonly #decoder = new TextDecoder();
   readonly #withheld: Uint8Array[] = [];
   #done = false;
+  #malformed: ProviderFailure | undefined;
   /** By how much UTF-8 is longer than the characters it holds. */
   #surplus = 0;
 
@@ -53,7 +61,7 @@ export class SseWatcher implements StreamWatcher {
   }
 
   get failure(): ProviderFailure | undefined {
-    return this.#inspector.failure;
+    return this.#malformed ?? this.#inspector.failure;
   }
 
   get written(): readonly string[] | undefined {
@@ -76,14 +84,18 @@ export class SseWatcher implements StreamWatcher {
     for (const end of ends) {
       const text = this.#decoder.decode(bytes.subarray(start, end));
       this.#surplus += end - start - text.length;
-      const verdict = this.#inspector.inspect(text);
+      // What comes after the end is nobody's: it neither counts nor spoils what was whole.
+      if (this.#malformed !== undefined) break;
+      const verdict = this.#done || isWellFormed(text) ? this.#inspector.inspect(text) : "malformed";
       if (!this.#done && verdict !== "pass") {
         if (start > from) (shown ??= []).push(bytes.subarray(from, start));
-        from = verdict === "terminal" ? start : end;
-        this.#done = verdict === "terminal";
+        from = verdict === "hide" ? end : start;
+        this.#done = verdict !== "hide";
+        if (verdict === "malformed") this.#malformed = { error: malformed() };
       }
       start = end;
     }
+    if (this.#malformed !== undefined) return shown === undefined ? undefined : join(shown);
     if (this.#done) this.#withheld.push(bytes.slice(from));
     else if (from === 0) return bytes;
     else if (from < bytes.length) (shown ??= []).push(bytes.subarray(from));
@@ -93,7 +105,7 @@ export class SseWatcher implements StreamWatcher {
   end(): WatchedEnd {
     const inspector = this.#inspector;
     const rest = this.#splitter.rest();
-    if (rest.length > 0) {
+    if (rest.length > 0 && this.#malformed === undefined) {
       // A terminal event may lack its blank line; anything else that does is the torn end of a cut stream.
       if (!this.#done && inspector.inspect(this.#decoder.decode(rest)) === "terminal") this.#done = true;
       if (this.#done) this.#withheld.push(rest);
@@ -104,7 +116,7 @@ export class SseWatcher implements StreamWatcher {
       inspector.toolCalls !== undefined && hasAny(inspector.toolCalls) ? inspector.toolCalls : undefined;
     return {
       terminal: join(this.#withheld),
-      error: inspector.failure?.error ?? cut,
+      error: this.failure?.error ?? cut,
       usage: usage?.toolCalls === undefined ? withCalls(usage, toolCalls) : usage,
       toolCalls,
       finishReason: inspector.finishReason,
