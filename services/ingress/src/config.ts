@@ -6,6 +6,7 @@ import { audit, policy, router } from "@weir/contracts";
 export function peerAddresses(config: Pick<WeirConfig, "peers">): (service: DescService) => readonly string[] {
   const known = new Map<string, { name: string; addresses: readonly string[] | undefined }>([
     [policy.PolicyService.typeName, { name: "POLICY", addresses: config.peers.policy }],
+    [policy.IdempotencyService.typeName, { name: "POLICY", addresses: config.peers.policy }],
     [router.RouterService.typeName, { name: "ROUTER", addresses: config.peers.router }],
     [audit.ProducerService.typeName, { name: "AUDIT", addresses: config.peers.audit }],
   ]);

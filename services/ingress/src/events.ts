@@ -121,6 +121,7 @@ export function createFinished(telemetry: Telemetry): Finished {
         estimated: result?.usage?.estimated,
         costNanos: result === undefined ? undefined : Number(result.costNanos),
         stream: trail.stream,
+        replayOf: trail.replayOf === "" ? undefined : trail.replayOf,
       },
       "request",
     );

@@ -1,8 +1,9 @@
 import type { Place } from "@weir/guardrails";
 import type { Bound, Candidate } from "./domain/bound.ts";
-import type { Answer, Call, Output, StreamMessage } from "./domain/call.ts";
+import type { Answer, Call, Output, Served, StreamMessage } from "./domain/call.ts";
 import type { Grant } from "./domain/grant.ts";
 import type { Freshness } from "./domain/key.ts";
+import type { KeptAnswer } from "./domain/kept-answer.ts";
 import type { Intent, Outcome, Refusal, SealedPayload } from "./domain/record.ts";
 import type { ExternalCheck } from "./domain/guardrails/guard.ts";
 import type { Settlement } from "./domain/settlement.ts";
@@ -129,6 +130,38 @@ export interface PayloadRecording<Typed, Event> {
   event(event: Event): void;
   /** MUST NOT throw: what cannot be sealed is omitted, never kept in clear. */
   sealed(): SealedPayload;
+}
+
+/** Which requests with an Idempotency-Key run, and what they were answered with. */
+export interface IdempotentRequests<Typed, Event> {
+  /**
+   * Gives a key to one request only, over all instances, for a day; what is `begun` MUST end with `finish` or `release`. Blocks on the network.
+   * @throws WeirError policy_unavailable
+   */
+  begin(asked: {
+    readonly key: string;
+    /** Whose it is. */
+    readonly keyId: string;
+    readonly workspaceId: string;
+    readonly requestId: string;
+    readonly route: string;
+    readonly body: Uint8Array;
+  }): Promise<
+    | { readonly state: "begun"; readonly request: OpenRequest<Typed, Event> }
+    | { readonly state: "answered"; readonly answer: KeptAnswer<Typed, Event> }
+    | { readonly state: "running"; readonly requestId: string; readonly retryAfterMs: number }
+    /** It asked something else, its answer was too large, or was encrypted under a key that is not known here. */
+    | { readonly state: "mismatch" | "not-kept" | "unreadable"; readonly requestId: string }
+  >;
+}
+
+/** Bounded; takes copies. Its end MUST NOT reject: who runs it has an answer to give. */
+export interface OpenRequest<Typed, Event> {
+  answer(output: Output<Typed>): void;
+  frame(bytes: Uint8Array): void;
+  event(event: Event): void;
+  finish(served: Served, dropped: readonly string[]): Promise<void>;
+  release(): Promise<void>;
 }
 
 /** The models that the router offers, as last heard. */

@@ -7,10 +7,12 @@ import { type Clock, systemClock } from "@weir/kernel";
 import { healthPages, type Peers, type Service } from "@weir/mesh";
 import { rangesOf } from "@weir/rules";
 import { createGauge, type Telemetry } from "@weir/telemetry";
+import { AnswerCipher } from "./adapters/answer-cipher.ts";
 import { BatchedPolicy } from "./adapters/batched-policy.ts";
 import { definitionsOf } from "./adapters/configured-guardrails.ts";
 import { HmacKeys, rootSecret } from "./adapters/hmac.ts";
 import { ListedModels } from "./adapters/listed-models.ts";
+import { PolicyIdempotency } from "./adapters/policy-idempotency.ts";
 import { ReportedUses } from "./adapters/reported-uses.ts";
 import { routerUpstream } from "./adapters/router-upstream.ts";
 import { SealedPayloads } from "./adapters/sealed-payloads.ts";
@@ -27,7 +29,9 @@ import { createComplete } from "./flows/complete.ts";
 import { InFlight } from "./flows/in-flight.ts";
 import { createIdentify } from "./flows/identify.ts";
 import { createCountInput } from "./flows/exact-input.ts";
+import { idempotentComplete, idempotentStream } from "./flows/idempotent.ts";
 import { createOpen } from "./flows/open.ts";
+import { createReplay } from "./flows/replay.ts";
 import { createStream } from "./flows/stream.ts";
 import { badRequest, createFront } from "./http/front.ts";
 import { modelCall } from "./http/model-call.ts";
@@ -118,9 +122,8 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const uses = starting.use(
     new ReportedUses(policyClient, clock, said("policy was not told which keys were used; it will be told again")),
   );
-  const hmacKeys = new HmacKeys(
-    config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal()),
-  );
+  const root = config.hmacKey === undefined ? rootSecret(config.dataDir) : Buffer.from(config.hmacKey.reveal());
+  const hmacKeys = new HmacKeys(root);
   const journal = starting.use(
     new SpoolJournal(spool, config.spool.maxBytes, hmacKeys, said("a refusal was not recorded")),
   );
@@ -146,14 +149,26 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const close = createClose({ admissions, slots, journal, clock });
   const calls = { open, close, upstream, journal, payloads, detectors, clock };
   const timeoutMs = config.http.answerTimeoutMs;
+  const requests = starting.use(
+    new PolicyIdempotency(
+      peers.client(policy.IdempotencyService),
+      new AnswerCipher(root),
+      said("policy did not take what is to be known of a request with an Idempotency-Key"),
+    ),
+  );
+  const replay = createReplay<TypedOutput, TypedEvent>({ admissions, journal, keys, models, clock });
+  const idempotency = { requests, replay, journal, clock };
+  const complete = createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs);
+  const embed = createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs);
+  const stream = createStream<TypedInput, TypedEvent>(calls, timeoutMs);
   const flows = {
     identify,
     clientIp,
     trustedProxies,
     inFlight,
-    complete: createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs),
-    embed: createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs),
-    stream: createStream<TypedInput, TypedEvent>(calls, timeoutMs),
+    complete: idempotentComplete(idempotency, complete),
+    embed: idempotentComplete(idempotency, embed),
+    stream: idempotentStream(idempotency, stream),
     finished: createFinished(telemetry),
     startSpan: telemetry.startSpan,
     models,

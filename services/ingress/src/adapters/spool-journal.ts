@@ -87,6 +87,16 @@ function resultMessage(result: CallResult): router.Result {
     firstTokenUs: result.firstTokenUs,
     costNanos: result.costNanos,
     priceVersion: result.priceVersion,
+    ...(result.cache === undefined
+      ? {}
+      : {
+          cache: {
+            $typeName: "weir.router.v1.CacheUse",
+            hit: result.cache.hit,
+            ageMs: BigInt(Math.round(result.cache.ageMs)),
+            savedNanos: result.cache.savedNanos,
+          },
+        }),
   };
 }
 
@@ -127,6 +137,7 @@ const outcomeMessage = (outcome: Omit<Outcome, "intent">): audit.Outcome => ({
   overheadUs: outcome.overheadUs,
   intentProducer: "",
   intentNumber: 0n,
+  replayOf: outcome.replayOf ?? "",
   ...(outcome.guardrails === undefined ? {} : { guardrails: verdictMessage(outcome.guardrails) }),
 });
 

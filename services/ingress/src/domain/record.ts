@@ -39,6 +39,8 @@ export interface Outcome {
   readonly overheadUs: number;
   /** Undefined: no guardrail looked at it. */
   readonly guardrails: GuardrailVerdict | undefined;
+  /** The request whose answer was given once more. */
+  readonly replayOf?: string;
 }
 
 export interface GuardrailVerdict extends Verdict {

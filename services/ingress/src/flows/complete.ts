@@ -22,7 +22,7 @@ const NO_BYTES = new Uint8Array(0);
 export const clientClosed = (signal: AbortSignal): WeirError =>
   signal.reason instanceof WeirError ? signal.reason : new WeirError("client_closed", "The client went away.");
 
-export const noResult = (error: WeirError, providerUs = 0): CallResult => ({
+export const noResult = (error: WeirError | undefined, providerUs = 0): CallResult => ({
   served: undefined,
   usage: undefined,
   finishReason: undefined,

@@ -16,6 +16,7 @@ import type { Identify } from "../flows/identify.ts";
 import type { Stream } from "../flows/stream.ts";
 import { type Incoming, newTrail, type Trail } from "../flows/trail.ts";
 import { CONVERSATION, conversationOf } from "../domain/conversation.ts";
+import { checkedIdempotencyKey, IDEMPOTENCY_KEY } from "../domain/idempotency-key.ts";
 import { checkedRunId, RUN_ID } from "../domain/run-id.ts";
 import { waitingOf } from "../domain/waiting.ts";
 import type { Models } from "../ports.ts";
@@ -138,6 +139,7 @@ function received(
     tags: checkedTags(Object.entries(tags), "tags"),
     conversation: conversationOf(context.requestHeader.get(CONVERSATION) ?? "", runId),
     waiting: waitingOf((name) => context.requestHeader.get(name)),
+    idempotencyKey: checkedIdempotencyKey(context.requestHeader.get(IDEMPOTENCY_KEY)),
   };
   const span = flows.startSpan(route, RPC_SPAN, context.requestHeader.get("traceparent") ?? undefined, "server");
   const incoming: Incoming<TypedInput> = {
@@ -175,6 +177,7 @@ export function receiptOf(trail: Trail) {
     ...(usage === undefined ? {} : { usage }),
     costNanos: result?.costNanos ?? 0n,
     dropped: [...(result?.dropped ?? [])],
+    replayOf: trail.replayOf,
   };
 }
 

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { policy } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
@@ -55,7 +55,7 @@ function hash(bytes: Uint8Array, param: string): Uint8Array {
   throw new WeirError("invalid_request", `A hash has ${HASH_BYTES} bytes.`, { param });
 }
 
-type Found = NonNullable<Parameters<typeof create<typeof policy.BeginIdempotentResponseSchema>>[1]>["found"];
+type Found = NonNullable<MessageInitShape<typeof policy.BeginIdempotentResponseSchema>["found"]>;
 
 function found(begun: Begun): Found {
   switch (begun.state) {
