@@ -37,6 +37,7 @@ export async function measurePolicy(seconds: number): Promise<PolicyMeasurement>
       bootstrapKey: undefined,
       adminToken: new Secret(TOKEN),
       workspaces: new Map(),
+      guardrails: new Map(),
       oidc: { internalOrigins: [] },
       webhooks: { internalOrigins: [] },
       ledger: { keepEntriesMs: 400 * DAY_MS },
@@ -156,8 +157,8 @@ class Turns {
         ? undefined
         : this.#policy.settleBatch({ owner: OWNER, settlements: finished.map((id) => this.#settlement(id)) }),
     ]);
-    for (const verdict of verdicts?.verdicts ?? [])
-      if (verdict.verdict.case !== "admitted") throw new Error(`a request was refused: ${verdict.verdict.value?.rule}`);
+    for (const { verdict } of verdicts?.verdicts ?? [])
+      if (verdict.case !== "admitted") throw new Error(`a request was not admitted: ${verdict.case}`);
     for (const { admitted } of waiting) admitted();
   }
 

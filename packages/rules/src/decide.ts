@@ -168,8 +168,3 @@ export const withFixedTags = (
   tags: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> =>
   fixedTags === undefined ? tags : Object.assign(Object.create(null) as Record<string, string>, tags, fixedTags);
-
-/**
- * The guardrails that there are, by name: none. A rule that requires one refuses its requests until it is listed here.
- */
-export const GUARDRAILS: ReadonlySet<string> = new Set();

@@ -6,7 +6,7 @@ import type { DatabaseAddress } from "@weir/storage";
 /** The part of weir.yaml that concerns policy. */
 export type PolicyConfig = Pick<
   WeirConfig,
-  "instance" | "bootstrapKey" | "adminToken" | "workspaces" | "oidc" | "webhooks" | "ledger"
+  "instance" | "bootstrapKey" | "adminToken" | "workspaces" | "oidc" | "webhooks" | "ledger" | "guardrails"
 >;
 
 /** What policy needs of a logger; pino's fits. */

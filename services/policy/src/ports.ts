@@ -1,5 +1,5 @@
-import type { Attribute, AttributeTable } from "@weir/rules";
-import type { AttributePolicy, KeyPolicy, PayloadChoice, PlaceKind } from "./domain/key-policy.ts";
+import type { Attribute } from "@weir/rules";
+import type { PayloadChoice, PlaceKind } from "./domain/key-policy.ts";
 import type {
   ChargePage,
   ChargeRow,
@@ -33,9 +33,12 @@ import type {
   SeedPlan,
   WorkspaceRow,
 } from "./domain/rows.ts";
+import type { DirectoryState } from "./domain/directory-state.ts";
+import type { RehearsedBudget } from "./domain/explain.ts";
 import type { Take } from "./domain/takes.ts";
 
 export type { LimitTerms } from "./domain/limit-terms.ts";
+export type * from "./domain/directory-state.ts";
 export type * from "./domain/rows.ts";
 
 /** What every ledger MUST do: exact over any number of replicas, safe to repeat, durable before it resolves. */
@@ -52,17 +55,6 @@ export interface Ledger {
   fence(owner: string): Promise<void>;
   /** All holds of an owner that nobody settled. */
   openHolds(owner: string): Promise<HoldName[]>;
-}
-
-/** A budget as it stands for a request. */
-export interface RehearsedBudget {
-  readonly limit: bigint;
-  readonly hard: boolean;
-  readonly closed: boolean;
-  readonly held: bigint;
-  readonly spent: bigint;
-  /** Undefined: never. */
-  readonly periodEndMs: number | undefined;
 }
 
 /** The ledger's own decision, of which nothing stays. */
@@ -133,26 +125,6 @@ export interface Replicas {
   beat(): Promise<number>;
   /** This one is none of them any more. Never rejects. */
   leave(): Promise<void>;
-}
-
-/** Which key's view a version of the directory changed, or of which workspace the attributes. */
-export interface Change {
-  readonly version: number;
-  readonly keyId: string;
-  /** Then `keyId` is a workspace's. */
-  readonly isWorkspace: boolean;
-}
-
-export interface DirectoryState {
-  readonly version: number;
-  /** Of keys that may be used; a changed key that is not among them may not be used any more. */
-  readonly keys: readonly KeyPolicy[];
-  /** Of the workspaces that changed, or of all that have attributes with bounds; undefined: it has none any more. */
-  readonly attributes: ReadonlyMap<string, AttributeTable<AttributePolicy> | undefined>;
-  /** Ascending without a gap, the last one `version`; may be empty. */
-  readonly changes: readonly Change[];
-  /** Of the keys that were revoked, those whose running requests end, too; of `load`, all of the last day. */
-  readonly ended: readonly string[];
 }
 
 export interface DirectoryStore {

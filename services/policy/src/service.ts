@@ -132,7 +132,15 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     },
     admin: places,
     keys: ofKeys,
-    explaining: { keyOf, limiter, digest, clock, rehearsal: postgresRehearsal(ofAdmin), newId: () => keysmith.newId() },
+    explaining: {
+      keyOf,
+      limiter,
+      digest,
+      clock,
+      rehearsal: postgresRehearsal(ofAdmin),
+      guardrails: new Set(config.guardrails.keys()),
+      newId: () => keysmith.newId(),
+    },
     books: { books, ledger, settle: settling },
     warnings: {
       directory: admin,

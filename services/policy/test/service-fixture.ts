@@ -34,6 +34,7 @@ export async function replica(
       bootstrapKey: undefined,
       adminToken: new Secret(ADMIN_TOKEN),
       workspaces: new Map(),
+      guardrails: new Map(),
       oidc: { internalOrigins: [] },
       webhooks: { internalOrigins: [] },
       ledger: { keepEntriesMs: 400 * 86_400_000 },

@@ -2,7 +2,8 @@
 import type pg from "pg";
 import { totalsOf } from "../domain/entries.ts";
 import type { HoldRequest } from "../domain/ledger.ts";
-import type { Rehearsal, RehearsedBudget } from "../ports.ts";
+import type { RehearsedBudget } from "../domain/explain.ts";
+import type { Rehearsal } from "../ports.ts";
 import { APPLY_BATCH, type Batch, type BatchRow, batchValues, readVerdicts } from "./ledger-batch.ts";
 import { LedgerPeriods } from "./ledger-periods.ts";
 import { withClearErrors } from "./postgres-transaction.ts";

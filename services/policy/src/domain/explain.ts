@@ -4,7 +4,6 @@
 import { WeirError } from "@weir/kernel";
 import {
   attributesOf,
-  GUARDRAILS,
   inferenceRefusal,
   mergeRules,
   prepareRules,
@@ -55,6 +54,17 @@ export interface Refusal {
   readonly rule: string;
 }
 
+/** A budget as it stands for a request. */
+export interface RehearsedBudget {
+  readonly limit: bigint;
+  readonly hard: boolean;
+  readonly closed: boolean;
+  readonly held: bigint;
+  readonly spent: bigint;
+  /** Undefined: never. */
+  readonly periodEndMs: number | undefined;
+}
+
 /** What the rules say. */
 export interface RuleVerdict {
   readonly levels: readonly LevelVerdict[];
@@ -67,7 +77,8 @@ export interface RuleVerdict {
   readonly refusal: Refusal | undefined;
 }
 
-export function ruleVerdict(key: KeyPolicy, request: ImaginedRequest): RuleVerdict {
+/** @param guardrails those that exist */
+export function ruleVerdict(key: KeyPolicy, request: ImaginedRequest, guardrails: ReadonlySet<string>): RuleVerdict {
   const tags = withFixedTags(prepareRules(key.rules), request.tags);
   const attributes = { endUser: key.endUser === "" ? request.endUser : key.endUser, tags };
   const all = [...key.levels, ...attributeLevels(key, attributes)];
@@ -75,12 +86,12 @@ export function ruleVerdict(key: KeyPolicy, request: ImaginedRequest): RuleVerdi
     ({ place, placeName, rules }): LevelVerdict => ({
       level: `${place}/${placeName}`,
       rules,
-      refusal: refusalOf(prepareRules(rules), request, GUARDRAILS),
+      refusal: refusalOf(prepareRules(rules), request, guardrails),
     }),
   );
   const rules = mergeRules(all.map((level) => level.rules));
   const candidates = request.candidates.map((candidate) => candidateVerdict(rules, candidate));
-  const together = refusalOf(prepareRules(rules), request, GUARDRAILS);
+  const together = refusalOf(prepareRules(rules), request, guardrails);
   return {
     levels,
     rules,

@@ -3,17 +3,25 @@ import { WeirError } from "@weir/kernel";
 import { type Admission, holdVerdict, limitVerdict, neverWithin, objection } from "../domain/admission.ts";
 import { type Amounts, amountOf } from "../domain/amounts.ts";
 import { type Caller, requireVisible } from "../domain/authority.ts";
-import { type ImaginedRequest, type Refusal, type RuleVerdict, ruleVerdict } from "../domain/explain.ts";
+import {
+  type ImaginedRequest,
+  type Refusal,
+  type RehearsedBudget,
+  type RuleVerdict,
+  ruleVerdict,
+} from "../domain/explain.ts";
 import { type BudgetOnPath, budgetRule, type KeyPolicy, limitRule } from "../domain/key-policy.ts";
 import { type BucketVerdict, type LimitState, stateOf, takeFits } from "../domain/limits.ts";
 import { pathOf } from "../domain/path.ts";
 import { holdPlace } from "../domain/subjects.ts";
 import { impossibleTake, providerTakesOf, type Take, takesOf } from "../domain/takes.ts";
-import type { Rehearsal, RehearsedBudget } from "../ports.ts";
+import type { Rehearsal } from "../ports.ts";
 import type { AdmitDependencies } from "./admit.ts";
 
 export interface ExplainDependencies extends Pick<AdmitDependencies, "keyOf" | "limiter" | "digest" | "clock"> {
   readonly rehearsal: Rehearsal;
+  /** Those that the ingress has, by name. */
+  readonly guardrails: ReadonlySet<string>;
   readonly newId: () => string;
 }
 
@@ -47,7 +55,7 @@ export async function explain(
   const key = await dependencies.keyOf(keyId);
   if (key instanceof WeirError) throw key.reason === "invalid_key" ? new WeirError("not_found", key.message) : key;
   requireVisible(caller, { ...key, kind: "key", id: key.keyId }, keyId);
-  const rules = ruleVerdict(key, request);
+  const rules = ruleVerdict(key, request, dependencies.guardrails);
   const admission = admissionOf(dependencies, key, request, rules);
   const limits = await limitVerdicts(dependencies, key, admission, rules);
   const budgets = await budgetVerdicts(dependencies, key, admission, rules.hold);
