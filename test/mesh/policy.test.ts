@@ -191,6 +191,8 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       });
       // The ingress knows of the budget when it refuses what can never fit, or what has no price.
       await expect.poll(() => code(secret, chat("m-unpriced")), { timeout: 5_000 }).toBe("price_unknown");
+      // Until it knew, it was served.
+      whole.simulator.reset();
       whole.simulator.script({ behaviour: { words: WORDS, delayMs: 150 } });
       const answers = await Promise.all(
         Array.from({ length: 64 }, () =>
