@@ -9,7 +9,7 @@ import type { Path } from "./problems.ts";
 import { completeBudget, completeLimit, completeRules } from "./bounds-schema.ts";
 import { completeGuardrail } from "./guardrails-schema.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
-import { resolveReference } from "./secrets.ts";
+import { type RemoteSecrets, resolveReference } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 import type { ModelConfig, ProviderConfig, WeirConfig, WorkspaceSeed } from "./types.ts";
 import { compileRule } from "./route-rule.ts";
@@ -23,16 +23,23 @@ const WELL_KNOWN = [
   { name: "gemini", kind: "gemini", variable: "GEMINI_API_KEY" },
 ] as const;
 
+export interface Surroundings {
+  /** What relative paths are relative to. */
+  readonly directory: string;
+  readonly providerSecrets: boolean;
+  readonly remote: RemoteSecrets;
+}
+
 /** From the well-formed file to what the services take: secrets fetched, names checked against each other, defaults that need a look around. */
 export function complete(
   file: ConfigFile,
   env: Environment,
-  { directory, providerSecrets }: { readonly directory: string; readonly providerSecrets: boolean },
+  { directory, providerSecrets, remote }: Surroundings,
   report: Report,
 ): WeirConfig {
   const text = (path: Path, reference: string): string => {
     try {
-      return resolveReference(reference, env);
+      return resolveReference(reference, env, remote);
     } catch (error) {
       report(path, error instanceof Error ? error.message : "cannot be read");
       return "";
@@ -83,6 +90,7 @@ export function complete(
     audit: { headIntervalMs: file.audit.head_interval, headsTo: file.audit.heads_to },
     oidc: { internalOrigins: file.oidc.internal_origins },
     webhooks: { internalOrigins: file.webhooks.internal_origins },
+    secrets: { refreshMs: file.secrets.refresh },
     ledger: { keepEntriesMs: file.ledger.keep_entries },
     cache: { maxBytes: file.cache.max_bytes },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
@@ -142,6 +150,9 @@ function completeProviders(
         slowMs: from.timeouts.slow,
       },
       maxConnections: from.max_connections,
+      concurrency: from.concurrency,
+      queue: { length: from.queue.length, waitMs: from.queue.wait },
+      healthCheck: from.health_check && { path: from.health_check.path, intervalMs: from.health_check.interval },
     };
   });
   const configured = [...providers.values()];
@@ -233,6 +244,7 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
     rules: from.rules,
     canary: from.canary,
     cacheMs: from.cache?.ttl,
+    hedge: from.hedge && { afterMs: from.hedge.after, budget: from.hedge.budget },
     price: price && completePrice(price),
     contextWindow: from.context_window,
     maxOutputTokens: from.max_output_tokens,

@@ -38,12 +38,17 @@ test("docs/configuration.md names no other setting", () => {
 test("docs/configuration.md states the defaults that are in force", () => {
   const documented = [...page.matchAll(/^\| `([a-z_.]+)`(?: ◆)? \| `([^`]+)` \|/gm)];
   const defaults: unknown = z.parse(fileSchema, {
-    providers: { n: { kind: "echo" } },
+    providers: { n: { kind: "echo", health_check: { path: "/" } } },
     models: {
-      n: { targets: [{ provider: "n", model: "m" }], price: { input_usd_per_mtok: 1, output_usd_per_mtok: 1 } },
+      n: {
+        targets: [{ provider: "n", model: "m" }],
+        hedge: { after: "p95" },
+        price: { input_usd_per_mtok: 1, output_usd_per_mtok: 1 },
+      },
     },
     workspaces: { n: {} },
     contracts: { n: { provider: "n", discount_percent: 1 } },
+    guardrails: { n: {} },
   });
   const at = (path: string): unknown =>
     path
@@ -57,7 +62,8 @@ test("docs/configuration.md states the defaults that are in force", () => {
     at(`providers.n.${setting}`) ??
     at(`models.n.${setting}`) ??
     at(`workspaces.n.${setting}`) ??
-    at(`contracts.n.${setting}`);
+    at(`contracts.n.${setting}`) ??
+    at(`guardrails.n.${setting}`);
   expect(documented.length).toBeGreaterThan(20);
   for (const [, setting = "", text = ""] of documented) {
     // Said once in the file's own terms, once in what it means.
@@ -75,6 +81,8 @@ const DURATION = { ms: 1, s: 1_000, m: 60_000 } as const;
 function meaning(text: string): string {
   const [, amount, unit] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
   if (amount !== undefined) return String(Number(amount) * DURATION[unit as keyof typeof DURATION]);
+  const [, percent] = /^(\d+)%$/.exec(text) ?? [];
+  if (percent !== undefined) return String(Number(percent) / 100);
   return /^(\d|true|false|\[|\{)/.test(text) ? text : JSON.stringify(text);
 }
 const nest = (setting: string, text: string): unknown =>

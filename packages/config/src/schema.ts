@@ -3,7 +3,7 @@ import { z } from "zod";
 import { contract, price } from "./price-schema.ts";
 import { budget, limit, payloads, rules } from "./bounds-schema.ts";
 import { guardrail } from "./guardrails-schema.ts";
-import { count, duration, measured, modelName, name, size, timeZone, tokens } from "./setting-types.ts";
+import { count, duration, measured, modelName, name, share, size, timeZone, tokens } from "./setting-types.ts";
 import { listenAddress } from "./units.ts";
 
 /**
@@ -60,6 +60,17 @@ const provider = z.strictObject({
     })
     .prefault({}),
   max_connections: count.max(65_536).default(256),
+  /** How many calls each of its targets may have at once; what is more waits in a queue. */
+  concurrency: z.union([z.literal("adaptive"), count.max(65_536)]).optional(),
+  queue: z
+    .strictObject({ length: z.number().int().min(0).max(65_536).default(64), wait: duration().prefault("1s") })
+    .prefault({}),
+  health_check: z
+    .strictObject({
+      path: z.string().regex(/^\/[!-~]*$/, "is not a path"),
+      interval: duration(1_000).prefault("10s"),
+    })
+    .optional(),
 });
 
 const strategy = z.enum([
@@ -87,6 +98,8 @@ const model = z.strictObject({
   fallbacks: z.array(modelName).default([]),
   /** Equal requests of a workspace get the same answer for so long. */
   cache: z.strictObject({ ttl: duration(1_000) }).optional(),
+  /** A second attempt beside one that takes so long; the budget is the most of them for each request. */
+  hedge: z.strictObject({ after: z.union([z.literal("p95"), duration()]), budget: share.prefault("5%") }).optional(),
   /** The first whose expression (CEL) is true says which other model is used. */
   rules: z
     .array(z.strictObject({ when: z.string().min(1).max(4_096), use: modelName }))

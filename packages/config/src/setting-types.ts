@@ -1,6 +1,6 @@
 import { isTimeZone } from "@weir/kernel";
 import { z } from "zod";
-import { durationMs, sizeBytes } from "./units.ts";
+import { durationMs, shareOf, sizeBytes } from "./units.ts";
 
 /** A setting written as a text with a unit. */
 export function measured<T>(read: (text: string | number) => T) {
@@ -18,6 +18,7 @@ export const duration = (leastMs = 1) =>
   measured(durationMs).refine((ms) => ms >= leastMs, `is shorter than ${leastMs} ms`);
 export const size = (least: number) =>
   measured(sizeBytes).refine((bytes) => bytes >= least, `is less than ${least} bytes`);
+export const share = measured(shareOf);
 export const count = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 export const tokens = z.number().int().min(1).max(4_294_967_295);
 

@@ -53,6 +53,8 @@ export interface WeirConfig {
   };
   /** Where webhooks of budget warnings may be sent to though it is internal. */
   readonly webhooks: { readonly internalOrigins: readonly string[] };
+  /** Secrets of a Vault or of AWS Secrets Manager are fetched anew this often. */
+  readonly secrets: { readonly refreshMs: number };
   /** Of budgets: how long settled entries are kept. */
   readonly ledger: { readonly keepEntriesMs: number };
   readonly oidc: {
@@ -153,6 +155,12 @@ export interface ProviderConfig {
     readonly slowMs: number | undefined;
   };
   readonly maxConnections: number;
+  /** How many calls each of its targets may have at once; undefined: as many as there are connections. */
+  readonly concurrency?: number | "adaptive" | undefined;
+  /** For what is more. */
+  readonly queue?: { readonly length: number; readonly waitMs: number };
+  /** GET, this often; undefined: none. */
+  readonly healthCheck?: { readonly path: string; readonly intervalMs: number } | undefined;
 }
 
 export type Strategy =
@@ -174,9 +182,11 @@ export interface ModelConfig {
   readonly fallbacks: readonly string[];
   /** The first whose CEL expression over `request` is true says which other model is used. */
   readonly rules: readonly { readonly when: string; readonly use: string }[];
-  /** Gets its part of the requests before all others, which stand in for it. */
   /** How long equal requests get the same answer; undefined: never. */
   readonly cacheMs: number | undefined;
+  /** A second attempt beside one that takes so long; `budget`: hedges to requests. */
+  readonly hedge?: { readonly afterMs: number | "p95"; readonly budget: number } | undefined;
+  /** Gets its part of the requests before all others, which stand in for it. */
   readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
   /** Over the price book. */
   readonly price: PriceConfig | undefined;

@@ -43,6 +43,14 @@ export function sizeBytes(text: string | number): number {
   return bytes;
 }
 
+/** "5%", "0.5%" → a share above 0 and up to 1. A bare number is refused: nobody knows whether it is a share or a percentage. */
+export function shareOf(text: string | number): number {
+  const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(String(text).trim());
+  const share = Number(match?.[1]) / 100;
+  if (!(share > 0 && share <= 1)) throw new RangeError('not a share: write it as "5%", above 0% and up to 100%');
+  return share;
+}
+
 const MOST_NANOS = 2n ** 63n - 1n;
 
 /** Dollars → nano-USD, rounded up. */
