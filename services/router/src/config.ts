@@ -34,7 +34,17 @@ const contractOf = ({ price, discountBasisPoints, ...rest }: ContractConfig): Co
 });
 
 function aliasOf(model: ModelConfig): AliasConfig {
-  const { name, strategies, targets, fallbacks, canary, price, contextWindow, maxOutputTokens: maxOutput } = model;
+  const {
+    name,
+    strategies,
+    targets,
+    fallbacks,
+    canary,
+    hedge,
+    price,
+    contextWindow,
+    maxOutputTokens: maxOutput,
+  } = model;
   return {
     name,
     strategies,
@@ -43,6 +53,7 @@ function aliasOf(model: ModelConfig): AliasConfig {
     rules: model.rules.map(({ when, use }) => ({ matches: compileRule(when), when, use })),
     canary,
     cacheMs: model.cacheMs ?? 0,
+    hedge,
     price: price === undefined ? undefined : configuredPrice(price, "config"),
     contextWindow,
     maxOutput,

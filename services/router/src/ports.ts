@@ -195,6 +195,14 @@ export interface AnswerCache {
   put(key: CacheKey, answer: KeptAnswer, ttlMs: number): void;
 }
 
+/** Asks whether a provider is there at all. */
+export interface HealthCheck extends AsyncDisposable {
+  readonly provider: string;
+  readonly intervalMs: number;
+  /** Whether it answered, with anything but an error of its own (5xx). Never rejects; takes no longer than an interval. */
+  passes(): Promise<boolean>;
+}
+
 /** Told of every attempt when it is over. MUST NOT throw or block. */
 export type Attempted = (
   target: Target,

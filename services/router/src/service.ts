@@ -21,7 +21,8 @@ import { type Route, ruled } from "./domain/route-table.ts";
 import { AnswerFlights } from "./flows/answer-flights.ts";
 import { type Caching, isCacheable } from "./flows/cached.ts";
 import type { RoutedTarget } from "./ports.ts";
-import { ruleFacts } from "./flows/rule-facts.ts";
+import { startHealthChecks } from "./flows/health-checks.ts";
+import { requestFacts, type RequestFacts } from "./flows/rule-facts.ts";
 import { candidates } from "./domain/candidates.ts";
 import type { ProviderLoader } from "./providers/registry.ts";
 import { type Routing, routerRoutes } from "./rpc/routes.ts";
@@ -112,6 +113,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       holds,
       tokens,
       attempted: attemptEvents(telemetry),
+      hedgeOf: (model) => table.hedges?.get(model),
       shared:
         healthKeys === undefined
           ? undefined
@@ -126,12 +128,15 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     },
     choose(call, input, stream) {
       const named = table.route(call.model);
-      const route = ruled(named, () => ruleFacts({ dialects, wires: providerDialects }, call, input, stream));
+      let read: RequestFacts | undefined;
+      const facts = (): RequestFacts =>
+        (read ??= requestFacts({ dialects, wires: providerDialects }, call, input, stream));
+      const route = ruled(named, () => facts().forRules);
       const turn = route.turn++;
       const { allowedProviders, deniedProviders, allowedRegions, deniedRegions } = call;
       const { inputBound, outputCap, conversation } = call;
       const who = { allowedProviders, deniedProviders, allowedRegions, deniedRegions };
-      const request = { inputBound, outputCap, conversation, stream };
+      const request = { inputBound, outputCap, conversation, stream, needs: () => facts().needs() };
       const targets = candidates(route, turn, {
         ...who,
         ...request,
@@ -149,6 +154,12 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     upstreams: () => table.upstreams,
     streams: new Map(),
   };
+  let stopChecks: (() => void) | undefined;
+  const checkHealth = (): void => {
+    stopChecks?.();
+    const checking = { clock, shared: routing.flow.shared, targets: () => table.targets() };
+    stopChecks = startHealthChecks(checking, table.checks);
+  };
   // Tables that are in force no more, with calls that still run.
   const retired = new Set<Table>();
   const sweep = async (): Promise<void> => {
@@ -162,6 +173,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     table = built;
     config = next;
     retired.add(previous);
+    if (stopChecks !== undefined) checkHealth();
     await sweep();
   };
   let refresher: NodeJS.Timeout | undefined;
@@ -173,12 +185,14 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       const tell = (error: unknown): void => telemetry.log.error({ err: error }, "the routing table was not renewed");
       refresher = setInterval(() => void reload(config).catch(tell), REFRESH_MS).unref();
       sweeper = setInterval(() => void sweep().catch(tell), SWEEP_MS).unref();
+      checkHealth();
     },
     notReady: () => undefined,
     reload,
     async [Symbol.asyncDispose]() {
       clearInterval(refresher);
       clearInterval(sweeper);
+      stopChecks?.();
       await healthKeys?.[Symbol.asyncDispose]();
       await inRedis?.[Symbol.asyncDispose]();
       await tokens[Symbol.asyncDispose]();

@@ -21,6 +21,7 @@ const call: Call<never> = {
   providerLimits: "none",
   tools: undefined,
   conversation: "",
+  priority: 0,
   tags: {},
   toolCallCap: 0,
   workspace: "default",

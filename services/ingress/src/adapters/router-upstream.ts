@@ -125,6 +125,7 @@ function wireCall(call: Call<TypedInput>, owner: string): router.Call {
     deniedRegions: [...call.rules.deniedRegions],
     cache: wireCache(call.rules.cache),
     conversation: call.conversation,
+    priority: call.priority,
     tags: call.tags,
     outputCap: call.outputCap,
     statedCaps: [...call.statedCaps],

@@ -72,6 +72,8 @@ export interface Call<Input> {
   readonly headers: readonly (readonly [string, string])[];
   /** What it belongs to; "": nothing. */
   readonly conversation: string;
+  /** From 0 to 9: where there is no room for all, the lowest is refused first. */
+  readonly priority: number;
   readonly tags: Readonly<Record<string, string>>;
   /** Who may serve it, and what may be cached of it. */
   readonly rules: Rules;

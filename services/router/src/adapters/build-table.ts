@@ -12,14 +12,18 @@ import {
 import { type Clock, systemClock } from "@weir/kernel";
 import type { RouterConfig } from "../config.ts";
 import { overriding } from "../config-prices.ts";
+import { AdaptiveLimit, fixedLimit } from "../domain/concurrency-limit.ts";
 import { healthy } from "../domain/health.ts";
+import { Hedge } from "../domain/hedge.ts";
 import { OutcomeRate } from "../domain/outcome-rate.ts";
 import { UNSEEN } from "../domain/peak-ewma.ts";
 import { type AliasConfig, groupOf, ownerOf, type Route, routesOf } from "../domain/route-table.ts";
+import { TargetGate } from "../domain/target-gate.ts";
 import { type Vocabulary, vocabularyOf } from "../domain/vocabulary.ts";
 import type { Wire } from "../domain/wire.ts";
-import type { RenderedEndpoint, RoutedTarget, Upstream } from "../ports.ts";
+import type { HealthCheck, RenderedEndpoint, RoutedTarget, Upstream } from "../ports.ts";
 import type { ProviderLoader } from "../providers/registry.ts";
+import { healthProbe } from "./health-probe.ts";
 import { type Maker, makerOf, type MakerOptions, renderedEndpoint, wiresOf } from "./maker.ts";
 import type { ProviderHttpOptions } from "./provider-http.ts";
 
@@ -31,6 +35,9 @@ export interface Table extends AsyncDisposable {
   readonly listed: readonly Route<RoutedTarget>[];
   readonly upstreams: readonly Upstream[];
   readonly targets: () => Iterable<RoutedTarget>;
+  /** Of the models that are hedged; undefined: none is. */
+  readonly hedges: ReadonlyMap<string, Hedge> | undefined;
+  readonly checks: readonly HealthCheck[];
 }
 
 /** Names that clients made up are remembered up to here. */
@@ -103,6 +110,9 @@ export async function buildTable(options: TableOptions): Promise<Table> {
     if (!LISTED_KINDS.has(kindName) || kind.priceBook === undefined) return [];
     return book.models(kind.priceBook, nowMs).map((model) => single(model, targetsOf(name, model)));
   });
+  const checks = first.flatMap(({ config: { name, healthCheck }, kind, base: { origin } }) =>
+    healthCheck === undefined || kind.answer !== undefined ? [] : [healthProbe(name, origin, healthCheck, tls)],
+  );
   const listed = [...routes.values(), ...published.filter(({ model }) => !routes.has(model))];
   return {
     route(model) {
@@ -117,10 +127,27 @@ export async function buildTable(options: TableOptions): Promise<Table> {
     listed,
     upstreams: [...makers.values()].flat().map(({ upstream }) => upstream),
     targets: () => targets.values(),
+    hedges: hedgesOf(config.aliases),
+    checks,
     async [Symbol.asyncDispose]() {
-      await Promise.all([...makers.values()].flat().map(({ upstream }) => upstream.transport[Symbol.asyncDispose]()));
+      const open = [...[...makers.values()].flat().map(({ upstream }) => upstream.transport), ...checks];
+      await Promise.all(open.map((one) => one[Symbol.asyncDispose]()));
     },
   };
+}
+
+const USUAL_QUEUE = { length: 64, waitMs: 1_000 };
+
+const gateOf = ({ concurrency, queue = USUAL_QUEUE }: Maker["config"]): TargetGate | undefined =>
+  concurrency === undefined
+    ? undefined
+    : new TargetGate(concurrency === "adaptive" ? new AdaptiveLimit() : fixedLimit(concurrency), queue);
+
+function hedgesOf(aliases: ReadonlyMap<string, AliasConfig>): ReadonlyMap<string, Hedge> | undefined {
+  const hedged = [...aliases].flatMap(([name, { hedge }]) =>
+    hedge === undefined ? [] : [[name, new Hedge(hedge)] as const],
+  );
+  return hedged.length === 0 ? undefined : new Map(hedged);
 }
 
 function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<string, RoutedTarget>): void {
@@ -152,6 +179,7 @@ class ProviderTarget implements RoutedTarget {
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
   readonly slowMs: number | undefined;
+  readonly gate: TargetGate | undefined;
   readonly capabilities: RoutedTarget["capabilities"];
   readonly state: RoutedTarget["state"] = {
     health: healthy,
@@ -196,6 +224,7 @@ class ProviderTarget implements RoutedTarget {
       alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow ?? this.capabilities.contextWindow;
     this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
     this.slowMs = config.timeouts.slowMs;
+    this.gate = gateOf(config);
     this.upstream = upstream;
     this.wires = wiresOf(kind, model);
     this.outputCaps = kind.quirks.outputCaps;

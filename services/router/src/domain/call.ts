@@ -31,6 +31,8 @@ export interface Call {
   readonly inputBound: number;
   /** What it belongs to, for routes that keep a conversation with one target; "": nothing. */
   readonly conversation: string;
+  /** Who is turned away first where there is no room: the lowest. Default 0. */
+  readonly priority?: number;
   /** For routes with rules. */
   readonly tags: Readonly<Record<string, string>>;
   /** Its key's rules keep it out of the cache. */

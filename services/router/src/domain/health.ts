@@ -126,6 +126,20 @@ function opened(health: Health, reason: Reason, nowMs: number): Health {
   return { ...health, probing: false, opens: health.opens + 1, openUntilMs: nowMs + openMs, backAtMs: 0, reason };
 }
 
+/** Nobody answered at its provider's address, time after time: left alone for as long as that is found again and again. */
+export const checkFailed = (health: Health, nowMs: number, openMs: number): Health => ({
+  ...health,
+  probing: false,
+  opens: Math.max(1, health.opens),
+  openUntilMs: Math.max(health.openUntilMs, nowMs + openMs),
+  backAtMs: 0,
+  reason: "provider_unreachable",
+});
+
+/** Its provider answers: the next request probes it, however long it was to be left alone. */
+export const checkPassed = (health: Health, nowMs: number): Health =>
+  health.openUntilMs > nowMs ? { ...health, openUntilMs: nowMs } : health;
+
 /** What replicas tell each other of a target: times are durations, as their clocks differ. */
 export interface HealthNews {
   /** 0: it is well. */

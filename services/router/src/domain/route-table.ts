@@ -3,6 +3,7 @@
  */
 import { WeirError } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
+import type { HedgeConfig } from "./hedge.ts";
 import type { Member, Strategy } from "./strategy.ts";
 import type { Target } from "./target.ts";
 
@@ -17,6 +18,7 @@ export interface AliasConfig {
   readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
   /** 0: answers are not kept. */
   readonly cacheMs: number;
+  readonly hedge?: HedgeConfig | undefined;
   readonly price: Price | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;

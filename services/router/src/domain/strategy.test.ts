@@ -119,6 +119,28 @@ describe("4,000 requests are shared out as declared", () => {
     expect(order(ranked(["cost"], of, 0, request))).toMatch(/c$/);
   });
 
+  it("capability: those that lack what the request needs come last, what is unknown refuses nothing, and who can do all is not asked for", () => {
+    const of = [
+      { target: targetOf("a", { capabilities: { tools: false } }), place: 0, weight: 1 },
+      { target: targetOf("b", { capabilities: { tools: true, images: false } }), place: 1, weight: 1 },
+      { target: targetOf("c"), place: 2, weight: 1 },
+    ];
+    const nothing = { tools: false, images: false, audio: false, documents: false, structuredOutput: false };
+    const by = (needs: Partial<typeof nothing>): string =>
+      order(ranked(["capability", "priority"], of, 0, { ...request, needs: () => ({ ...nothing, ...needs }) }));
+    expect(by({})).toBe("abc");
+    expect(by({ tools: true })).toBe("bca");
+    expect(by({ images: true })).toBe("acb");
+    expect(by({ tools: true, images: true })).toBe("cab");
+    const unread = (): never => {
+      throw new Error("the request was read");
+    };
+    expect(
+      order(ranked(["capability", "priority"], of.slice(2).concat(of.slice(2)), 0, { ...request, needs: unread })),
+    ).toBe("cc");
+    expect(order(ranked(["priority"], of, 0, { ...request, needs: unread }))).toBe("abc");
+  });
+
   it("capability, then weighted: by the weights among those that can", () => {
     const of = members(70, 20, 10).map((member, at) => ({
       ...member,

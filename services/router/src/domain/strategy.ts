@@ -18,8 +18,13 @@ export const STRATEGIES = [
 ] as const;
 export type Strategy = (typeof STRATEGIES)[number];
 
+/** What a request asks of a model, as its capabilities are called. */
+export type Needs = Readonly<Record<"tools" | "images" | "audio" | "documents" | "structuredOutput", boolean>>;
+
 /** What of a request decides. */
 export interface Ranked {
+  /** Asked only by the strategy `capability`: it reads the whole request. Undefined: nobody knows. */
+  readonly needs?: (() => Needs) | undefined;
   /** Uniform in [0, 1), independent of each other. */
   readonly draws: readonly [number, number];
   /** The most input tokens; 0: unknown. */
@@ -122,8 +127,15 @@ export function estimatedCost(
   return Number(costBoundOf(tokens, price));
 }
 
-const fits = ({ contextWindow }: Target, { inputBound }: Ranked): boolean =>
-  contextWindow === undefined || inputBound <= contextWindow;
+/** What is not known of a model refuses nothing. */
+function fits({ contextWindow, capabilities }: Target, { inputBound, needs }: Ranked): boolean {
+  if (contextWindow !== undefined && inputBound > contextWindow) return false;
+  if (needs === undefined || !LACKS.some((name) => capabilities[name] === false)) return true;
+  const asked = needs();
+  return !LACKS.some((name) => capabilities[name] === false && asked[name]);
+}
+
+const LACKS = ["tools", "images", "audio", "documents", "structuredOutput"] as const satisfies readonly (keyof Needs)[];
 
 /** A target nobody measured counts as fast, so that it gets measured; by as many as are under way, less so. */
 const UNSEEN_MS = 1;

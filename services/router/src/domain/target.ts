@@ -2,6 +2,7 @@ import type { Capabilities, Price, PricePlan } from "@weir/pricing";
 import type { Health } from "./health.ts";
 import type { OutcomeRate } from "./outcome-rate.ts";
 import type { PeakEwma } from "./peak-ewma.ts";
+import type { TargetGate } from "./target-gate.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** One model of one provider: what a request can be sent to. */
@@ -27,6 +28,8 @@ export interface Target {
   readonly capabilities: Capabilities;
   /** An answer (of a stream, its first content) that takes longer is held against it; undefined: none is. */
   readonly slowMs: number | undefined;
+  /** Undefined: it takes as many calls as there are connections. */
+  readonly gate?: TargetGate | undefined;
   /** What was seen of it lately; the one thing here that changes. */
   readonly state: TargetState;
 }

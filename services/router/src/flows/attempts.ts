@@ -1,12 +1,17 @@
-import type { Clock, WeirError } from "@weir/kernel";
-import { nanos, WeirError as Failure } from "@weir/kernel";
+import { type Clock, WeirError } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
 import type { Attempt, Call } from "../domain/call.ts";
 import { decide, pauseMs } from "../domain/error-table.ts";
 import type { AttemptFailure } from "../domain/failure.ts";
+import type { Hedge } from "../domain/hedge.ts";
+import type { TargetGate } from "../domain/target-gate.ts";
 import { availability, type Health, spendRetry } from "../domain/health.ts";
 import type { Attempted, Holds, RoutedTarget, SharedHealth, TokenCounter, Upstream } from "../ports.ts";
+import { attemptOf, leftAlone, notSent, pause } from "./attempt-record.ts";
+import { raced } from "./hedge.ts";
+import { beginRival, lostAttempt } from "./rival.ts";
 import { held, isAboutProvider, mustAsk, permit, soonest } from "./permit.ts";
+import { awaitTurn } from "./turn.ts";
 import { priceFor } from "./usage.ts";
 import type { Dialects, ProviderDialects } from "./prepare.ts";
 import { began, beginProbe, endProbe, finishFailed, PROBED_ELSEWHERE_MS, release } from "./target-health.ts";
@@ -23,6 +28,8 @@ export interface FlowDependencies {
   readonly attempted: Attempted;
   /** Undefined: there is one replica. */
   readonly shared: SharedHealth | undefined;
+  /** Of the model that the client named; undefined: its requests are not hedged. */
+  readonly hedgeOf?: ((model: string) => Hedge | undefined) | undefined;
   /** The largest answer that is taken whole. */
   readonly maxAnswerBytes: number;
 }
@@ -38,6 +45,25 @@ export interface CallContext {
 export type Outcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly failure: AttemptFailure };
+
+/** An attempt that is under way. */
+export interface Started<T> {
+  readonly target: RoutedTarget;
+  readonly attempt: number;
+  readonly startedMs: number;
+  /** Rejects only for what is the request's own fault. */
+  readonly outcome: Promise<Outcome<T>>;
+  cancel(): void;
+}
+
+/** What is done to each target. */
+export interface Attempting<T> {
+  readonly stream: boolean;
+  /** How many answers were asked for, of what each attempt's bound is a multiple. */
+  answers(): number;
+  /** MUST NOT reject for what a provider does. @param context its signal is the attempt's own */
+  run(target: RoutedTarget, context: CallContext): Promise<Outcome<T>>;
+}
 
 export interface Running<T> {
   readonly target: RoutedTarget;
@@ -57,7 +83,11 @@ export interface Tried<T> {
   readonly last: AttemptFailure | undefined;
 }
 
-const NOTHING = nanos(0n);
+/** Room at a target that was waited for. */
+interface Turn {
+  readonly gate: TargetGate;
+  taken: boolean;
+}
 
 /** A request for which everything fails is not passed around for ever. */
 const MAX_ATTEMPTS = 4; // as router.proto says, for ingresses that lose an account
@@ -65,38 +95,73 @@ const MAX_ATTEMPTS = 4; // as router.proto says, for ingresses that lose an acco
 /**
  * Calls one target after the other until one serves. The first attempt is held already; each further one is held before it is made, and
  * not made if that is refused. A target whose provider's limit has no room for it is passed over without an attempt. Whoever serves stays
- * marked as busy until `finish` is called for it.
- * @param answers how many answers were asked for, of what each attempt's bound is a multiple
- * @param run MUST NOT reject for what a provider does
+ * marked as busy until `finish` is called for it. Where the model is hedged, a target that takes too long gets a rival.
  */
 export async function tryInTurn<T>(
   dependencies: FlowDependencies,
   call: Call,
   context: CallContext,
   targets: readonly RoutedTarget[],
-  answers: () => number,
-  run: (target: RoutedTarget, attempt: number) => Promise<Outcome<T>>,
+  attempting: Attempting<T>,
 ): Promise<Tried<T>> {
+  const hedge = dependencies.hedgeOf?.(call.model);
+  hedge?.earn();
+  const tried = await tryThose(dependencies, call, context, targets, attempting, hedge, undefined);
+  const { full } = tried;
+  if (full?.gate === undefined) return tried;
+  const leftMs = (context.deadlineMs ?? Infinity) - dependencies.clock.monotonicMs();
+  const error = await awaitTurn(full.gate, call.priority ?? 0, leftMs, context.signal);
+  if (error !== undefined) return { running: undefined, failures: [], error, last: undefined };
+  const turn: Turn = { gate: full.gate, taken: false };
+  try {
+    return await tryThose(dependencies, call, context, [full], attempting, hedge, turn);
+  } finally {
+    if (!turn.taken) {
+      turn.gate.begun();
+      turn.gate.admit(full.state.inFlight);
+    }
+  }
+}
+
+/** @returns `full`: nobody was asked, and this one could be but for its other calls */
+async function tryThose<T>(
+  dependencies: FlowDependencies,
+  call: Call,
+  context: CallContext,
+  targets: readonly RoutedTarget[],
+  attempting: Attempting<T>,
+  hedge: Hedge | undefined,
+  turn: Turn | undefined,
+): Promise<Tried<T> & { readonly full?: RoutedTarget | undefined }> {
   const { clock } = dependencies;
+  const answers = (): number => attempting.answers();
   const failures: Attempt[] = [];
   let last: AttemptFailure | undefined;
   let refused: WeirError | undefined;
   let limited: WeirError | undefined;
+  let full: RoutedTarget | undefined;
   let previous: RoutedTarget | undefined;
   /** An account that says it has nothing left. */
   let spent: Upstream | undefined;
   let probed = false;
   let index = -1;
+  /** Who was in a race already. */
+  const rivals: RoutedTarget[] = [];
   // With one target only, it gets a second chance.
   const turns = targets.length === 1 ? 2 : targets.length;
   while (++index < turns) {
     const target = targets[index % targets.length];
     if (target === undefined) break;
-    if (target.upstream === spent) continue;
+    if (target.upstream === spent || rivals.includes(target)) continue;
     const nowMs = clock.nowMs();
     const available = availability(target.state.health, nowMs);
     if (typeof available === "object") {
       refused ??= leftAlone(target, available.waitMs, available.reason);
+      continue;
+    }
+    const hasTurn = turn !== undefined && !turn.taken;
+    if (!hasTurn && target.gate?.hasRoom(target.state.inFlight) === false) {
+      full ??= target;
       continue;
     }
     const attempt = failures.length + 1;
@@ -129,70 +194,79 @@ export async function tryInTurn<T>(
       if (attempt > 1 && mustAsk(call, attempt)) await dependencies.holds.release(held(call, attempt));
       continue;
     }
-    const startedMs = clock.monotonicMs();
-    began(target);
+    const isHedged = hedge !== undefined && targets.length > 1 && failures.length + 2 <= MAX_ATTEMPTS;
+    if (hasTurn) {
+      turn.gate.begun();
+      turn.taken = true;
+    }
+    const run: Attempting<T>["run"] = (own, limits) => attempting.run(own, limits);
+    const first = launch(dependencies, target, attempt, context, run, isHedged);
+    let served = first;
     let outcome: Outcome<T>;
     try {
-      outcome = await run(target, attempt);
+      const afterMs = isHedged ? hedge.afterMs(attempting.stream) : undefined;
+      if (hedge === undefined || afterMs === undefined) outcome = await first.outcome;
+      else {
+        const next = targets.slice(index + 1);
+        const race = await raced(first, afterMs, (wanted) =>
+          beginRival(dependencies, call, context, next, attempt + 1, attempting, hedge, wanted),
+        );
+        served = race.first;
+        ({ outcome } = race);
+        if (race.lost !== undefined) {
+          rivals.push(served.target, race.lost.started.target);
+          failures.push(lostAttempt(dependencies, race.lost, attempting.stream, hedge));
+        }
+      }
     } catch (error) {
       // The request itself is at fault (it cannot be said in this dialect): nothing was sent.
       release(target);
       endProbe(dependencies, target);
-      if (attempt === 1 || !(error instanceof Failure)) throw error;
+      if (attempt === 1 || !(error instanceof WeirError)) throw error;
       // Earlier attempts must be settled, and this one's hold be given back.
-      failures.push(attemptOf(target, attempt, { error, status: 0, billing: "nothing", answer: undefined }, 0));
+      failures.push(attemptOf(target, attempt, notSent(error), 0));
       return { running: undefined, failures, error, last: undefined };
     }
-    if (outcome.ok)
+    const durationMs = clock.monotonicMs() - served.startedMs;
+    if (outcome.ok) {
+      hedge?.note(attempting.stream, durationMs);
+      const { startedMs } = served;
+      const price = priceFor(served.target, call, nowMs);
       return {
-        running: { target, attempt, startedMs, price: priceFor(target, call, nowMs), value: outcome.value },
+        running: { target: served.target, attempt: served.attempt, startedMs, price, value: outcome.value },
         failures,
         error: undefined,
         last: undefined,
       };
+    }
     const { failure } = outcome;
-    const durationMs = clock.monotonicMs() - startedMs;
-    finishFailed(dependencies, target, failure.error, durationMs);
-    failures.push(attemptOf(target, attempt, failure, durationMs));
+    finishFailed(dependencies, served.target, failure.error, durationMs);
+    failures.push(attemptOf(served.target, served.attempt, failure, durationMs));
     last = failure;
-    previous = target;
+    previous = served.target;
     const decision = decide(failure.error.reason);
     if (decision === "give-up" || failures.length >= MAX_ATTEMPTS) break;
-    if (decision === "elsewhere") spent = target.upstream;
+    if (decision === "elsewhere") spent = served.target.upstream;
   }
-  const error = last?.error ?? limited ?? refused ?? new Failure("client_closed", "The client went away.");
+  if (full !== undefined && failures.length === 0 && limited === undefined)
+    return { running: undefined, failures, error: undefined, last: undefined, full };
+  const error = last?.error ?? limited ?? refused ?? new WeirError("client_closed", "The client went away.");
   return { running: undefined, failures, error, last };
 }
 
-function attemptOf(target: RoutedTarget, attempt: number, failure: AttemptFailure, durationMs: number): Attempt {
-  return {
-    provider: target.provider,
-    model: target.model,
-    region: target.region,
-    attempt,
-    status: failure.status,
-    error: failure.error,
-    usage: undefined,
-    costNanos: NOTHING,
-    billing: failure.billing,
-    durationUs: Math.round(durationMs * 1000),
-  };
-}
-
-function leftAlone(target: RoutedTarget, waitMs: number, reason: WeirError["reason"]): WeirError {
-  const message = `${target.provider}/${target.model} is left alone for ${Math.ceil(waitMs / 1000)} s after it failed.`;
-  return new Failure(reason, message, { retryAfterMs: Math.ceil(waitMs) });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
+/** @param apart whether it may be cancelled by itself */
+export function launch<T>(
+  dependencies: Pick<FlowDependencies, "clock">,
+  target: RoutedTarget,
+  attempt: number,
+  context: CallContext,
+  run: Attempting<T>["run"],
+  apart: boolean,
+): Started<T> {
+  began(target);
+  const startedMs = dependencies.clock.monotonicMs();
+  if (!apart) return { target, attempt, startedMs, outcome: run(target, context), cancel: () => undefined };
+  const own = new AbortController();
+  const signal = AbortSignal.any([context.signal, own.signal]);
+  return { target, attempt, startedMs, outcome: run(target, { ...context, signal }), cancel: () => own.abort() };
 }

@@ -48,14 +48,11 @@ export async function complete(
   const preparation = new Preparation(dependencies, input, call, false);
   let tried: Tried<Answered>;
   try {
-    tried = await tryInTurn(
-      dependencies,
-      call,
-      context,
-      targets,
-      () => preparation.answers,
-      (target) => attemptWhole(dependencies, call, input, context, preparation, target),
-    );
+    tried = await tryInTurn(dependencies, call, context, targets, {
+      stream: false,
+      answers: () => preparation.answers,
+      run: (target, limits) => attemptWhole(dependencies, call, input, limits, preparation, target),
+    });
   } catch (error) {
     tried = notSayable(error);
   }

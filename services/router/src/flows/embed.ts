@@ -46,14 +46,11 @@ export async function embed(
   const startedMs = clock.monotonicMs();
   let tried: Tried<Answered>;
   try {
-    tried = await tryInTurn(
-      dependencies,
-      call,
-      context,
-      targets,
-      () => 1,
-      (target) => attempt(dependencies, call, input, context, target),
-    );
+    tried = await tryInTurn(dependencies, call, context, targets, {
+      stream: false,
+      answers: () => 1,
+      run: (target, limits) => attempt(dependencies, call, input, limits, target),
+    });
   } catch (error) {
     tried = notSayable(error);
   }

@@ -75,14 +75,11 @@ export async function* stream(
   const preparation = new Preparation(dependencies, input, call, true);
   let tried: Tried<Flowing>;
   try {
-    tried = await tryInTurn(
-      dependencies,
-      call,
-      context,
-      targets,
-      () => preparation.answers,
-      (target) => open(dependencies, call, input, context, preparation, target),
-    );
+    tried = await tryInTurn(dependencies, call, context, targets, {
+      stream: true,
+      answers: () => preparation.answers,
+      run: (target, limits) => open(dependencies, call, input, limits, preparation, target),
+    });
   } catch (error) {
     tried = notSayable(error);
   }

@@ -1,7 +1,17 @@
 /** What attempts tell about their targets: health, times, how busy they are. */
-import type { Clock, WeirError } from "@weir/kernel";
+import type { Clock, Reason, WeirError } from "@weir/kernel";
 import { observed } from "../domain/peak-ewma.ts";
-import { failed, type Health, isFailureOfTarget, probing, succeeded, tooSlow, unprobed } from "../domain/health.ts";
+import {
+  checkFailed,
+  checkPassed,
+  failed,
+  type Health,
+  isFailureOfTarget,
+  probing,
+  succeeded,
+  tooSlow,
+  unprobed,
+} from "../domain/health.ts";
 import type { Attempted, RoutedTarget, SharedHealth } from "../ports.ts";
 
 interface Dependencies {
@@ -22,6 +32,7 @@ export function finishServed(
   firstContentMs: number | undefined,
   durationMs: number,
 ): void {
+  target.gate?.answered(firstContentMs !== undefined, firstContentMs ?? durationMs, target.state.inFlight);
   release(target);
   const { attempted, clock } = dependencies;
   const { state, upstream, slowMs } = target;
@@ -42,6 +53,7 @@ export function finishFailed(
   error: WeirError,
   durationMs: number,
 ): void {
+  if (SATURATED.has(error.reason)) target.gate?.overloaded();
   release(target);
   const { attempted, clock } = dependencies;
   const { health, outcomes } = target.state;
@@ -57,10 +69,32 @@ export function finishFailed(
   stats.lastError = error.reason;
 }
 
+/** Another one answered first. That it took at least so long is known; whether it would have answered is not. */
+export function finishSuperseded(
+  dependencies: Dependencies,
+  target: RoutedTarget,
+  stream: boolean,
+  error: WeirError,
+  durationMs: number,
+): void {
+  release(target);
+  endProbe(dependencies, target);
+  const { state } = target;
+  const nowMs = dependencies.clock.monotonicMs();
+  if (stream && durationMs > state.firstContent.valueMs)
+    state.firstContent = observed(state.firstContent, durationMs, nowMs);
+  if (!stream && durationMs > state.whole.valueMs) state.whole = observed(state.whole, durationMs, nowMs);
+  dependencies.attempted(target, error, durationMs);
+}
+
 export function release(target: RoutedTarget): void {
   target.state.inFlight -= 1;
   target.upstream.stats.inFlight -= 1;
+  target.gate?.admit(target.state.inFlight);
 }
+
+/** What a target with too many calls answers. */
+const SATURATED: ReadonlySet<Reason> = new Set(["provider_overloaded", "provider_rate_limited", "provider_timeout"]);
 
 /** Another replica knows soon. */
 export const PROBED_ELSEWHERE_MS = 1_000;
@@ -80,8 +114,20 @@ export function endProbe({ shared }: Pick<Dependencies, "shared">, target: Route
   shared?.probed(target);
 }
 
+/** A health check of its provider. @param openMs how long one that fails is left alone, if nothing better is heard */
+export function checked(
+  dependencies: Pick<Dependencies, "clock" | "shared">,
+  target: RoutedTarget,
+  passed: boolean,
+  openMs: number,
+): void {
+  const nowMs = dependencies.clock.nowMs();
+  const { health } = target.state;
+  learn(dependencies, target, passed ? checkPassed(health, nowMs) : checkFailed(health, nowMs, openMs));
+}
+
 /** Puts in force what an attempt showed, and lets the others know where they must. */
-function learn({ shared }: Dependencies, target: RoutedTarget, health: Health): void {
+function learn({ shared }: Pick<Dependencies, "shared">, target: RoutedTarget, health: Health): void {
   const before = target.state.health;
   target.state.health = health;
   if (shared === undefined || before === health) return;

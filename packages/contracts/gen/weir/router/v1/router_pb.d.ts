@@ -191,6 +191,13 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
   tags: { [key: string]: string };
 
   /**
+   * Where there is no room for all, the lowest is refused first.
+   *
+   * @generated from field: uint32 priority = 33;
+   */
+  priority: number;
+
+  /**
    * The key has limits per provider: each attempt, the first one included, is asked for at policy before it is made.
    *
    * @generated from field: bool provider_limits = 31;
