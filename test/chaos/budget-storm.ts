@@ -38,7 +38,8 @@ export interface StormResult {
   }[];
   /** From the last answer until nothing was held any more. */
   readonly quietMs: number;
-  readonly held: number;
+  /** What is still held: since when, by whom, and whether that owner was declared dead. */
+  readonly held: readonly string[];
   readonly mismatches: number;
 }
 
@@ -51,7 +52,7 @@ export function faultsOf({ kills, leavers, budgets, held, mismatches, answers }:
     if (kills === 0 && !leavers && unresolved > 0)
       faults.push(`${name}: ${unresolved} charges are unresolved without a cause`);
   }
-  if (held !== 0) faults.push(`${held} are still held`);
+  if (held.length > 0) faults.push(`${held.length} are still held`);
   if (mismatches !== 0) faults.push(`${mismatches} periods do not add up`);
   for (const [answer, count] of Object.entries(answers)) {
     const isDue = answer === "200" || answer === "429 budget_exceeded" || (leavers && answer === "left");
@@ -296,17 +297,18 @@ class Storm {
   /** Waits until nothing is held any more. @returns how long that took; it is not thrown where it does not come, `held` says so */
   async #quiet(): Promise<number> {
     const beginMs = Date.now();
-    while ((await this.#held()) > 0 && Date.now() < beginMs + 60_000) await sleep(50);
+    while ((await this.#held()).length > 0 && Date.now() < beginMs + 60_000) await sleep(50);
     return Date.now() - beginMs;
   }
 
-  async #held(): Promise<number> {
+  async #held(): Promise<string[]> {
     const { rows } = await this.books.query<{ held: string }>(
-      `select count(*) as held from policy.hold h where h.key_id = any($1) and not exists (
-        select from policy.settlement s where s.request_id = h.request_id and s.attempt = h.attempt)`,
+      `select concat_ws(' ', h.request_id, h.attempt, h.created_at, o.name, 'dead ' || o.dead_at) as held
+        from policy.hold h join policy.owner o on o.id = h.owner_id where h.key_id = any($1) and not exists (
+          select from policy.settlement s where s.request_id = h.request_id and s.attempt = h.attempt)`,
       [this.#purses.map(({ keyId }) => keyId)],
     );
-    return Number(rows[0]?.held);
+    return rows.map(({ held }) => held);
   }
 
   async #drain(purse: Purse): Promise<void> {

@@ -159,3 +159,23 @@ test("a client that goes away while it waits ends its call, and what may have be
   await admissions[Symbol.asyncDispose]();
   expect(given).toMatchObject([{ requestId: "r2", attempt: 1, outcome: { case: "void", value: { notCalled: true } } }]);
 });
+
+test("a refusal that may be held nevertheless is given back; one that says no is not", async () => {
+  const settled: string[] = [];
+  const settle = (request: policy.SettleBatchRequest) => {
+    for (const { requestId, outcome } of request.settlements) settled.push(`${requestId} ${String(outcome.case)}`);
+    return settledAll(request);
+  };
+  const refusal = (mayBeHeld: boolean) => ({
+    verdict: { case: "refused" as const, value: { mayBeHeld } },
+  });
+  const { admissions } = batched(settle, {
+    admitBatch: ({ admissions: asked }) => ({
+      verdicts: asked.map(({ requestId }) => refusal(requestId === "unsure")),
+    }),
+  });
+  const ask = (requestId: string) => admissions.admit({ ...admission, requestId }, never);
+  expect(await Promise.all([ask("unsure"), ask("refused")])).toMatchObject([{ admitted: false }, { admitted: false }]);
+  await admissions[Symbol.asyncDispose]();
+  expect(settled).toEqual(["unsure void"]);
+});

@@ -33,6 +33,10 @@ const limitsOf = (limits: readonly policy.LimitState[]): LimitState[] =>
     name: limit.name,
   }));
 
+/** Policy's ledger gave no answer: a replica that dies now cannot give back what it may hold. */
+const isUnsure = (verdict: policy.Verdict | undefined): boolean =>
+  verdict?.verdict.case === "refused" && verdict.verdict.value.mayBeHeld;
+
 function verdictOf(verdict: policy.Verdict | undefined): Verdict {
   const limits = limitsOf(verdict?.limits ?? []);
   const what = verdict?.verdict;
@@ -184,13 +188,18 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
       waiting.forEach((one, index) => {
         const verdict = response.verdicts[index];
         if (verdict?.verdict.case === "waiting") void this.#awaitTurn(one, verdict.verdict.value.maxWaitMs);
-        else one.resolve(verdictOf(verdict));
+        else this.#answer(one, verdict);
       });
     } catch (failure) {
       this.#giveBack(waiting);
       const away = this.#away(failure);
       for (const { reject } of waiting) reject(away);
     }
+  }
+
+  #answer(waiting: Waiting, verdict: policy.Verdict | undefined): void {
+    if (isUnsure(verdict)) this.#giveBack([waiting]);
+    waiting.resolve(verdictOf(verdict));
   }
 
   /** A call of its own, which ends with its client. */
@@ -206,6 +215,7 @@ export class BatchedPolicy implements Admissions, AsyncDisposable {
         },
         { signal, timeoutMs: maxWaitMs + ADMIT_TIMEOUT_MS },
       );
+      if (isUnsure(verdict)) this.#giveBack([waiting]);
       resolve({ ...verdictOf(verdict), waitedMs: performance.now() - sinceMs });
     } catch (failure) {
       this.#giveBack([waiting]);

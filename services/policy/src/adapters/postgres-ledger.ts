@@ -7,7 +7,14 @@ import { WeirError } from "@weir/kernel";
 import { isUnavailable } from "@weir/storage";
 import type pg from "pg";
 import { totalsOf } from "../domain/entries.ts";
-import type { HoldName, HoldRequest, HoldVerdict, Settlement, SettlementResult } from "../domain/ledger.ts";
+import {
+  type HoldName,
+  type HoldRequest,
+  type HoldVerdict,
+  type Settlement,
+  type SettlementResult,
+  UnsureHoldError,
+} from "../domain/ledger.ts";
 import type { Ledger } from "../ports.ts";
 import { Lane, LaneBatch } from "./group-commit.ts";
 import {
@@ -141,9 +148,9 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
 
   function giveUp(settle: SettleBatch, hold: HoldBatch, error: unknown): void {
     for (const { requestId, attempt } of hold.values) orphans.push({ requestId, attempt });
-    const refusal = unavailable(error);
-    settle.reject(refusal);
-    hold.reject(refusal);
+    settle.reject(unavailable(error));
+    // Given back from here as well; but this process may be gone before it can.
+    hold.reject(new UnsureHoldError("policy_unavailable", AWAY, { retryAfterMs: 1000, cause: error }));
     goAway(error);
   }
 
@@ -275,8 +282,9 @@ export function postgresLedger(pool: pg.Pool, events: LedgerEvents): PostgresLed
 /** The server answers nothing: asking again would only double the wait. */
 const isTimeout = (error: unknown): boolean => error instanceof Error && /timeout/i.test(error.message);
 
+const AWAY = "Budgets cannot be checked right now.";
 const unavailable = (cause: unknown): WeirError =>
-  new WeirError("policy_unavailable", "Budgets cannot be checked right now.", { retryAfterMs: 1000, cause });
+  new WeirError("policy_unavailable", AWAY, { retryAfterMs: 1000, cause });
 
 async function asWeirError<T>(query: Promise<T>): Promise<T> {
   try {

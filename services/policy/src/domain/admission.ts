@@ -5,7 +5,7 @@
 import { WeirError } from "@weir/kernel";
 import { type Amounts, amountOf, impossibleAmount } from "./amounts.ts";
 import { amountText, type BudgetOnPath, budgetRule, type KeyPolicy, limitRule } from "./key-policy.ts";
-import type { HoldVerdict } from "./ledger.ts";
+import { type HoldVerdict, UnsureHoldError } from "./ledger.ts";
 import { type BucketVerdict, type LimitState, obstacleOf, stateOf, tightestFirst } from "./limits.ts";
 import type { Take } from "./takes.ts";
 
@@ -32,7 +32,13 @@ export interface Admission {
 
 export type AdmissionVerdict = (
   | { readonly kind: "admitted"; readonly held: boolean }
-  | { readonly kind: "refused"; readonly error: WeirError; readonly rule: string }
+  | {
+      readonly kind: "refused";
+      readonly error: WeirError;
+      readonly rule: string;
+      /** Nobody knows whether it is held nevertheless: it is to be settled void. */
+      readonly mayBeHeld?: true;
+    }
   /** Nothing was taken: its turn is to be waited for. */
   | { readonly kind: "waiting"; readonly maxWaitMs: number }
 ) & { readonly limits: readonly LimitState[] };
@@ -78,8 +84,11 @@ export function holdVerdict(
   if (!(answer instanceof WeirError)) return ledgerVerdict(answer, budgets ?? [], bound);
   const hard = budgets?.find((budget) => budget.hard);
   // Of an unknown key nobody can say that it has only soft ones.
-  if (budgets !== undefined && hard === undefined) return FREE;
-  return refused(answer, hard === undefined ? "" : budgetRule(hard));
+  const unsure = answer instanceof UnsureHoldError;
+  // Settled as if it were held: a settlement of what is not there does nothing.
+  if (budgets !== undefined && hard === undefined) return unsure ? HELD : FREE;
+  const refusal = refused(answer, hard === undefined ? "" : budgetRule(hard));
+  return unsure && refusal.kind === "refused" ? { ...refusal, mayBeHeld: true } : refusal;
 }
 
 function ledgerVerdict(answer: HoldVerdict, budgets: readonly BudgetOnPath[], bound: Amounts): AdmissionVerdict {

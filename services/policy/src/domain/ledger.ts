@@ -1,3 +1,4 @@
+import { WeirError } from "@weir/kernel";
 import type { Amounts } from "./amounts.ts";
 
 export interface HoldPlace {
@@ -19,6 +20,9 @@ export interface HoldRequest {
   readonly place: HoldPlace | undefined;
   readonly bound: Amounts;
 }
+
+/** The ledger gave no answer, and nobody knows whether it holds: whoever asked settles it void. */
+export class UnsureHoldError extends WeirError {}
 
 export type HoldVerdict =
   | { readonly kind: "held" }

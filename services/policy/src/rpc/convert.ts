@@ -76,7 +76,10 @@ const decisionToWire = (verdict: AdmissionVerdict) =>
 const decidedToWire = (verdict: Exclude<AdmissionVerdict, { kind: "waiting" }>) =>
   verdict.kind === "admitted"
     ? ({ case: "admitted", value: { held: verdict.held } } as const)
-    : ({ case: "refused", value: { error: errorToWire(verdict.error), rule: verdict.rule } } as const);
+    : ({
+        case: "refused",
+        value: { error: errorToWire(verdict.error), rule: verdict.rule, mayBeHeld: verdict.mayBeHeld ?? false },
+      } as const);
 
 export function errorToWire(error: WeirError) {
   const name = error.reason.toUpperCase() as keyof typeof common.ErrorReason;

@@ -295,6 +295,13 @@ export declare type Refused = Message<"weir.policy.v1.Refused"> & {
    * @generated from field: string rule = 2;
    */
   rule: string;
+
+  /**
+   * Nobody knows whether it is held nevertheless: it is to be settled void.
+   *
+   * @generated from field: bool may_be_held = 51;
+   */
+  mayBeHeld: boolean;
 };
 
 /**
