@@ -30,6 +30,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
   const small = async (): Promise<number> =>
     (await ask(whole.weir, CHAT, { model: "m-echo", messages: [{ role: "user", content: "hi" }] })).status;
 
+  const held = async (): Promise<number> => {
+    const metrics = await (await fetch(`${whole.weir.httpUrl}/metrics`)).text();
+    return Number(/^weir_buffered_bytes\S* (\d+)/m.exec(metrics)?.[1]);
+  };
+
   async function opened(text: string): Promise<Socket> {
     const { hostname, port } = new URL(whole.weir.httpUrl);
     const socket = connect(Number(port), hostname);
@@ -42,7 +47,9 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
   test.each(FACES)(
     "$name: bodies that come slowly fill the room; who has none is told before it sends one",
     async (face) => {
+      await expect.poll(held, { timeout: 10_000 }).toBe(0);
       const slow = await Promise.all(Array.from({ length: 3 }, () => opened(head(41_000) + " ".repeat(40_000))));
+      await expect.poll(held, { timeout: 2_000, interval: 20 }).toBe(120_000);
       const large = face.body("m-echo", "x".repeat(30_000));
       const refused = async (): Promise<number> => {
         const answer = await ask(whole.weir, face.path, large);
