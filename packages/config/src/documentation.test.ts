@@ -48,7 +48,7 @@ test("docs/configuration.md states the defaults that are in force", () => {
     },
     workspaces: { n: {} },
     contracts: { n: { provider: "n", discount_percent: 1 } },
-    guardrails: { n: {} },
+    guardrails: { n: { rules: [{ detect: "email", action: "flag" }] } },
   });
   const at = (path: string): unknown =>
     path

@@ -53,7 +53,7 @@ describe.each([{ stream: false }, { stream: true }])("stream: $stream", ({ strea
     simulator.script({ behaviour: { delayMs: TAKES_MS } });
     await using weir = await limited({ concurrency: 1 }, ["one/m-one", "two/m-two"]);
     const told = await Promise.all([result(weir, stream), result(weir, stream)]);
-    expect(told.map((one) => one?.served?.provider).toSorted()).toEqual(["one", "two"]);
+    expect(new Set(told.map((one) => one?.served?.provider))).toEqual(new Set(["one", "two"]));
     expect(told.map((one) => one?.attempts.length)).toEqual([1, 1]);
   });
 
@@ -98,7 +98,16 @@ describe.each([{ stream: false }, { stream: true }])("stream: $stream", ({ strea
 });
 
 it("adaptive: a provider that says that it has too much gets fewer calls at once", async () => {
-  await using weir = await limited({ concurrency: "adaptive", queue: { length: 200, waitMs: 20_000 } });
+  let laterMs = 0;
+  const clock = { nowMs: () => Date.now() + laterMs, monotonicMs: () => performance.now() };
+  const providers = [
+    provider("one", "openai", {
+      baseUrl: `${simulator.origin}/v1`,
+      concurrency: "adaptive",
+      queue: { length: 200, waitMs: 20_000 },
+    }),
+  ];
+  await using weir = await boot({ config: configOf(providers, [model("m", ["one/m-one"])]), clock });
   const most = async (): Promise<number> => {
     let seen = 0;
     const watching = setInterval(() => {
@@ -111,8 +120,12 @@ it("adaptive: a provider that says that it has too much gets fewer calls at once
   simulator.script({ behaviour: { delayMs: 50 } });
   const before = await most();
   expect(before).toBeGreaterThanOrEqual(18);
-  simulator.script({ behaviour: { status: 429, code: "rate_limit_exceeded", retryAfterS: 0 } });
-  for (let call = 0; call < 20; call++) await result(weir, false);
+  simulator.script({ behaviour: { status: 429, code: "rate_limit_exceeded", retryAfterS: 1 } });
+  for (let call = 0; call < 20; call++) {
+    await result(weir, false);
+    // It is asked again when it was left alone for long enough.
+    laterMs += 2_000;
+  }
   simulator.reset();
   simulator.script({ behaviour: { delayMs: 50 } });
   await sleep(50);

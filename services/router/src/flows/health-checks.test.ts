@@ -22,7 +22,7 @@ function checked(answers: readonly boolean[]) {
   return {
     targets,
     now: () => nowMs,
-    async next(): Promise<string[]> {
+    next: async (): Promise<string[]> => {
       await run();
       const states = targets.map(({ state }) => {
         const state_ = availability(state.health, nowMs);

@@ -53,8 +53,10 @@ export function explainRouteRpc(routing: Routing) {
 function refusalOf(target: RoutedTarget, request: router.ExplainRouteRequest, nowMs: number): string | undefined {
   if (!providerNamed(request, target.provider)) return "its provider is not allowed";
   if (!regionNamed(request, target.region)) return "its region is not allowed";
-  const available = availability(target.state.health, nowMs);
-  if (typeof available === "string") return undefined;
+  const { gate, state } = target;
+  const available = availability(state.health, nowMs);
+  if (typeof available === "string")
+    return gate?.hasRoom(state.inFlight) === false ? "it has as many calls as it can take" : undefined;
   return `left alone for ${Math.ceil(available.waitMs / 1000)} s: ${available.reason}`;
 }
 
