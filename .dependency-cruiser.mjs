@@ -31,7 +31,7 @@ export default {
       name: "libraries-know-the-kernel",
       comment: "Of the workspace, these may import the kernel only.",
       severity: "error",
-      from: { path: "^packages/(http1|events|storage|telemetry|sealing)/src/", pathNot: tests },
+      from: { path: "^packages/(http1|events|storage|telemetry|sealing|egress)/src/", pathNot: tests },
       to: { path: "^(packages|services)/", pathNot: ["^packages/kernel/src/", "^packages/$1/src/"] },
     },
     {
@@ -40,6 +40,12 @@ export default {
       severity: "error",
       from: { path: "^packages/config/src/", pathNot: tests },
       to: { path: "^(packages|services)/", pathNot: "^packages/(kernel|rules|config)/src/" },
+    },
+    {
+      name: "credentials-know-the-transport",
+      severity: "error",
+      from: { path: "^packages/credentials/src/", pathNot: tests },
+      to: { path: "^(packages|services)/", pathNot: "^packages/(kernel|http1|credentials)/" },
     },
     {
       name: "http1-has-no-dependencies",

@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { followConfig, type FollowOptions, loadConfig, type WeirConfig } from "./index.ts";
+import { followConfig, type FollowOptions, loadConfig, openConfig, type WeirConfig } from "./index.ts";
 
 let folder: string;
 let file: string;
@@ -22,14 +22,17 @@ function followed(options: Partial<FollowOptions> = {}) {
   const say = (level: string) => (fields: object, message: string) =>
     void lines.push({ level, fields: fields as Record<string, unknown>, message });
   const log = { level: "info", info: say("info"), warn: say("warn"), error: say("error") };
-  const following = followConfig(loadConfig(env), {
-    env,
-    log,
-    reloads: ["models", "providers"],
-    apply: async (config) => void applied.push(config),
-    lookEveryMs: 20,
-    ...options,
-  });
+  const following = followConfig(
+    { config: loadConfig(env), remote: false },
+    {
+      env,
+      log,
+      reloads: ["models", "providers"],
+      apply: async (config) => void applied.push(config),
+      lookEveryMs: 20,
+      ...options,
+    },
+  );
   const models = (): (readonly string[])[] => applied.map((config) => [...config.models.keys()]);
   return { env, lines, applied, models, log, following };
 }
@@ -115,4 +118,43 @@ test("what counts from the next start on is named; a secret that changed is noti
     .toEqual([{ settings: ["http"] }]);
   expect(applied).toHaveLength(1);
   expect(JSON.stringify(lines)).not.toContain("two");
+});
+
+test("a secret that is kept outside is fetched anew, and in force when it changed; one that cannot be had changes nothing", async () => {
+  const text = `providers: { p: { kind: openai, api_key: "vault:secret/data/llm#p" } }\nsecrets: { refresh: 1s }\n`;
+  writeFileSync(file, text);
+  let kept: string | Error = "one";
+  const load = {
+    fetchSecrets: (references: readonly string[]) => Promise.resolve(new Map(references.map((one) => [one, kept]))),
+  };
+  const env = { WEIR_CONFIG: file };
+  const opened = await openConfig(env, load);
+  const keyOf = (config: WeirConfig | undefined) => config?.providers.get("p")?.apiKey?.reveal();
+  expect([keyOf(opened.config), opened.remote]).toEqual(["one", true]);
+  const applied: WeirConfig[] = [];
+  const errors: string[] = [];
+  const log = {
+    level: "info",
+    info: () => undefined,
+    warn: () => undefined,
+    error: (fields: object) => void errors.push(String((fields as { err: unknown }).err)),
+  };
+  await using _following = followConfig(opened, {
+    env,
+    load,
+    log,
+    reloads: ["providers"],
+    apply: async (config) => void applied.push(config),
+  });
+  kept = "two";
+  await expect.poll(() => applied.map(keyOf), { timeout: 15_000 }).toEqual(["two"]);
+  kept = new Error("Vault does not answer");
+  await expect.poll(() => errors[0], { timeout: 15_000 }).toContain("providers.p.api_key");
+  expect(errors[0]).toContain("Vault does not answer");
+  expect(applied).toHaveLength(1);
+});
+
+test("without a way to fetch them, references to secrets outside are refused", () => {
+  writeFileSync(file, `providers: { p: { kind: openai, api_key: "aws:llm#p" } }\n`);
+  expect(() => loadConfig({ WEIR_CONFIG: file })).toThrow("providers.p.api_key");
 });

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { changedParts } from "./changes.ts";
 import type { Environment } from "./environment.ts";
-import { loadConfig, type LoadOptions } from "./load.ts";
+import { type OpenedConfig, openConfig, type OpenOptions } from "./load.ts";
 import type { WeirConfig } from "./types.ts";
 
 /** Looked at by its facts, not by events: those are not told of by every file system, nor for what a link points to (Kubernetes). */
@@ -11,13 +11,13 @@ const LOOK_EVERY_MS = 1_000;
 const SETTLED_AFTER_MS = 300;
 
 /** These need no restart, whoever reads them. */
-const ALWAYS: readonly (keyof WeirConfig)[] = ["log"];
+const ALWAYS: readonly (keyof WeirConfig)[] = ["log", "secrets"];
 /** Read at the first start of a database only. */
 const SEEDS: readonly (keyof WeirConfig)[] = ["workspaces"];
 
 export interface FollowOptions {
   readonly env: Environment;
-  readonly load?: LoadOptions;
+  readonly load?: OpenOptions;
   /** pino's. */
   readonly log: {
     level: string;
@@ -35,14 +35,15 @@ export interface FollowOptions {
 
 /**
  * Puts a changed configuration in force: when its file changes, and at SIGHUP (then also for what it refers to). One that is wrong is
- * refused as a whole, told in the log, and the last good one stays in force.
- * @param current what the process began with
+ * refused as a whole, told in the log, and the last good one stays in force. Secrets that are kept outside are fetched anew now and then.
+ * @param opened what the process began with
  */
-export function followConfig(current: WeirConfig, options: FollowOptions): AsyncDisposable {
+export function followConfig({ config: current, remote }: OpenedConfig, options: FollowOptions): AsyncDisposable {
   const { env, load = {}, log, reloads = [], apply, lookEveryMs = LOOK_EVERY_MS } = options;
   const path = resolve(load.directory ?? ".", env["WEIR_CONFIG"] || "weir.yaml");
   const effective = new Set<keyof WeirConfig>([...ALWAYS, ...SEEDS, ...reloads]);
   let inForce = current;
+  let hasRemote = remote;
   let again: NodeJS.Timeout | undefined;
   let running = Promise.resolve();
   let seen: string | undefined;
@@ -52,7 +53,8 @@ export function followConfig(current: WeirConfig, options: FollowOptions): Async
     try {
       // As when it is written anew: nobody removes a file to have no models any more.
       if (wasThere && seen === "absent") throw new Error(`${path} is gone`);
-      const next = loadConfig(env, load);
+      const { config: next, remote: refers } = await openConfig(env, load);
+      hasRemote = refers;
       const changed = changedParts(inForce, next);
       if (changed.length === 0) return;
       if (apply !== undefined && changed.some((part) => reloads.includes(part))) await apply(next);
@@ -81,6 +83,11 @@ export function followConfig(current: WeirConfig, options: FollowOptions): Async
     soon(SETTLED_AFTER_MS);
   }
   const looking = setInterval(() => void look(), lookEveryMs).unref();
+  const refresh = (): void => {
+    if (hasRemote) soon(0);
+    refreshing = setTimeout(refresh, inForce.secrets.refreshMs).unref();
+  };
+  let refreshing = setTimeout(refresh, inForce.secrets.refreshMs).unref();
   const onSignal = (): void => soon(0);
   process.on("SIGHUP", onSignal);
   return {
@@ -88,6 +95,7 @@ export function followConfig(current: WeirConfig, options: FollowOptions): Async
       clearInterval(looking);
       process.off("SIGHUP", onSignal);
       clearTimeout(again);
+      clearTimeout(refreshing);
       await running;
     },
   };

@@ -190,6 +190,7 @@ export const fileSchema = z.strictObject({
     .strictObject({ grace: duration(1_000).prefault("60s"), store_grace: duration(1_000).prefault("24h") })
     .prefault({}),
   oidc: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
+  secrets: z.strictObject({ refresh: duration(1_000).default(60_000) }).prefault({}),
   webhooks: z.strictObject({ internal_origins: z.array(origin).default([]) }).prefault({}),
   ledger: z.strictObject({ keep_entries: duration(36 * 86_400_000).prefault("400d") }).prefault({}),
   cache: z.strictObject({ max_bytes: size(2 ** 20).prefault("128MiB") }).prefault({}),

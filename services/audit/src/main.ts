@@ -1,12 +1,14 @@
-import { followConfig, loadConfig } from "@weir/config";
+import { followConfig, openConfig } from "@weir/config";
 import { audit } from "@weir/contracts";
+import { remoteSecrets } from "@weir/credentials";
 import { jetStreamBus } from "@weir/events";
 import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createAudit } from "./service.ts";
 
-const load = { providerSecrets: false };
-const config = loadConfig(process.env, load);
+const load = { providerSecrets: false, fetchSecrets: remoteSecrets(process.env) };
+const opened = await openConfig(process.env, load);
+const { config } = opened;
 await using telemetry = createTelemetry({ service: "weir-audit", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("audit needs a database: set WEIR_DATABASE_URL");
 if (config.natsUrl === undefined) throw new Error("audit needs NATS to receive records: set WEIR_NATS_URL");
@@ -29,7 +31,7 @@ const server = await serveRoutes(service.routes, {
 await service.start();
 telemetry.log.info({ port: server.port }, "audit serves");
 
-await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
+await using _following = followConfig(opened, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

@@ -1,12 +1,14 @@
-import { followConfig, loadConfig } from "@weir/config";
+import { followConfig, openConfig } from "@weir/config";
 import { evaluation } from "@weir/contracts";
+import { remoteSecrets } from "@weir/credentials";
 import { jetStreamBus } from "@weir/events";
 import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createEvaluation } from "./service.ts";
 
-const load = { providerSecrets: false };
-const config = loadConfig(process.env, load);
+const load = { providerSecrets: false, fetchSecrets: remoteSecrets(process.env) };
+const opened = await openConfig(process.env, load);
+const { config } = opened;
 await using telemetry = createTelemetry({ service: "weir-evaluation", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("evaluation needs a database: set WEIR_DATABASE_URL");
 if (config.natsUrl === undefined) throw new Error("evaluation needs NATS to receive records: set WEIR_NATS_URL");
@@ -30,7 +32,7 @@ const server = await serveRoutes(service.routes, {
 await service.start();
 telemetry.log.info({ port: server.port }, "evaluation serves");
 
-await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
+await using _following = followConfig(opened, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

@@ -1,13 +1,15 @@
-import { followConfig, loadConfig } from "@weir/config";
+import { followConfig, openConfig } from "@weir/config";
 import { ingress } from "@weir/contracts";
+import { remoteSecrets } from "@weir/credentials";
 import { networkPeers, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { peerAddresses } from "./config.ts";
 import { startRelayThread } from "./relay-thread.ts";
 import { createIngress } from "./service.ts";
 
-const load = { providerSecrets: false };
-const config = loadConfig(process.env, load);
+const load = { providerSecrets: false, fetchSecrets: remoteSecrets(process.env) };
+const opened = await openConfig(process.env, load);
+const { config } = opened;
 await using telemetry = createTelemetry({ service: "weir-ingress", level: config.log.level, env: process.env });
 const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
 await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken, hooks });
@@ -25,7 +27,7 @@ const server = await serveRoutes(service.routes, {
 await service.start();
 telemetry.log.info({ http: service.httpPort, rpc: server.port }, "ingress serves");
 
-await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
+await using _following = followConfig(opened, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

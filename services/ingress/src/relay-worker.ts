@@ -1,7 +1,8 @@
 /** The thread that ships this ingress's spool to NATS and forgets what the audit service confirms. Ends when it is told to. */
 import { parentPort } from "node:worker_threads";
-import { loadConfig } from "@weir/config";
+import { openConfig } from "@weir/config";
 import { audit } from "@weir/contracts";
+import { remoteSecrets } from "@weir/credentials";
 import { jetStreamBus, startRelay, watchRelay } from "@weir/events";
 import { networkPeers } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
@@ -12,7 +13,7 @@ import { spoolDirectory } from "./spool-directory.ts";
 /** What is not shipped by then is on disk, and shipped by the next start. */
 const LAST_CHANCE_MS = 3_000;
 
-const config = loadConfig(process.env, { providerSecrets: false });
+const { config } = await openConfig(process.env, { providerSecrets: false, fetchSecrets: remoteSecrets(process.env) });
 if (config.natsUrl === undefined) throw new Error("ingress needs NATS to ship its records: set WEIR_NATS_URL");
 
 const telemetry = createTelemetry({

@@ -1,11 +1,13 @@
-import { followConfig, loadConfig } from "@weir/config";
+import { followConfig, openConfig } from "@weir/config";
 import { policy } from "@weir/contracts";
+import { remoteSecrets } from "@weir/credentials";
 import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createPolicy } from "./service.ts";
 
-const load = { providerSecrets: false };
-const config = loadConfig(process.env, load);
+const load = { providerSecrets: false, fetchSecrets: remoteSecrets(process.env) };
+const opened = await openConfig(process.env, load);
+const { config } = opened;
 await using telemetry = createTelemetry({ service: "weir-policy", level: config.log.level, env: process.env });
 if (config.databaseUrl === undefined) throw new Error("policy needs a database: set WEIR_DATABASE_URL");
 
@@ -27,7 +29,7 @@ await service.start();
 if (service.bootstrapSecret !== undefined) process.stdout.write(`key (shown once): ${service.bootstrapSecret}\n`);
 telemetry.log.info({ port: server.port }, "policy serves");
 
-await using _following = followConfig(config, { env: process.env, load, log: telemetry.log });
+await using _following = followConfig(opened, { env: process.env, load, log: telemetry.log });
 
 await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());

@@ -1,9 +1,8 @@
 import { once } from "node:events";
+import { requireReachable } from "@weir/egress";
 import { systemClock, WeirError } from "@weir/kernel";
 import { openRedis } from "@weir/storage";
 import { memoryBuckets } from "./adapters/memory-buckets.ts";
-import { requireReachable } from "./adapters/guarded-get.ts";
-import { guardedPost } from "./adapters/guarded-post.ts";
 import { digest, nodeKeysmith, webhookSignature } from "./adapters/node-keysmith.ts";
 import { oidcTokens, unverifiedClaims } from "./adapters/oidc-tokens.ts";
 import { postgresAdmin } from "./adapters/postgres-admin.ts";
@@ -18,6 +17,7 @@ import { booksPool, directoryPool, idempotencyPool, ledgerPool, prepareDatabase 
 import { postgresWarnings } from "./adapters/postgres-warnings.ts";
 import { redisBuckets } from "./adapters/redis-buckets.ts";
 import { redisReplicas } from "./adapters/redis-replicas.ts";
+import { webhookPost } from "./adapters/webhook-post.ts";
 import type { PolicyOptions, PolicyService } from "./config.ts";
 import type { KeyPolicy } from "./domain/key-policy.ts";
 import { policyEvents } from "./events.ts";
@@ -63,7 +63,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   const webhookOrigins = new Set(config.webhooks.internalOrigins);
   const sender = warningSender({
     warnings,
-    send: guardedPost(webhookOrigins),
+    send: webhookPost(webhookOrigins),
     clock,
     sign: webhookSignature,
     random: Math.random,

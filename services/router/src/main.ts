@@ -1,11 +1,14 @@
-import { followConfig, loadConfig } from "@weir/config";
+import { followConfig, openConfig } from "@weir/config";
 import { router } from "@weir/contracts";
+import { remoteSecrets } from "@weir/credentials";
 import { networkPeers, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { ROUTER_SETTINGS } from "./config.ts";
 import { createRouter } from "./service.ts";
 
-const config = loadConfig(process.env);
+const load = { fetchSecrets: remoteSecrets(process.env) };
+const opened = await openConfig(process.env, load);
+const { config } = opened;
 await using telemetry = createTelemetry({ service: "weir-router", level: config.log.level, env: process.env });
 const policyAddresses = config.peers.policy;
 if (policyAddresses === undefined)
@@ -30,8 +33,9 @@ const server = await serveRoutes(service.routes, {
 await service.start();
 telemetry.log.info({ port: server.port }, "router serves");
 
-await using _following = followConfig(config, {
+await using _following = followConfig(opened, {
   env: process.env,
+  load,
   log: telemetry.log,
   reloads: ROUTER_SETTINGS,
   apply: (next) => service.reload(next),

@@ -8,10 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProviderConfig } from "@weir/config";
 import { common, router } from "@weir/contracts";
+import { signAws } from "@weir/credentials";
 import { Secret } from "@weir/kernel";
 import { type LedgerEntry, type Simulator, startSimulator } from "@weir/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { signAws } from "../src/adapters/aws-signature.ts";
 import { boot, collect, configOf, jsonOf, provider, rawCall } from "./harness.ts";
 
 let simulator: Simulator;

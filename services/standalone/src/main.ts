@@ -1,4 +1,5 @@
-import { ConfigError, followConfig, loadConfig } from "@weir/config";
+import { ConfigError, followConfig, openConfig } from "@weir/config";
+import { remoteSecrets } from "@weir/credentials";
 import { ROUTER_SETTINGS } from "@weir/router";
 import { createTelemetry, standardOutput } from "@weir/telemetry";
 import { banner } from "./banner.ts";
@@ -7,7 +8,9 @@ import { startStandalone } from "./service.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 try {
-  const config = loadConfig(process.env);
+  const load = { fetchSecrets: remoteSecrets(process.env) };
+  const opened = await openConfig(process.env, load);
+  const { config } = opened;
   const output = standardOutput();
   await using telemetry = createTelemetry({
     service: "weir",
@@ -18,8 +21,9 @@ try {
   await using weir = await startStandalone({ config, telemetry, writeLine: (line) => output.write(line) });
   // Not a log line: for people, and apart from the log so that the key is not kept with it.
   process.stderr.write(banner(config, { ...weir, newKey: weir.bootstrapSecret }));
-  await using _following = followConfig(config, {
+  await using _following = followConfig(opened, {
     env: process.env,
+    load,
     log: telemetry.log,
     reloads: ROUTER_SETTINGS,
     apply: (next) => weir.reload(next),

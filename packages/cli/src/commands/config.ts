@@ -1,4 +1,4 @@
-import { loadConfig } from "@weir/config";
+import { type FetchedSecrets, openConfig } from "@weir/config";
 import type { Command } from "../command.ts";
 
 export const configCommands: readonly Command[] = [
@@ -9,12 +9,22 @@ export const configCommands: readonly Command[] = [
     words: { least: 0, most: 1 },
     async run({ output, args, env }) {
       const [file] = args;
-      const config = loadConfig(file === undefined ? env : { ...env, WEIR_CONFIG: file });
+      let outside = 0;
+      // A Vault's token is the services' own: here it is only seen where secrets would come from.
+      const fetchSecrets = (references: readonly string[]): Promise<FetchedSecrets> => {
+        outside = references.length;
+        return Promise.resolve(new Map(references.map((reference) => [reference, "not fetched"])));
+      };
+      const { config } = await openConfig(file === undefined ? env : { ...env, WEIR_CONFIG: file }, { fetchSecrets });
       const count = (of: ReadonlyMap<string, unknown>, what: string): string =>
         `${of.size} ${what}${of.size === 1 ? "" : "s"}`;
       output.line(
         `ok: ${count(config.providers, "provider")}, ${count(config.models, "model")}, ${count(config.workspaces, "workspace")}`,
       );
+      if (outside > 0)
+        output.line(
+          `not fetched: ${outside} secret${outside === 1 ? "" : "s"} that a Vault or AWS Secrets Manager keeps`,
+        );
     },
   },
 ];

@@ -2,11 +2,11 @@
  * Tokens of OpenID Connect issuers, by their published keys. Failure policy: closed. What cannot be verified right now is 503 and not 401;
  * keys that were fetched once serve for ten minutes, also while the issuer is away.
  */
+import { guardedGet } from "@weir/egress";
 import { type Clock, WeirError } from "@weir/kernel";
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, jwtVerify, type JWTVerifyGetKey } from "jose";
 import type { Claims, IssuerTerms } from "../domain/issuer.ts";
 import type { TokenVerifier } from "../ports.ts";
-import { guardedGet } from "./guarded-get.ts";
 
 const TIMEOUT_MS = 5_000;
 /** A key that is not known may be new, so the keys are fetched anew: so often, whatever strangers send. */

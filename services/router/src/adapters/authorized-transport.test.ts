@@ -1,7 +1,7 @@
+import { CredentialError } from "@weir/credentials";
 import { describe, expect, it } from "vitest";
 import type { AnswerSink, Authorizer, Exchange, ProviderRequest, Transport, TransportFailure } from "../ports.ts";
 import { authorizedTransport } from "./authorized-transport.ts";
-import { CredentialError } from "./credential-http.ts";
 
 interface Sent {
   readonly request: ProviderRequest;

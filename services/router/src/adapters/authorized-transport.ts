@@ -2,8 +2,8 @@
  * Adds to each request what proves who asks. Closed on failure: without a credential nothing is sent; where those who give it out are
  * away, the provider counts as away, and the next candidate is asked.
  */
+import { CredentialError } from "@weir/credentials";
 import type { AnswerHeaders, AnswerSink, Authorizer, Exchange, ProviderRequest, Transport } from "../ports.ts";
-import { CredentialError } from "./credential-http.ts";
 
 /** @param onFailure told why there is no credential; clients are not */
 export function authorizedTransport(

@@ -1,9 +1,7 @@
+import { awsKeys, type AwsSources, type Renewable, Renewed, signAws } from "@weir/credentials";
 import type { Clock } from "@weir/kernel";
 import { headerLine } from "@weir/http1";
 import type { Authorizer, ProviderRequest } from "../ports.ts";
-import { type AwsSources, awsKeys } from "./aws-credentials.ts";
-import { signAws } from "./aws-signature.ts";
-import { type Renewable, Renewed } from "./renewed.ts";
 
 /** A token that goes with each request as `authorization: Bearer …`. */
 export function bearerAuthorizer(fetch: (nowMs: number) => Promise<Renewable<string>>, clock: Clock): Authorizer {

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { CredentialError, type CredentialHttp, formOf } from "./credential-http.ts";
-import { fetchToken, FORM } from "./oauth-token.ts";
-import type { Renewable } from "./renewed.ts";
+import { CredentialError, type CredentialHttp, FORM, formOf, type Renewable } from "@weir/credentials";
+import { fetchToken } from "./oauth-token.ts";
 
 const RESOURCE = "https://cognitiveservices.azure.com";
 const LOCAL_MS = 5_000;

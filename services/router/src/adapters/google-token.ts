@@ -1,8 +1,15 @@
 import { sign } from "node:crypto";
-import type { JsonObject } from "@weir/dialects";
-import { CredentialError, type CredentialHttp, formOf, objectIn, textIn } from "./credential-http.ts";
-import { fetchToken, FORM } from "./oauth-token.ts";
-import type { Renewable } from "./renewed.ts";
+import {
+  CredentialError,
+  type CredentialHttp,
+  FORM,
+  formOf,
+  type JsonObject,
+  objectIn,
+  type Renewable,
+  textIn,
+} from "@weir/credentials";
+import { fetchToken } from "./oauth-token.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 const LIFE_S = 3600;

@@ -1,4 +1,5 @@
 import type { ProviderConfig } from "@weir/config";
+import { credentialHttp } from "@weir/credentials";
 import { headerLine } from "@weir/http1";
 import type { Clock } from "@weir/kernel";
 import type { Wire } from "../domain/wire.ts";
@@ -6,7 +7,6 @@ import type { RenderedEndpoint, Transport, Upstream } from "../ports.ts";
 import type { Account, ProviderKind } from "../providers/provider.ts";
 import { loadKind, type ProviderLoader } from "../providers/registry.ts";
 import { authorizedTransport } from "./authorized-transport.ts";
-import { credentialHttp } from "./credential-http.ts";
 import { localAnswers } from "./local-answers.ts";
 import { joinPath, parseBaseUrl, type ProviderHttpOptions, providerHttp } from "./provider-http.ts";
 

@@ -1,5 +1,4 @@
-import { type CredentialHttp, type CredentialRequest, objectIn, textIn } from "./credential-http.ts";
-import type { Renewable } from "./renewed.ts";
+import { type CredentialHttp, type CredentialRequest, objectIn, type Renewable, textIn } from "@weir/credentials";
 
 /** An access token as RFC 6749 §5.1 has it, and as the metadata services of clouds do. @throws CredentialError */
 export async function fetchToken(
@@ -16,5 +15,3 @@ export async function fetchToken(
   if (Number.isFinite(seconds)) return { value, expiresAtMs: nowMs + seconds * 1000 };
   return { value, expiresAtMs: Number.isFinite(at) ? at * 1000 : nowMs + 5 * 60_000 };
 }
-
-export const FORM = { "content-type": "application/x-www-form-urlencoded" };

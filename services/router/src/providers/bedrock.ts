@@ -1,5 +1,5 @@
+import { domainOf } from "@weir/credentials";
 import { awsAuthorizer } from "../adapters/authorizers.ts";
-import { domainOf } from "../adapters/aws-credentials.ts";
 import { type Account, type Endpoint, type ProviderKinds, required, standardOutputCaps } from "./provider.ts";
 
 /** "eu-central-1", "us-gov-west-1". */

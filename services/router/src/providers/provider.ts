@@ -1,8 +1,8 @@
+import type { CredentialHttp } from "@weir/credentials";
 import type { JsonChanges, JsonObject } from "@weir/dialects";
 import type { Clock } from "@weir/kernel";
 import type { Price } from "@weir/pricing";
 import type { Wire } from "../domain/wire.ts";
-import type { CredentialHttp } from "../adapters/credential-http.ts";
 import type { Authorizer } from "../ports.ts";
 
 /**

@@ -2,8 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { AwsKeys } from "./aws-signature.ts";
-import { CredentialError, type CredentialHttp, formOf, objectIn, textIn } from "./credential-http.ts";
-import { FORM } from "./oauth-token.ts";
+import { CredentialError, type CredentialHttp, FORM, formOf, objectIn, textIn } from "./credential-http.ts";
 import type { Renewable } from "./renewed.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,9 @@
 import { createHttpClient, headerLine, type HttpClientOptions } from "@weir/http1";
-import type { JsonObject } from "@weir/dialects";
+
+type Json = string | number | boolean | null | Json[] | JsonObject;
+export interface JsonObject {
+  [name: string]: Json;
+}
 
 /**
  * Why there is no credential. Its message is for the operator's log: it names the place that was asked and the status, never what was
@@ -9,10 +13,13 @@ export class CredentialError extends Error {
   override readonly name = "CredentialError";
   /** Nobody answered, or not properly: another provider may serve. False: it was refused, or is not configured. */
   readonly away: boolean;
+  /** What was answered with; undefined: nothing, or not over HTTP. */
+  readonly status: number | undefined;
 
-  constructor(message: string, away: boolean, options?: ErrorOptions) {
+  constructor(message: string, away: boolean, options: ErrorOptions & { readonly status?: number } = {}) {
     super(message, options);
     this.away = away;
+    this.status = options.status;
   }
 }
 
@@ -58,7 +65,9 @@ export function credentialHttp(tls?: HttpClientOptions["tls"]): CredentialHttp {
         );
       });
       if (status >= 200 && status < 300) return text;
-      throw new CredentialError(`${origin} answered with status ${status}`, status >= 500 || status === 429);
+      throw new CredentialError(`${origin} answered with status ${status}`, status >= 500 || status === 429, {
+        status,
+      });
     } catch (error) {
       if (error instanceof CredentialError) throw error;
       throw new CredentialError(`${origin} does not answer`, true, { cause: error });
@@ -87,5 +96,7 @@ export function textIn(object: JsonObject, name: string, where: string): string 
   if (typeof value === "string" && value !== "") return value;
   throw new CredentialError(`${where} has no ${name}`, true);
 }
+
+export const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 export const formOf = (fields: Readonly<Record<string, string>>): string => new URLSearchParams(fields).toString();
