@@ -11,6 +11,7 @@ export function attemptOf(target: RoutedTarget, attempt: number, failure: Attemp
     provider: target.provider,
     model: target.model,
     region: target.region,
+    origin: target.upstream.origin,
     attempt,
     status: failure.status,
     error: failure.error,

@@ -9,12 +9,13 @@ import { availability, type Health, spendRetry } from "../domain/health.ts";
 import type { Attempted, Holds, RoutedTarget, SharedHealth, TokenCounter, Upstream } from "../ports.ts";
 import { attemptOf, leftAlone, notSent, pause } from "./attempt-record.ts";
 import { raced } from "./hedge.ts";
+import { launch } from "./launch.ts";
 import { beginRival, lostAttempt } from "./rival.ts";
 import { held, isAboutProvider, mustAsk, permit, soonest } from "./permit.ts";
 import { awaitTurn } from "./turn.ts";
 import { priceFor } from "./usage.ts";
 import type { Dialects, ProviderDialects } from "./prepare.ts";
-import { began, beginProbe, endProbe, finishFailed, PROBED_ELSEWHERE_MS, release } from "./target-health.ts";
+import { beginProbe, endProbe, finishFailed, PROBED_ELSEWHERE_MS, release } from "./target-health.ts";
 
 /** What every flow works with. */
 export interface FlowDependencies {
@@ -252,21 +253,4 @@ async function tryThose<T>(
     return { running: undefined, failures, error: undefined, last: undefined, full };
   const error = last?.error ?? limited ?? refused ?? new WeirError("client_closed", "The client went away.");
   return { running: undefined, failures, error, last };
-}
-
-/** @param apart whether it may be cancelled by itself */
-export function launch<T>(
-  dependencies: Pick<FlowDependencies, "clock">,
-  target: RoutedTarget,
-  attempt: number,
-  context: CallContext,
-  run: Attempting<T>["run"],
-  apart: boolean,
-): Started<T> {
-  began(target);
-  const startedMs = dependencies.clock.monotonicMs();
-  if (!apart) return { target, attempt, startedMs, outcome: run(target, context), cancel: () => undefined };
-  const own = new AbortController();
-  const signal = AbortSignal.any([context.signal, own.signal]);
-  return { target, attempt, startedMs, outcome: run(target, { ...context, signal }), cancel: () => own.abort() };
 }

@@ -33,6 +33,7 @@ export function servedResult(
     provider: target.provider,
     model: target.model,
     region: target.region,
+    origin: target.upstream.origin,
     attempt,
     status,
     error,

@@ -8,15 +8,9 @@ import { availability } from "../domain/health.ts";
 import type { Hedge } from "../domain/hedge.ts";
 import type { RoutedTarget } from "../ports.ts";
 import { attemptOf, notSent, supersededFailure } from "./attempt-record.ts";
-import {
-  type Attempting,
-  type CallContext,
-  type FlowDependencies,
-  launch,
-  type Outcome,
-  type Started,
-} from "./attempts.ts";
+import type { Attempting, CallContext, FlowDependencies, Outcome, Started } from "./attempts.ts";
 import type { Lost } from "./hedge.ts";
+import { launch } from "./launch.ts";
 import { held, mustAsk, permit } from "./permit.ts";
 import { finishFailed, finishSuperseded } from "./target-health.ts";
 import { priceFor } from "./usage.ts";

@@ -114,7 +114,7 @@ async function* flow(
     const { provider, model, region } = target;
     yield {
       kind: "start",
-      served: { provider, model, region, attempt: running.attempt },
+      served: { provider, model, region, attempt: running.attempt, origin: target.upstream.origin },
       dropped: prepared.dropped,
       // What this tells charges a stream whose account is lost: what a budget holds is charged what it can have cost at most, and in whole
       // where tools may have been called.
@@ -145,6 +145,8 @@ async function* flow(
       const said = { texts: side.written, bytes: side.outputBytes, toolCalls: end.toolCalls, abandoned };
       const counted = await estimateUsage(tokens, target, call, preparation.read, said, outputLimit);
       usage = usage === undefined ? counted : raisedTo(usage, counted);
+      // What was told of an answer that nobody read to its end is not what it came to.
+      if (abandoned && !usage.estimated) usage = { ...usage, estimated: true };
     }
     const closing = side.close(usage);
     if (closing.rest.length > 0) yield { kind: "shown", shown: closing.rest, outputBytes: outputBound() };
