@@ -141,6 +141,7 @@ function completeProviders(
       ),
       baseUrl: from.base_url?.replace(/\/+$/, ""),
       region: from.region,
+      terms: from.terms,
       settings: Object.fromEntries(settings) as Record<string, Secret>,
       headers: Object.fromEntries(headers) as Record<string, string>,
       timeouts: {

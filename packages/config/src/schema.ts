@@ -32,12 +32,16 @@ function isBaseUrl(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "" && url.hash === "";
 }
 
+const term = z.string().max(200).default("");
+
 const provider = z.strictObject({
   kind: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "is not a provider's kind"),
   api_key: secret.optional(),
   api_keys: z.array(secret).max(16).default([]),
   base_url: baseUrl.optional(),
   region: z.string().min(1).max(64).optional(),
+  /** What was agreed with it; shown, and decides nothing. */
+  terms: z.strictObject({ dpa: term, retention: term, training: term }).prefault({}),
   /** What only its kind knows: each kind's file says which there are. */
   settings: z
     .record(

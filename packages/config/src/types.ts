@@ -143,6 +143,8 @@ export interface ProviderConfig {
   /** Undefined: the kind's own. */
   readonly baseUrl: string | undefined;
   readonly region: string | undefined;
+  /** What was agreed with it, in the operator's words, for `weir providers`; "": not stated. */
+  readonly terms?: { readonly dpa: string; readonly retention: string; readonly training: string };
   /** What only its kind knows; any of them may be a secret. */
   readonly settings: Readonly<Record<string, Secret>>;
   /** Sent with each call. */

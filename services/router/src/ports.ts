@@ -98,6 +98,11 @@ export interface RenderedEndpoint {
 export interface Upstream {
   readonly name: string;
   readonly kind: string;
+  /** Where all its calls go: scheme, host and port; "" where none leave this process. */
+  readonly origin: string;
+  /** As the configuration states them; "": not stated. */
+  readonly region: string;
+  readonly terms: { readonly dpa: string; readonly retention: string; readonly training: string };
   readonly transport: Transport;
   /** Whether a client's header goes to it. */
   readonly forwards: (lowerCaseName: string) => boolean;

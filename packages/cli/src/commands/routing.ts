@@ -6,6 +6,7 @@ import { enumName, table, time } from "../output.ts";
 const price = (of: common.Price | undefined): string =>
   of === undefined ? "unknown" : `$${dollarsOf(of.inputNanosPerMtok)} / $${dollarsOf(of.outputNanosPerMtok)}`;
 const tokens = (flags: Flags, name: string): number => Number(wholeNumber(`--${name}`, flags.text(name) ?? "0"));
+const NOT_STATED = "not stated";
 const PRICE_HEAD = "IN / OUT PER MILLION";
 
 export const routingCommands: readonly Command[] = [
@@ -29,13 +30,27 @@ export const routingCommands: readonly Command[] = [
   {
     name: "providers",
     usage: "",
-    summary: "how the providers do",
+    summary: "how the providers do, where they are, and what was agreed with them",
     async run({ connection, output }) {
       const { client, call } = connection();
       const found = await client(router.RouterService).providerHealth({}, call);
       output.message(router.ProviderHealthResponseSchema, found, ({ providers }) =>
         table(
-          ["PROVIDER", "KIND", "SUCCEEDED", "FAILED", "IN FLIGHT", "LAST FAILURE (UTC)", "", "COOLS UNTIL"],
+          [
+            "PROVIDER",
+            "KIND",
+            "SUCCEEDED",
+            "FAILED",
+            "IN FLIGHT",
+            "LAST FAILURE (UTC)",
+            "",
+            "COOLS UNTIL",
+            "REGION",
+            "ORIGIN",
+            "DPA",
+            "RETENTION",
+            "TRAINING",
+          ],
           providers.map((of) => [
             of.provider,
             of.kind,
@@ -45,6 +60,11 @@ export const routingCommands: readonly Command[] = [
             time(of.lastFailureMs),
             of.lastError === 0 ? "" : enumName(common.ErrorReasonSchema, of.lastError),
             time(of.coolingUntilMs),
+            of.region,
+            of.origin,
+            of.terms?.dpa || NOT_STATED,
+            of.terms?.retention || NOT_STATED,
+            of.terms?.training || NOT_STATED,
           ]),
         ),
       );

@@ -49,6 +49,7 @@ function attemptOf(attempt: router.Attempt): Attempt {
     provider: attempt.provider,
     model: attempt.model,
     region: attempt.region,
+    origin: attempt.origin,
     status: attempt.status,
     error: attempt.error === 0 ? undefined : reasonOf(attempt.error),
     usage: usageOf(attempt.usage),

@@ -72,6 +72,7 @@ function resultMessage(result: CallResult): router.Result {
         provider: attempt.provider,
         model: attempt.model,
         region: attempt.region,
+        origin: attempt.origin ?? "",
         status: attempt.status,
         error: wireReason(attempt.error),
         ...(attemptUsage === undefined ? {} : { usage: attemptUsage }),
@@ -100,11 +101,12 @@ function resultMessage(result: CallResult): router.Result {
   };
 }
 
-const pickServed = ({ provider, model, region, attempt }: NonNullable<CallResult["served"]>) => ({
+const pickServed = ({ provider, model, region, attempt, origin = "" }: NonNullable<CallResult["served"]>) => ({
   provider,
   model,
   region,
   attempt,
+  origin,
 });
 
 /** All but its intent. */

@@ -9,6 +9,8 @@ export interface Served {
   readonly model: string;
   readonly region: string;
   readonly attempt: number;
+  /** Where it was sent to: scheme, host and port. "" or undefined: nowhere for this request. */
+  readonly origin?: string;
 }
 
 export interface Attempt {
@@ -16,6 +18,8 @@ export interface Attempt {
   readonly provider: string;
   readonly model: string;
   readonly region: string;
+  /** Where it was sent to. */
+  readonly origin?: string | undefined;
   /** 0: no answer. */
   readonly status: number;
   readonly error: Reason | undefined;

@@ -38,6 +38,7 @@ export function estimatedResult(
         provider: served.provider,
         model: served.model,
         region: served.region,
+        origin: served.origin,
         status: 200,
         error: error.reason,
         usage,

@@ -65,9 +65,21 @@ export async function makerOf(config: ProviderConfig, options: MakerOptions): Pr
     kind,
     account,
     base,
-    upstream: { name: config.name, kind: config.kind, transport, forwards, betrays, stats },
+    upstream: {
+      name: config.name,
+      kind: config.kind,
+      origin: answer === undefined ? base.origin : "",
+      region: config.region ?? "",
+      terms: config.terms ?? NO_TERMS,
+      transport,
+      forwards,
+      betrays,
+      stats,
+    },
   };
 }
+
+const NO_TERMS = { dpa: "", retention: "", training: "" };
 
 function accountOf(config: ProviderConfig, kind: ProviderKind, env: MakerOptions["env"]): Account {
   const { name, settings } = config;

@@ -74,6 +74,8 @@ export interface Served {
   readonly model: string;
   readonly region: string;
   readonly attempt: number;
+  /** Where it was sent to: scheme, host and port. Undefined of answers that were kept. */
+  readonly origin?: string | undefined;
 }
 
 /** One call of a provider and what came of it. */

@@ -13,12 +13,15 @@ export function providerHealthRpc(routing: Routing) {
       if (until > nowMs) leftAlone.set(provider, Math.max(until, leftAlone.get(provider) ?? 0));
     }
     // A provider's accounts are told as one.
-    const providers = new Map<string, Upstream["stats"] & { readonly kind: string }>();
-    for (const { name, kind, stats } of routing.upstreams()) {
+    const providers = new Map<string, Upstream["stats"] & Pick<Upstream, "kind" | "origin" | "region" | "terms">>();
+    for (const { name, kind, origin, region, terms, stats } of routing.upstreams()) {
       const so = providers.get(name);
       const last = so === undefined || stats.lastFailureMs > so.lastFailureMs ? stats : so;
       providers.set(name, {
         kind,
+        origin,
+        region,
+        terms,
         succeeded: (so?.succeeded ?? 0n) + stats.succeeded,
         failed: (so?.failed ?? 0n) + stats.failed,
         inFlight: (so?.inFlight ?? 0) + stats.inFlight,

@@ -42,12 +42,13 @@ export function usageMessage(usage: Usage): common.Usage {
   return message;
 }
 
-export const servedMessage = ({ provider, model, region, attempt }: Served): router.Served => ({
+export const servedMessage = ({ provider, model, region, attempt, origin = "" }: Served): router.Served => ({
   $typeName: "weir.router.v1.Served",
   provider,
   model,
   region,
   attempt,
+  origin,
 });
 
 export function attemptMessage(attempt: Attempt): router.Attempt {
@@ -57,6 +58,7 @@ export function attemptMessage(attempt: Attempt): router.Attempt {
     provider: attempt.provider,
     model: attempt.model,
     region: attempt.region,
+    origin: attempt.origin ?? "",
     status: attempt.status,
     error: attempt.error === undefined ? 0 : wireReason(attempt.error.reason),
     costNanos: attempt.costNanos,

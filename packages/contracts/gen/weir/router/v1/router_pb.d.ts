@@ -472,6 +472,13 @@ export declare type Served = Message<"weir.router.v1.Served"> & {
    * @generated from field: uint32 attempt = 4;
    */
   attempt: number;
+
+  /**
+   * Scheme, host and port that it was sent to.
+   *
+   * @generated from field: string origin = 5;
+   */
+  origin: string;
 };
 
 /**
@@ -654,6 +661,13 @@ export declare type Attempt = Message<"weir.router.v1.Attempt"> & {
    * @generated from field: uint32 duration_us = 10;
    */
   durationUs: number;
+
+  /**
+   * Scheme, host and port that it was sent to.
+   *
+   * @generated from field: string origin = 11;
+   */
+  origin: string;
 };
 
 /**
@@ -1053,6 +1067,25 @@ export declare type ProviderState = Message<"weir.router.v1.ProviderState"> & {
    * @generated from field: int64 cooling_until_ms = 8;
    */
   coolingUntilMs: bigint;
+
+  /**
+   * As the configuration states it; "": not stated.
+   *
+   * @generated from field: string region = 9;
+   */
+  region: string;
+
+  /**
+   * Where its calls go.
+   *
+   * @generated from field: string origin = 10;
+   */
+  origin: string;
+
+  /**
+   * @generated from field: weir.router.v1.ProviderTerms terms = 11;
+   */
+  terms?: ProviderTerms | undefined;
 };
 
 /**
@@ -1060,6 +1093,40 @@ export declare type ProviderState = Message<"weir.router.v1.ProviderState"> & {
  * Use `create(ProviderStateSchema)` to create a new message.
  */
 export declare const ProviderStateSchema: GenMessage<ProviderState>;
+
+/**
+ * What was agreed with a provider, in the operator's own words; "": not stated.
+ *
+ * @generated from message weir.router.v1.ProviderTerms
+ */
+export declare type ProviderTerms = Message<"weir.router.v1.ProviderTerms"> & {
+  /**
+   * The data processing agreement.
+   *
+   * @generated from field: string dpa = 1;
+   */
+  dpa: string;
+
+  /**
+   * How long it keeps what it is sent.
+   *
+   * @generated from field: string retention = 2;
+   */
+  retention: string;
+
+  /**
+   * Whether it trains with that.
+   *
+   * @generated from field: string training = 3;
+   */
+  training: string;
+};
+
+/**
+ * Describes the message weir.router.v1.ProviderTerms.
+ * Use `create(ProviderTermsSchema)` to create a new message.
+ */
+export declare const ProviderTermsSchema: GenMessage<ProviderTerms>;
 
 /**
  * @generated from message weir.router.v1.ExplainRouteRequest
