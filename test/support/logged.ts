@@ -2,7 +2,7 @@ import { audit } from "@weir/contracts";
 import type { Operator } from "./operator.ts";
 
 /** All entries of a kind, newest first. */
-export async function allEntries(operator: Operator, kind: audit.RecordKind): Promise<audit.Entry[]> {
+export async function allEntries(operator: Pick<Operator, "audit">, kind: audit.RecordKind): Promise<audit.Entry[]> {
   const entries: audit.Entry[] = [];
   let pageToken = "";
   do {
@@ -14,7 +14,7 @@ export async function allEntries(operator: Operator, kind: audit.RecordKind): Pr
 }
 
 /** The outcomes the log has, by request id; several of one id are all kept. */
-export async function outcomesById(operator: Operator): Promise<Map<string, audit.Outcome[]>> {
+export async function outcomesById(operator: Pick<Operator, "audit">): Promise<Map<string, audit.Outcome[]>> {
   const found = new Map<string, audit.Outcome[]>();
   for (const { record } of await allEntries(operator, audit.RecordKind.OUTCOME)) {
     if (record.case !== "outcome") continue;

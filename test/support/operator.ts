@@ -10,13 +10,15 @@ export interface Operator {
   readonly evaluation: Client<typeof evaluation.EvaluationService>;
 }
 
-export function operatorOf(weir: Pick<BootedWeir, "rpcUrl" | "adminToken">): Operator {
+/** @param meshToken for services that only the mesh may call */
+export function operatorOf(weir: Pick<BootedWeir, "rpcUrl" | "adminToken">, meshToken = ""): Operator {
   const transport = createConnectTransport({
     baseUrl: weir.rpcUrl,
     httpVersion: "1.1",
     interceptors: [
       (next) => (request) => {
         request.header.set("authorization", `Bearer ${weir.adminToken}`);
+        if (meshToken !== "") request.header.set("x-weir-mesh-token", meshToken);
         return next(request);
       },
     ],

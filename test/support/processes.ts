@@ -46,6 +46,8 @@ export interface Cluster extends AsyncDisposable {
   /** Of a mesh. */
   readonly policies: readonly Process[];
   readonly operator: Operator;
+  /** In a mesh the log is behind another address than policy. */
+  readonly auditor: Operator["audit"];
   readonly adminToken: string;
   readonly configFile: string;
 }
@@ -93,7 +95,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     stack.defer(() => made.kill());
     return made;
   };
-  const done = (fronts: Process[], policies: Process[], routing: Process): Cluster => {
+  const done = (fronts: Process[], policies: Process[], routing: Process, audit: Process): Cluster => {
     const running = stack.move();
     const rpcUrl = policies[0]?.rpcUrl ?? fronts[0]?.rpcUrl ?? "";
     return {
@@ -104,6 +106,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
       policies,
       routing,
       operator: operatorOf({ rpcUrl, adminToken: ADMIN_TOKEN }),
+      auditor: operatorOf({ rpcUrl: audit.rpcUrl, adminToken: ADMIN_TOKEN }, MESH_TOKEN).audit,
       adminToken: ADMIN_TOKEN,
       configFile,
       [Symbol.asyncDispose]: () => running.disposeAsync(),
@@ -114,7 +117,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     const one = await make("standalone");
     await one.start();
     if (options.withoutPostgres !== true) await ready([one]);
-    return done([one], [], one);
+    return done([one], [], one, one);
   }
   const times = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
@@ -131,7 +134,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
   const all = [audit, ...policies, router, ...ingresses];
   await Promise.all(all.map((one) => one.start()));
   if (options.withoutPostgres !== true) await ready(all);
-  return done(ingresses, policies, router);
+  return done(ingresses, policies, router, audit);
 }
 
 async function ready(all: readonly Process[]): Promise<void> {
