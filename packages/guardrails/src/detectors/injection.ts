@@ -104,7 +104,8 @@ function count(text: string, words: readonly SeenWord[], asData: boolean, weight
     const word = words[index] as SeenWord;
     const meaning = MEANINGS.get(word.word);
     if (meaning === undefined) continue;
-    if (meaning.about) about.push(word.ordinal);
+    // A part of a host (evil.example) says nothing about the text.
+    if (meaning.about && text[word.start - 1] !== ".") about.push(word.ordinal);
     for (const { signal, place } of meaning.steps) {
       if (signal.inData === true && !asData) continue;
       if (place === signal.first) begun[place] = index;

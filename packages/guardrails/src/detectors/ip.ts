@@ -53,7 +53,9 @@ function ipv6Around(scan: Scan, colon: number): number {
   if (end === text.length) scan.undecided(start);
   let last = end;
   while (last > start && (text[last - 1] === "." || (text[last - 1] === ":" && text[last - 2] !== ":"))) last -= 1;
-  if (is(text, end, ALNUM) || text[end] === "_") return end;
+  if (is(text, end, ALNUM) || text[end] === "_" || last <= colon) return end;
+  // One colon makes no address, and is what most texts have.
+  if (text.lastIndexOf(":", last - 1) === colon) return end;
   if (isIpv6(text.slice(start, last))) scan.found("IP", start, last);
   return end;
 }

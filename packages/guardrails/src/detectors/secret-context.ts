@@ -38,7 +38,7 @@ export function assignments(scan: Scan): void {
   }
   VERB.lastIndex = 0;
   for (let verb = VERB.exec(text); verb !== null; verb = VERB.exec(text)) {
-    const name = nameBefore(text, verb.index);
+    const name = mayBeSecret(text, verb.index) ? nameBefore(text, verb.index) : "";
     if (isSecretName(name)) valueAt(scan, VERB.lastIndex, name, true);
     // The blank behind may be the one before the next.
     VERB.lastIndex -= 1;
@@ -53,27 +53,36 @@ const ENDINGS = new Set(
   "ord swd ase ode pwd ort eña ret ken key _id -id als ial ion rer ook dsn alt sig ure uth e64 b64 hex lue".split(" "),
 );
 
-function isSecretName(name: string): boolean {
-  const ending = name.slice(-3).toLowerCase();
-  if (!ENDINGS.has(ending) && !/\d$/.test(ending)) return false;
-  return PASSWORD.test(name) || TOKEN_NAME.test(name);
+/** Asked before the name is looked for: it ends where it ends. */
+function mayBeSecret(text: string, end: number): boolean {
+  const last = nameEnd(text, end);
+  const code = text.charCodeAt(last - 1);
+  return (code >= 48 && code <= 57) || ENDINGS.has(text.slice(last - 3, last).toLowerCase());
 }
+
+const isSecretName = (name: string): boolean => PASSWORD.test(name) || TOKEN_NAME.test(name);
 
 function assignmentAt(scan: Scan, sign: number): void {
   const { text } = scan;
+  if (!mayBeSecret(text, sign)) return;
   const name = nameBefore(text, sign);
-  if (name === "" || !isSecretName(name)) return;
+  if (!isSecretName(name)) return;
   let at = sign + 1;
   // := and => and ==
   if (text[at] === "=" || text[at] === ">") at += 1;
   valueAt(scan, at, name, false);
 }
 
-/** The name that ends before `end`, quotes and blanks between them left out. */
-function nameBefore(text: string, end: number): string {
+/** Where the name before `end` ends, quotes and blanks between them left out. */
+function nameEnd(text: string, end: number): number {
   let last = end;
   const least = Math.max(0, end - MAX_GAP);
   while (last > least && (is(text, last - 1, SPACE) || isAround(text.charCodeAt(last - 1)))) last -= 1;
+  return last;
+}
+
+function nameBefore(text: string, end: number): string {
+  const last = nameEnd(text, end);
   let first = last;
   const most = Math.max(0, last - MAX_NAME);
   while (first > most && (is(text, first - 1, TOKEN) || (text[first - 1] === " " && isKeyWord(text, first))))

@@ -104,9 +104,12 @@ export class GuardSession {
     return edits;
   }
 
-  /** A text of a stream that comes in pieces; undefined where nobody looks at it and nothing is to be put back. */
-  channel(place: "output" | "tool-arguments", form: "text" | "json"): Channel | undefined {
-    const scanner = this.guard.scanners[place];
+  /**
+   * A text of a stream that comes in pieces; undefined where nobody looks at it and nothing is to be put back.
+   * @param judged see TextAt
+   */
+  channel(place: "output" | "tool-arguments", form: "text" | "json", judged: boolean): Channel | undefined {
+    const scanner = (judged ? this.guard.scanners : this.guard.quiet)[place];
     if (scanner === undefined && this.#vault.isEmpty && this.guard.external.length === 0) return undefined;
     const vault = this.#vault;
     const mask = (label: string, value: string): string => vault.mask(label, value);

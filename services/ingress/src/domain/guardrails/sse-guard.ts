@@ -112,11 +112,11 @@ export class SseGuard {
     kept.push(write("kept"));
   }
 
-  #channel({ channel, place, form, more }: Delta): Channel | undefined {
+  #channel({ channel, place, form, judged, more }: Delta): Channel | undefined {
     let open = this.#open.get(channel);
     if (open === undefined) {
       if (this.#open.has(channel)) return undefined;
-      const made = this.#session.channel(place, form);
+      const made = this.#session.channel(place, form, judged);
       open = made && { channel: made, more };
       this.#open.set(channel, open);
     }

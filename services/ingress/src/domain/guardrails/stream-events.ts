@@ -9,6 +9,8 @@ export interface Delta {
   readonly text: string;
   readonly place: "output" | "tool-arguments";
   readonly form: "text" | "json";
+  /** See TextAt: the answer's text and what tools are given, not what the model thought. */
+  readonly judged: boolean;
   /** An event like this one with nothing but another piece of the same text: for what is left when the text ends. */
   readonly more: (text: string) => JsonObject;
 }
@@ -53,6 +55,7 @@ function chatEvent(event: JsonObject): Reading {
             text: value,
             place: "output",
             form: "text",
+            judged: name === "content",
             more: (text) => more({ [name]: text }),
           });
       } else if (name === "function_call") {
@@ -64,6 +67,7 @@ function chatEvent(event: JsonObject): Reading {
             text,
             place: "tool-arguments",
             form: "json",
+            judged: true,
             more: (rest) => more({ function_call: { arguments: rest } }),
           });
       } else if (name === "tool_calls") toolDeltas(list(value), path, channel, more, deltas);
@@ -96,6 +100,7 @@ function toolDeltas(
         text,
         place: "tool-arguments",
         form: kind === "function" ? "json" : "text",
+        judged: true,
         more: (rest) => more({ tool_calls: [{ index, [kind]: { [member]: rest } }] }),
       });
     }
@@ -121,6 +126,7 @@ function detailDeltas(
         text,
         place: "output",
         form: "text",
+        judged: false,
         more: (rest) => more({ reasoning_details: [{ type, index, [member]: rest }] }),
       });
     }
@@ -144,6 +150,7 @@ function messagesEvent(event: JsonObject): Reading {
       text: value,
       place: isArguments ? "tool-arguments" : "output",
       form: isArguments ? "json" : "text",
+      judged: isArguments || name === "text",
       more: (text) => ({ type, index, delta: { type: delta["type"] ?? "text_delta", [name]: text } }),
     });
   }
@@ -172,6 +179,7 @@ function responsesEvent(event: JsonObject): Reading {
           text: delta,
           place: isArguments ? "tool-arguments" : "output",
           form: kind.endsWith("_arguments") ? "json" : "text",
+          judged: isArguments || kind === "response.output_text",
           more: (text) => ({ ...rest, delta: text, ...(event["logprobs"] === undefined ? {} : { logprobs: [] }) }),
         },
       ],

@@ -23,7 +23,7 @@ export interface TextAt {
 }
 
 /** Who speaks. */
-type Origin = "user" | "instructions" | "assistant" | "definition" | "data" | "called" | "answer" | "call";
+type Origin = "user" | "instructions" | "assistant" | "definition" | "data" | "called" | "answer" | "thought" | "call";
 
 const PLACES: Readonly<Record<Origin, Place>> = {
   user: "input",
@@ -33,9 +33,13 @@ const PLACES: Readonly<Record<Origin, Place>> = {
   data: "tool-results",
   called: "input",
   answer: "output",
+  thought: "output",
   call: "tool-arguments",
 };
-const JUDGED: ReadonlySet<Origin> = new Set(["user", "data", "answer", "call"]);
+const JUDGED: ReadonlySet<Origin> = new Set(["user", "data", "call"]);
+/** Of an answer: its text, and not what it thought or which tool it calls. */
+const ANSWERED = new Set(["content", "text"]);
+const isThought = (type: string): boolean => /thinking|reasoning|summary/.test(type);
 
 /** Roles of all dialects, and of the contract (weir.common.v1.Role). */
 const ROLES: ReadonlyMap<unknown, Origin> = new Map<unknown, Origin>([
@@ -131,7 +135,9 @@ function stepTo(before: Step | undefined, key: string | number): Step {
 }
 
 function leaf(text: string, step: Step | undefined, origin: Origin, form: TextAt["form"], found: TextAt[]): void {
-  if (text !== "") found.push({ step, text, place: PLACES[origin], judged: JUDGED.has(origin), form });
+  if (text === "") return;
+  const judged = JUDGED.has(origin) || (origin === "answer" && ANSWERED.has(String(step?.key)));
+  found.push({ step, text, place: PLACES[origin], judged, form });
 }
 
 function enter(
@@ -149,7 +155,7 @@ function enter(
   if (start === "user") {
     own = ROLES.get(role) ?? origin;
     if (own === "user" && isData(type)) own = "data";
-  }
+  } else if (own === "answer" && isThought(type)) own = "thought";
   const call = isCall(type);
   const keys = Object.keys(object);
   const children: Waiting[] = [];

@@ -36,10 +36,15 @@ export class TypedGuard<Event> {
     const step = (event as TypedStep).event;
     if (step.case === "partStart") {
       const { choice, index, part } = step.value as Started;
-      const isCall = part?.part.case === "toolCall";
+      const kind = part?.part.case;
+      const isCall = kind === "toolCall";
       this.#open.set(
         `${choice}|${index}`,
-        this.#session.channel(isCall ? "tool-arguments" : "output", isCall ? "json" : "text"),
+        this.#session.channel(
+          isCall ? "tool-arguments" : "output",
+          isCall ? "json" : "text",
+          isCall || kind === "text",
+        ),
       );
     } else if (step.case === "partDelta") return [this.#more(event, step.value as Piece)];
     else if (step.case === "partEnd") {
@@ -58,7 +63,7 @@ export class TypedGuard<Event> {
   #more(event: Event, { choice, index, text, logprobs }: Piece): Both<Event> {
     this.#delta = event;
     const key = `${choice}|${index}`;
-    if (!this.#open.has(key)) this.#open.set(key, this.#session.channel("output", "text"));
+    if (!this.#open.has(key)) this.#open.set(key, this.#session.channel("output", "text", true));
     const said = this.#open.get(key)?.push(text) ?? { shown: text, kept: text };
     const cuts = this.#session.guard.cuts && logprobs.length > 0;
     const plain = cuts ? withText(event, ["logprobs"], []) : event;
