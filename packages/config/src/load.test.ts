@@ -195,7 +195,7 @@ test("secrets come from where they are referred to, and problems never show them
     "weir.yaml:1 admin_token: the environment variable NOPE is not set",
   ]);
   for (const scheme of ["vault", "aws"]) {
-    expect(problems(`admin_token: "${scheme}:secret/x"`)).toEqual([expect.stringContaining("not supported yet")]);
+    expect(problems(`admin_token: "${scheme}:secret/x"`)).toEqual([expect.stringContaining("was not fetched")]);
   }
   const canary = "CANARY-4711";
   for (const text of [
