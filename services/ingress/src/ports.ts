@@ -58,8 +58,8 @@ export interface Admission {
   readonly clientIp: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly runId: string;
-  /** Equal for calls of a run that are the same call; "": it is not compared. */
-  readonly callDigest: string;
+  /** Equal for calls of a run that are the same call; "": it is not compared. MUST NOT leave the process but as a digest with the run's name. */
+  readonly callText: string;
   /** Undefined: as long as its limits let it. */
   readonly maxWaitMs: number | undefined;
   readonly priority: number;

@@ -57,7 +57,7 @@ const admission = {
   clientIp: "",
   tags: {},
   runId: "",
-  callDigest: "",
+  callText: "",
   maxWaitMs: undefined,
   priority: 3,
 };

@@ -57,3 +57,15 @@ function canonical(value: unknown): string {
     return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }
+
+/** As callText; a typed call is its bytes. */
+export const callTextOf = ({ shape, input, inputBytes }: Called): string =>
+  "typed" in input
+    ? Buffer.from(inputBytes).toString("base64")
+    : callText(shape.model, JSON.parse(new TextDecoder().decode(inputBytes)) as JsonObject);
+
+interface Called {
+  readonly shape: { readonly model: string };
+  readonly input: { readonly typed: unknown } | { readonly body: Uint8Array };
+  readonly inputBytes: Uint8Array;
+}

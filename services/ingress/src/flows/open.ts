@@ -20,8 +20,8 @@ import { attributesFor, type Grant, grantFor, objection, requireInference } from
 import type { Guards } from "../domain/guardrails/guard.ts";
 import { GuardSession } from "../domain/guardrails/session.ts";
 import type { Intent } from "../domain/record.ts";
+import { callTextOf } from "../domain/repeated-call.ts";
 import type { Admissions, ExternalDetectors, Journal, KeyDirectory, Models, Slots, Verdict } from "../ports.ts";
-import { callDigest } from "./call-digest.ts";
 import { type CountInput, mayFitCounted } from "./exact-input.ts";
 import { askAboutRequest, guardRequest } from "./guarding.ts";
 import type { Incoming, Trail } from "./trail.ts";
@@ -78,7 +78,7 @@ export function createOpen(ports: {
           clientIp: incoming.clientIp,
           tags,
           runId: incoming.runId,
-          callDigest: key.countsCalls && incoming.runId !== "" ? callDigest(incoming) : "",
+          callText: key.countsCalls && incoming.runId !== "" ? callTextOf(incoming) : "",
           maxWaitMs: incoming.waiting?.maxWaitMs,
           priority: incoming.waiting?.priority ?? 0,
         },
