@@ -18,6 +18,7 @@ import { limitCommands } from "./commands/limits.ts";
 import { priceCommands } from "./commands/prices.ts";
 import { routingCommands } from "./commands/routing.ts";
 import { ruleCommands } from "./commands/rules.ts";
+import { runCommands } from "./commands/runs.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { workspaceCommands } from "./commands/workspaces.ts";
 import { addressOf, connect, type Connection } from "./connection.ts";
@@ -40,6 +41,7 @@ const COMMANDS: readonly Command[] = [
   ...routingCommands,
   ...priceCommands,
   ...evaluationCommands,
+  ...runCommands,
   ...configCommands,
 ];
 

@@ -1,14 +1,19 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock } from "@weir/kernel";
+import { createHash, randomBytes } from "node:crypto";
+import { setImmediate as pause, setTimeout as sleep } from "node:timers/promises";
+import { systemClock, uuidv7 } from "@weir/kernel";
 import type { Service } from "@weir/mesh";
 import { ensureRole, heartbeat, migrate, openPool, retryWhileAway } from "@weir/storage";
+import { compileSchema } from "./adapters/json-schema.ts";
 import { readOutcomes } from "./adapters/outcome-reader.ts";
 import { postgresResultReader, postgresResultWriter } from "./adapters/postgres-results.ts";
+import { postgresRuns } from "./adapters/postgres-runs.ts";
 import type { EvaluationOptions } from "./config.ts";
 import { answerHealth } from "./domain/answer-health.ts";
 import { evaluationEvents } from "./events.ts";
 import { resultBrowser } from "./flows/browse.ts";
+import { compareRuns } from "./flows/compare.ts";
 import { evaluateAll } from "./flows/evaluate.ts";
+import { createRuns } from "./flows/runs.ts";
 import { evaluationRoutes } from "./rpc/routes.ts";
 
 const ROLE = "weir_evaluation";
@@ -26,7 +31,9 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
   const pool = openPool(database, {
     role: ROLE,
     applicationName: "weir-evaluation",
-    settings: { search_path: "evaluation, pg_temp" },
+    // Every query reads along an index. Of a table that has just been filled the planner knows nothing, and would read and sort all of it
+    // for each page.
+    settings: { search_path: "evaluation, pg_temp", enable_seqscan: "off", enable_bitmapscan: "off" },
     onError: (error) => telemetry.log.debug({ err: error }, "a database connection broke"),
   });
   const stopping = new AbortController();
@@ -39,6 +46,14 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
     nowMs: () => clock.nowMs(),
     wait: (ms: number) => sleep(ms, undefined, { signal }),
   };
+  const store = postgresRuns(pool);
+  const runs = createRuns({
+    store,
+    nowMs: evaluate.nowMs,
+    newId: (nowMs) => uuidv7(nowMs, randomBytes(10)),
+    sha256,
+    compileSchema,
+  });
   const prepare = async (): Promise<void> => {
     await ensureRole(database, ROLE);
     await migrate(database, {
@@ -61,7 +76,14 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
 
   return {
     name: "evaluation",
-    routes: evaluationRoutes(resultBrowser(postgresResultReader(pool)), config.adminToken),
+    routes: evaluationRoutes(
+      {
+        results: resultBrowser(postgresResultReader(pool)),
+        runs,
+        compare: (question) => compareRuns(question, { store, pause }),
+      },
+      config.adminToken,
+    ),
     async start() {
       subscribed = subscribe();
       // What fails later than START_MS has no other place to be told.
@@ -80,4 +102,9 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
       await pool.end();
     },
   };
+}
+
+function sha256() {
+  const hash = createHash("sha256");
+  return { update: (text: string): void => void hash.update(text), hex: () => hash.digest("hex") };
 }

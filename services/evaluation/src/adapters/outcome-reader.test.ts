@@ -2,7 +2,7 @@ import { evaluation } from "@weir/contracts";
 import { encodeFrames, FRAME_KIND } from "@weir/events";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { VERDICT } from "./postgres-results.ts";
+import { VERDICT } from "./postgres-rows.ts";
 import { readOutcomes } from "./outcome-reader.ts";
 
 test("any bytes as a batch, and any header as an outcome, are read or said to be unreadable; nothing throws", () => {

@@ -1,27 +1,8 @@
-import { WeirError } from "@weir/kernel";
-import { isUnavailable } from "@weir/storage";
 import type pg from "pg";
 import type { Result } from "../domain/result.ts";
-import type { Evaluator, Verdict } from "../domain/subject.ts";
+import type { Evaluator } from "../domain/subject.ts";
 import type { ResultReader, ResultWriter } from "../ports.ts";
-
-/** Verdict of weir.evaluation.v1; a test keeps the two equal. */
-export const VERDICT: Readonly<Record<Verdict, number>> = { pass: 1, fail: 2, "not-evaluable": 3 };
-const VERDICT_NAMES = new Map(Object.entries(VERDICT).map(([name, number]) => [number, name as Verdict]));
-
-const rowsOf =
-  (pool: pg.Pool) =>
-  async <Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> => {
-    try {
-      return (await pool.query<Row>(text, values)).rows;
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      throw new WeirError("overloaded", "The database of evaluation results is away.", {
-        retryAfterMs: 1_000,
-        cause: error,
-      });
-    }
-  };
+import { rowsOf, VERDICT, verdictOf } from "./postgres-rows.ts";
 
 export function postgresResultWriter(pool: pg.Pool): ResultWriter {
   const rows = rowsOf(pool);
@@ -118,7 +99,7 @@ const resultOf = (row: ResultRow): Result & { readonly id: number } => ({
   workspaceId: row.workspace,
   evaluator: row.evaluator,
   version: row.version,
-  verdict: VERDICT_NAMES.get(row.verdict) ?? "not-evaluable",
+  verdict: verdictOf(row.verdict),
   score: row.score,
   findings: row.findings,
   atMs: Number(row.at_ms),

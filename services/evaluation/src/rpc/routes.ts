@@ -2,23 +2,33 @@ import { evaluation } from "@weir/contracts";
 import type { Secret } from "@weir/kernel";
 import { type Route, route } from "@weir/mesh";
 import type { ResultBrowser } from "../flows/browse.ts";
+import type { Comparison, Question } from "../flows/compare.ts";
+import type { Runs } from "../flows/runs.ts";
 import { adminGuard } from "./admin.ts";
+import { datasetHandlers } from "./datasets.ts";
 import { listEvaluators } from "./list-evaluators.ts";
 import { listResults } from "./list-results.ts";
+import { putEvaluator } from "./put-evaluator.ts";
+import { runHandlers } from "./runs.ts";
 
 /** What the handlers share. */
 export interface Handling {
   readonly results: ResultBrowser;
+  readonly runs: Runs;
+  readonly compare: (question: Question) => Promise<Comparison>;
   /** @throws WeirError missing_key, invalid_key, permission_denied */
   readonly requireAdmin: (headers: Headers) => void;
 }
 
-export function evaluationRoutes(results: ResultBrowser, adminToken: Secret | undefined): Route[] {
-  const handling: Handling = { results, requireAdmin: adminGuard(adminToken) };
+export function evaluationRoutes(work: Omit<Handling, "requireAdmin">, adminToken: Secret | undefined): Route[] {
+  const handling: Handling = { ...work, requireAdmin: adminGuard(adminToken) };
   return [
     route(evaluation.EvaluationService, {
       listEvaluators: listEvaluators(handling),
       listResults: listResults(handling),
+      putEvaluator: putEvaluator(handling),
+      ...datasetHandlers(handling),
+      ...runHandlers(handling),
     }),
   ];
 }

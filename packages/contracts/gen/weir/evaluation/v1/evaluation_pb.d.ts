@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { AppendRecordsRequestSchema, AppendRecordsResponseSchema, CommitUploadRequestSchema, CommitUploadResponseSchema, CompareRunsRequestSchema, CompareRunsResponseSchema, ContinueRunRequestSchema, ContinueRunResponseSchema, CreateRunRequestSchema, CreateRunResponseSchema, PutEvaluatorRequestSchema, PutEvaluatorResponseSchema, StartUploadRequestSchema, StartUploadResponseSchema, StreamRunResultsRequestSchema, StreamRunResultsResponseSchema } from "./run_pb.js";
 
 /**
  * Describes the file weir/evaluation/v1/evaluation.proto.
@@ -233,6 +234,72 @@ export declare const EvaluationService: GenService<{
     methodKind: "unary";
     input: typeof ListResultsRequestSchema;
     output: typeof ListResultsResponseSchema;
+  },
+  /**
+   * Adds a version, unless one says the same already.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.PutEvaluator
+   */
+  putEvaluator: {
+    methodKind: "unary";
+    input: typeof PutEvaluatorRequestSchema;
+    output: typeof PutEvaluatorResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.StartUpload
+   */
+  startUpload: {
+    methodKind: "unary";
+    input: typeof StartUploadRequestSchema;
+    output: typeof StartUploadResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.AppendRecords
+   */
+  appendRecords: {
+    methodKind: "unary";
+    input: typeof AppendRecordsRequestSchema;
+    output: typeof AppendRecordsResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.CommitUpload
+   */
+  commitUpload: {
+    methodKind: "unary";
+    input: typeof CommitUploadRequestSchema;
+    output: typeof CommitUploadResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.CreateRun
+   */
+  createRun: {
+    methodKind: "unary";
+    input: typeof CreateRunRequestSchema;
+    output: typeof CreateRunResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.ContinueRun
+   */
+  continueRun: {
+    methodKind: "server_streaming";
+    input: typeof ContinueRunRequestSchema;
+    output: typeof ContinueRunResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.StreamRunResults
+   */
+  streamRunResults: {
+    methodKind: "server_streaming";
+    input: typeof StreamRunResultsRequestSchema;
+    output: typeof StreamRunResultsResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.CompareRuns
+   */
+  compareRuns: {
+    methodKind: "unary";
+    input: typeof CompareRunsRequestSchema;
+    output: typeof CompareRunsResponseSchema;
   },
 }>;
 

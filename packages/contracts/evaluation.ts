@@ -1,0 +1,2 @@
+export * from "./gen/weir/evaluation/v1/evaluation_pb.js";
+export * from "./gen/weir/evaluation/v1/run_pb.js";
