@@ -194,7 +194,7 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         headers: { authorization: "Bearer sk-evil" },
         extra_headers: { "x-evil": "1" },
         extra_body: { model: "evil" },
-        metadata: { user_api_key: "sk-evil" },
+        models: ["m-gemini"],
         mock_response: "mocked",
         user_config: { model_list: [{ api_base: url }] },
       };
@@ -209,7 +209,17 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         "x-weir-mesh-token": "evil",
       };
       try {
-        const answer = await ask(whole.weir, path, { ...body("m-compatible", "hello"), ...orders }, { headers });
+        for (const [name, value] of Object.entries(orders)) {
+          const refused = await ask(whole.weir, path, { ...body("m-compatible", "hello"), [name]: value });
+          expect([name, refused.status, await refused.text()]).toEqual([
+            name,
+            400,
+            expect.stringContaining("unsupported"),
+          ]);
+        }
+        expect(whole.simulator.ledger).toEqual([]);
+        const harmless = { metadata: { user_api_key: "sk-evil" } };
+        const answer = await ask(whole.weir, path, { ...body("m-compatible", "hello"), ...harmless }, { headers });
         const text = await answer.text();
         expect(answer.status, text).toBe(200);
         expect(textOf(text)).toContain("hello");
@@ -224,9 +234,6 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         expect(JSON.stringify(seen?.headers)).not.toContain(whole.weir.key);
         expect(JSON.stringify(seen?.headers)).not.toContain("evil");
         expect(visits).toBe(0);
-        // Weir itself never chooses by it; whether the provider may is the key's rules' business.
-        const several = await ask(whole.weir, path, { ...body("m-compatible", "hello"), models: ["m-gemini"] });
-        expect(several.headers.get("x-weir-provider")).toBe("compatible");
       } finally {
         evil.close();
       }

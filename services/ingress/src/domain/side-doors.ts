@@ -12,14 +12,14 @@ const names = (text: string): string[] => text.split(" ");
 /** In lower case without separators: `api_key`, `apiKey` and `Api-Key` are one. */
 const EVERYWHERE: readonly string[] = [
   // Credentials and addresses, as LiteLLM and its like take them from a body.
-  "apikey apibase apitype apiversion baseurl authorization organization orgid virtualkey",
+  "apikey apibase apitype apiurl apiversion baseurl endpoint authorization organization orgid virtualkey",
   "awsaccesskeyid awssecretaccesskey awssessiontoken awsregionname awsbedrockruntimeendpoint",
   "vertexproject vertexlocation vertexcredentials azureadtoken azureendpoint deploymentid",
   // What is laid over the request behind us.
   "headers extraheaders defaultheaders extrabody extraquery litellmparams userconfig",
   // OpenRouter's, LiteLLM's and Vercel's choice of who serves it, and with which model.
   "provider providers provideroptions models modellist modelgroup route routing preset",
-  "fallbacks contextwindowfallbacks contentpolicyfallbacks customllmprovider targets",
+  "fallbacks contextwindowfallbacks contentpolicyfallbacks customllmprovider targets mockresponse",
 ].flatMap(names);
 
 /** Where the provider computes is what rules about regions are about. */
@@ -40,10 +40,17 @@ const READ: readonly string[] = [
   "output_config",
 ].flatMap(names);
 
+/** Usual members that lead nowhere: looked at no closer, as most requests have nothing else. */
+const USUAL: readonly string[] = [
+  "temperature top_p top_k stop stop_sequences seed stream_options tool_choice parallel_tool_calls reasoning_effort",
+  "reasoning thinking store frequency_penalty presence_penalty logprobs top_logprobs logit_bias verbosity truncation include",
+  "encoding_format dimensions modalities audio prediction safetySettings toolConfig systemInstruction cache_control",
+].flatMap(names);
+
 const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
 
 const readAs = new Map(READ.map((name) => [plain(name), name]));
-const spelled: ReadonlySet<string> = new Set(READ);
+const known: ReadonlySet<string> = new Set([...READ, ...USUAL]);
 
 const refused = Object.fromEntries(
   Object.entries(BY_DIALECT).map(([dialect, own]) => [dialect, new Set([...EVERYWHERE, ...own])]),
@@ -55,7 +62,7 @@ const isNothing = (value: unknown): boolean =>
 /** @throws WeirError unsupported: it is refused rather than left out, as its sender relies on it */
 export function refuseSideDoors(dialect: FacadeDialect, body: JsonObject): void {
   for (const name in body) {
-    if (spelled.has(name)) continue;
+    if (known.has(name)) continue;
     const meant = plain(name);
     if (refused[dialect].has(meant) && !isNothing(body[name])) {
       const message = `"${name.slice(0, 64)}" is not taken from a request: providers, routes and credentials are set by Weir's operator.`;
