@@ -127,7 +127,7 @@ describe("who may have whose answer", () => {
     ["workspace", ask(said("x"), { workspace: "other" })],
     ["allowed providers", ask(said("x"), { allowedProviders: ["one"] })],
     ["denied providers", ask(said("x"), { deniedProviders: ["two"] })],
-        ["output cap", ask(said("x"), { outputCap: 17 })],
+    ["output cap", ask(said("x"), { outputCap: 17 })],
     ["temperature", ask(said("x", { temperature: 0.5 }))],
     [
       "system prompt",
