@@ -190,7 +190,7 @@ test("AWS Secrets Manager: signed, by name and by ARN, whole and by field", asyn
     env,
     () => at,
   )(["aws:plain", "aws:llm#openai", `aws:${arn}#openai`, "aws:gone#x"]);
-  const texts = [...["aws:plain", "aws:llm#openai", `aws:${arn}#openai`, "aws:gone#x"]].map((one) => fetched.get(one));
+  const texts = ["aws:plain", "aws:llm#openai", `aws:${arn}#openai`, "aws:gone#x"].map((one) => fetched.get(one));
   expect(texts.slice(0, 3)).toEqual(["sk-plain", "sk-aws", "sk-aws"]);
   expect(String(texts[3])).toContain("AWS gives out no secret gone in eu-central-1");
 });

@@ -12,7 +12,7 @@ export interface Sample {
 const DIGITS = "0123456789";
 const NONZERO = "123456789";
 const digits = (random: Random, form: string): string =>
-  form.replace(/[#%]/g, (sign) => pick(random, [...(sign === "#" ? DIGITS : NONZERO)]));
+  form.replace(/[#%]/g, (sign) => pick(random, (sign === "#" ? DIGITS : NONZERO).split("")));
 
 const PHONES = [
   // en_US
@@ -247,7 +247,10 @@ export function iban(random: Random): Sample {
   const account = form.replace(/([nac])(\d+)/g, (_all, kind: string, count: string) =>
     from(random, kind === "n" ? DIGITS : kind === "a" ? UPPER : DIGITS + UPPER, Number(count)),
   );
-  const number = [...`${account}${country}00`].map((sign) => Number.parseInt(sign, 36)).join("");
+  const number = `${account}${country}00`
+    .split("")
+    .map((sign) => Number.parseInt(sign, 36))
+    .join("");
   const check = String(98n - (BigInt(number) % 97n)).padStart(2, "0");
   const plain = `${country}${check}${account}`;
   const value = pick(random, [

@@ -19,16 +19,6 @@ export interface DatasetLine {
   readonly text: string;
 }
 
-/** A snapshot that never changes, known by its content. */
-export interface Dataset {
-  /** SHA-256 chain over its lines in order (see `chainInput`), in hex. */
-  readonly digest: string;
-  readonly name: string;
-  readonly records: number;
-  readonly bytes: number;
-  readonly atMs: number;
-}
-
 export const MAX_LINE_BYTES = 1_048_576;
 const FIELDS = new Set(["id", "input", "answer", "reference"]);
 const ID = /^[\x21-\x7e]{1,200}$/;

@@ -61,7 +61,7 @@ function canonical(value: unknown): string {
 /** As callText; a typed call is its bytes. */
 export const callTextOf = ({ shape, input, inputBytes }: Called): string =>
   "typed" in input
-    ? Buffer.from(inputBytes).toString("base64")
+    ? new TextDecoder("latin1").decode(inputBytes)
     : callText(shape.model, JSON.parse(new TextDecoder().decode(inputBytes)) as JsonObject);
 
 interface Called {

@@ -211,7 +211,9 @@ function isNoText(object: Members, key: string, value: string, type: string, tal
     tally.skipped(
       type === "redacted_thinking"
         ? "sealed"
-        : mediaOf(`${String(object["media_type"] ?? object["mime_type"] ?? object["mimeType"] ?? "")} ${type}`),
+        : mediaOf(
+            `${[object["media_type"], object["mime_type"], object["mimeType"]].find((one) => typeof one === "string") ?? ""} ${type}`,
+          ),
     );
     return true;
   }
