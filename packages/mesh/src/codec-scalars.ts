@@ -53,6 +53,16 @@ const SCALARS: Partial<Record<ScalarType, ScalarCodec>> = {
     write: (writer, value) => writer.uint64(value as bigint),
     read: (reader) => reader.uint64(),
   },
+  // Zigzag: small numbers of either sign are short.
+  [ScalarType.SINT64]: {
+    wireType: WIRE_VARINT,
+    zero: 0n,
+    write: (writer, value) => writer.uint64(BigInt.asUintN(64, ((value as bigint) << 1n) ^ ((value as bigint) >> 63n))),
+    read: (reader) => {
+      const coded = reader.uint64();
+      return (coded >> 1n) ^ -(coded & 1n);
+    },
+  },
   [ScalarType.DOUBLE]: {
     wireType: WIRE_64,
     zero: 0,
