@@ -55,6 +55,10 @@ const scalars: Partial<Record<ScalarType, fc.Arbitrary<unknown>>> = {
     fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     fc.constantFrom(0n, 127n, 2n ** 35n, 2n ** 63n, 2n ** 64n - 1n),
   ),
+  [ScalarType.SINT64]: fc.oneof(
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    fc.constantFrom(0n, -1n, 1n, -64n, 64n, -(2n ** 63n), 2n ** 63n - 1n),
+  ),
   [ScalarType.DOUBLE]: fc.double(),
   [ScalarType.FLOAT]: fc.float(),
 };
