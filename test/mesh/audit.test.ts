@@ -160,7 +160,7 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
         keyId: made.key?.id,
         model: "m-openai",
         reason: common.ErrorReason.MODEL_NOT_ALLOWED,
-        rule: "rules",
+        rule: "rules allowed_models",
       });
   });
 

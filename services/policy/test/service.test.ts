@@ -378,7 +378,7 @@ describe("Watch", () => {
     const workspace = await newWorkspace();
     const made = await Promise.all(Array.from({ length: 300 }, () => newKey(workspace.name)));
     await using watcher = new WatchClient(a);
-    await expect.poll(() => watcher.complete).toBe(true);
+    await expect.poll(() => watcher.complete, { timeout: 10_000 }).toBe(true);
     expect(watcher.messages.filter((message) => message === "snapshot").length).toBeGreaterThan(1);
     expect(made.every(({ id }) => watcher.keys.has(id))).toBe(true);
   });
