@@ -63,6 +63,8 @@ export function faultsOf({ kills, leavers, budgets, held, mismatches, answers }:
 }
 
 const PRICE_NANOS = 10_000_000n;
+/** Who is not answered by then never is. */
+const LATEST_MS = 90_000;
 
 const configOf = (origin: string): string => `
 providers:
@@ -246,6 +248,7 @@ class Storm {
     const fronts = this.cluster.fronts;
     const front = fronts[Math.floor(this.#draw() * fronts.length)];
     const leaving = leaveAfterMs === undefined ? undefined : AbortSignal.timeout(leaveAfterMs);
+    const late = AbortSignal.timeout(LATEST_MS);
     try {
       const response = await fetch(`${front?.httpUrl}/v1/chat/completions`, {
         method: "POST",
@@ -260,13 +263,14 @@ class Storm {
           max_tokens: 20,
           messages: [{ role: "user", content: `mark-${purse.name}-${run}-` }],
         }),
-        ...(leaving === undefined ? {} : { signal: leaving }),
+        signal: leaving === undefined ? late : AbortSignal.any([leaving, late]),
       });
       const text = await response.text();
       if (response.status === 200) return stream && !text.includes("data: [DONE]") ? "cut" : "200";
       return `${response.status} ${/"code": ?"([a-z_]+)"/.exec(text)?.[1] ?? text.slice(0, 200)}`;
     } catch {
-      return leaving?.aborted === true ? "left" : "cut";
+      if (leaving?.aborted === true) return "left";
+      return late.aborted ? "never answered" : "cut";
     }
   }
 
