@@ -21,6 +21,10 @@ const PLANTS: Readonly<Record<string, readonly [file: string, text: string]>> = 
     "packages/config/src/planted.ts",
     'import { openPool } from "../../storage/src/index.ts"; export const x = openPool;',
   ],
+  "credentials-know-the-transport": [
+    "packages/credentials/src/planted.ts",
+    'import { openPool } from "../../storage/src/index.ts"; export const x = openPool;',
+  ],
   "http1-has-no-dependencies": [
     "packages/http1/src/planted.ts",
     'import { Agent } from "undici"; export const x = Agent;',
