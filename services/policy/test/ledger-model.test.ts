@@ -152,4 +152,4 @@ test("the ledger does what a serial model does, in batches, over reservations, e
   );
   expect(await fixture.mismatches()).toEqual([]);
   expect(fixture.events).toEqual([]);
-});
+}, 120_000);
