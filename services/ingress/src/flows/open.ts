@@ -17,7 +17,7 @@ import {
 } from "../domain/bound.ts";
 import type { Call } from "../domain/call.ts";
 import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
-import type { Guards } from "../domain/guardrails/guard.ts";
+import type { Guard, Guards } from "../domain/guardrails/guard.ts";
 import { GuardSession } from "../domain/guardrails/session.ts";
 import type { Intent } from "../domain/record.ts";
 import { callTextOf } from "../domain/repeated-call.ts";
@@ -137,6 +137,15 @@ export function createOpen(ports: {
     try {
       requireInference(key);
       let refusal = objection(grant, shape, incoming.tags, incoming.clientIp, guardrails);
+      const guard = (refusal?.rule ?? TOO_LONG) === TOO_LONG ? guards.of(key.rules.requiredGuardrails) : undefined;
+      if (guard !== undefined) {
+        // Before it is counted: a provider may be asked to do that.
+        rule = guardrailsRule(guard);
+        trail.guardrails = new GuardSession(guard);
+        incoming = guardRequest(trail.guardrails, asked);
+        ({ shape } = incoming);
+        rule = "rules";
+      }
       const { maxInputTokens } = key.rules;
       // So many bytes are never more tokens.
       if (maxInputTokens > 0 && shape.textBytes > maxInputTokens && (refusal?.rule ?? TOO_LONG) === TOO_LONG) {
@@ -149,15 +158,6 @@ export function createOpen(ports: {
       if (refusal !== undefined) {
         rule = `rules ${refusal.rule}`;
         throw ruleError(refusal);
-      }
-      const guard = guards.of(key.rules.requiredGuardrails);
-      if (guard !== undefined) {
-        rule = `guardrails ${guard.names.join(" ")}`;
-        trail.guardrails = new GuardSession(guard);
-        incoming = guardRequest(trail.guardrails, asked);
-        ({ shape } = incoming);
-        // What was counted is what the client sent.
-        if (incoming !== asked) counted = undefined;
       }
       candidates = listed ?? (key.hasBudget ? await models.find(shape.model) : undefined);
       outputCap = effectiveOutputCap(shape, grant, candidates);
@@ -186,7 +186,7 @@ export function createOpen(ports: {
         await askAboutRequest(session, detectors, incoming.requestId);
       } catch (error) {
         giveBack(incoming.requestId, grant, verdict.held);
-        throw error instanceof WeirError ? refuse(incoming, error, rule) : error;
+        throw error instanceof WeirError ? refuse(incoming, error, guardrailsRule(session.guard)) : error;
       }
     }
     const intent: Intent = {
@@ -250,6 +250,8 @@ export function createOpen(ports: {
     };
   };
 }
+
+const guardrailsRule = ({ names }: Guard): string => `guardrails ${names.join(" ")}`;
 
 const NOTHING = new Uint8Array(0);
 const NO_NAMES: readonly string[] = [];

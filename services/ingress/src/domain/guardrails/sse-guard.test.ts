@@ -65,7 +65,7 @@ const STREAMS: Readonly<Record<Facade, (text: readonly string[], args: readonly 
           delta,
           logprobs:
             "content" in delta
-              ? { content: [{ token: String(delta["content"]), logprob: -1, bytes: null, top_logprobs: [] }] }
+              ? { content: [{ token: delta["content"] ?? "", logprob: -1, bytes: null, top_logprobs: [] }] }
               : null,
           finish_reason,
         },

@@ -29,6 +29,8 @@ const ALL = "";
 
 const object = (value: Json | undefined): JsonObject | undefined =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+/** An index; "" where there is none. */
+const numbered = (value: Json | undefined): string => (typeof value === "number" ? String(value) : "");
 const list = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : []);
 
 /** OpenAI's chat chunks: every text member of a delta is a text of its own, whatever it is called (content, refusal, reasoning_content). */
@@ -121,7 +123,7 @@ function detailDeltas(
       if (detail === undefined || typeof text !== "string" || text === "") continue;
       const { index = at, type = "" } = detail;
       deltas.push({
-        channel: `${channel}${String(index)}${member}`,
+        channel: `${channel}${numbered(index)}${member}`,
         path: [...path, at, member],
         text,
         place: "output",
@@ -136,7 +138,7 @@ function detailDeltas(
 /** Anthropic's messages: a block's deltas, until it stops. */
 function messagesEvent(event: JsonObject): Reading {
   const { type, index = 0 } = event;
-  if (type === "content_block_stop") return { deltas: [], ends: [`${String(index)}|`] };
+  if (type === "content_block_stop") return { deltas: [], ends: [`${numbered(index)}|`] };
   if (type === "message_delta" || type === "message_stop" || type === "error") return { deltas: [], ends: [ALL] };
   const delta = object(event["delta"]);
   if (type !== "content_block_delta" || delta === undefined) return NOTHING;
@@ -145,7 +147,7 @@ function messagesEvent(event: JsonObject): Reading {
     if (typeof value !== "string" || value === "" || name === "type" || name === "signature") continue;
     const isArguments = name === "partial_json";
     deltas.push({
-      channel: `${String(index)}|${name}`,
+      channel: `${numbered(index)}|${name}`,
       path: ["delta", name],
       text: value,
       place: isArguments ? "tool-arguments" : "output",
@@ -160,7 +162,7 @@ function messagesEvent(event: JsonObject): Reading {
 /** OpenAI's Responses: `….delta` until `….done` of the same place; the whole text comes again in what follows, and is scanned again there. */
 function responsesEvent(event: JsonObject): Reading {
   const type = typeof event["type"] === "string" ? event["type"] : "";
-  const place = `${String(event["output_index"] ?? "")}|${String(event["content_index"] ?? event["summary_index"] ?? "")}|`;
+  const texts = `${numbered(event["output_index"])}|${numbered(event["content_index"] ?? event["summary_index"])}|`;
   if (type.endsWith(".delta")) {
     const { delta } = event;
     if (typeof delta !== "string" || delta === "" || type.includes("audio.delta")) return NOTHING;
@@ -174,7 +176,7 @@ function responsesEvent(event: JsonObject): Reading {
     return {
       deltas: [
         {
-          channel: place + kind,
+          channel: texts + kind,
           path: ["delta"],
           text: delta,
           place: isArguments ? "tool-arguments" : "output",
@@ -186,8 +188,8 @@ function responsesEvent(event: JsonObject): Reading {
       ends: [],
     };
   }
-  if (type === "response.output_item.done") return { deltas: [], ends: [`${String(event["output_index"] ?? "")}|`] };
-  if (type.endsWith(".done")) return { deltas: [], ends: [place] };
+  if (type === "response.output_item.done") return { deltas: [], ends: [`${numbered(event["output_index"])}|`] };
+  if (type.endsWith(".done")) return { deltas: [], ends: [texts] };
   if (/^(?:response\.(?:completed|incomplete|failed|cancelled)|error)$/.test(type)) return { deltas: [], ends: [ALL] };
   return NOTHING;
 }

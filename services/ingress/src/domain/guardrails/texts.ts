@@ -78,7 +78,7 @@ const isCall = (type: string): boolean => type.endsWith("tool_use") || type.ends
 /** Members whose short values only say what something is, or which. */
 const STRUCTURE = new Set(
   (
-    "type id object model role status tool_call_id tool_use_id call_id item_id response_id previous_response_id $typeName case finish_reason stop_reason " +
+    "type id object model role status tool_call_id tool_use_id call_id item_id response_id $typeName case finish_reason stop_reason " +
     "service_tier media_type mime_type mediaType format detail obfuscation system_fingerprint encoding_format index phase"
   ).split(" "),
 );
@@ -212,7 +212,7 @@ function isNoText(object: Members, key: string, value: string, type: string, tal
       type === "redacted_thinking"
         ? "sealed"
         : mediaOf(
-            `${[object["media_type"], object["mime_type"], object["mimeType"]].find((one) => typeof one === "string") ?? ""} ${type}`,
+            `${[object["media_type"], object["mime_type"], object["mimeType"], object["format"]].find((one) => typeof one === "string") ?? ""} ${type}`,
           ),
     );
     return true;
