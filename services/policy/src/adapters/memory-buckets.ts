@@ -14,6 +14,8 @@ import { MEMORY_US } from "./bucket-memory.ts";
 interface Bucket {
   tatUs: number;
   rate: Rate;
+  /** What was given back in all. */
+  backUs: number;
 }
 
 /** Who holds a slot, and until when. */
@@ -27,6 +29,8 @@ interface TakenRate {
   readonly unit: LimitUnit;
   /** The bucket's state right after the take, less what was given back of it. */
   tatUs: number;
+  /** What the bucket had been given back in all by then, and of this take since. */
+  backUs: number;
 }
 
 type TakenOne = TakenRate | { readonly kind: "slot"; readonly name: string };
@@ -114,10 +118,11 @@ export function memoryBuckets(options: MemoryBucketsOptions): Buckets {
       }
       const { rate, incUs, limit } = one;
       const tatUs = taken(states[i] as number, now, incUs);
-      rates.set(name, { tatUs, rate });
+      const backUs = rates.get(name)?.backUs ?? 0;
+      rates.set(name, { tatUs, rate, backUs });
       states[i] = tatUs;
       untilUs = Math.max(untilUs, Math.min(tatUs, now + MEMORY_US.longest));
-      return { kind: "rate", name, rate, incUs, unit: limit.unit, tatUs };
+      return { kind: "rate", name, rate, incUs, unit: limit.unit, tatUs, backUs };
     });
     requests.set(id, { buckets, attempts: new Set(), untilUs });
     return { refused: undefined, states, nowUs: now };
@@ -126,17 +131,20 @@ export function memoryBuckets(options: MemoryBucketsOptions): Buckets {
   function back(one: TakenRate, wantedUs: number, now: number): void {
     const bucket = rates.get(one.name);
     if (bucket === undefined) return;
-    const us = giveBackUs(one.tatUs, now, wantedUs);
+    const us = giveBackUs(one.tatUs, bucket.backUs - one.backUs, now, wantedUs);
     bucket.tatUs -= us;
+    bucket.backUs += us;
     one.tatUs -= us;
+    one.backUs += us;
   }
 
   function correct(one: TakenRate, used: number, isFirst: boolean, now: number): void {
     const us = correctionUs(one.rate, one.incUs, used, isFirst);
     if (us < 0) back(one, 0 - us, now);
     else if (us > 0) {
-      const tatUs = taken(rates.get(one.name)?.tatUs ?? NEVER_US, now, us);
-      rates.set(one.name, { tatUs, rate: one.rate });
+      const bucket = rates.get(one.name);
+      const tatUs = taken(bucket?.tatUs ?? NEVER_US, now, us);
+      rates.set(one.name, { tatUs, rate: one.rate, backUs: bucket?.backUs ?? 0 });
     }
   }
 

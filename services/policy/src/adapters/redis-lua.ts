@@ -1,7 +1,8 @@
 /**
  * domain/gcra.ts in Lua, statement by statement, on Redis's clock (or on the one given, for the vectors). All numbers are whole
  * microseconds in doubles, as there. Slots are sorted sets of who holds one, by when its lease is over. What a request took is remembered
- * under its id, packed: { settled attempts, { key, state after the take, increment, kind, amount, window } … }.
+ * under its id, packed: { settled attempts, { key, state after the take, increment, kind, amount, window, given back before it } … }. A
+ * bucket is its state and, behind a space, what it was given back in all.
  * Kinds: 0 requests, 1 tokens, 2 input tokens, 3 output tokens, 4 a slot.
  */
 const PRELUDE = `
@@ -11,13 +12,20 @@ if now == 0 then
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 local function whole(n) return string.format('%.0f', n) end
-local function tat_of(key)
+local function bucket_of(key)
   local v = redis.call('GET', key)
-  if v then return tonumber(v) end
-  return -math.huge
+  if not v then return -math.huge, 0 end
+  local tat, given = string.match(v, '^(%S+) ?(%S*)$')
+  return tonumber(tat), tonumber(given) or 0
 end
-local function write_tat(key, tat, window)
-  redis.call('SET', key, whole(tat), 'PX', math.max(1, math.ceil((tat + window - now) / 1000)))
+local function tat_of(key)
+  local tat = bucket_of(key)
+  return tat
+end
+local function write_tat(key, tat, window, given)
+  local v = whole(tat)
+  if given > 0 then v = v .. ' ' .. whole(given) end
+  redis.call('SET', key, v, 'PX', math.max(1, math.ceil((tat + window - now) / 1000)))
 end
 local function slots_of(key)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now))
@@ -28,12 +36,13 @@ local function hold_slot(key, id, lease)
   redis.call('PEXPIRE', key, math.ceil(lease / 1000))
 end
 local function back(b, wanted)
-  local tat = redis.call('GET', b[1])
-  if not tat then return end
-  local us = math.min(wanted, math.max(0, b[2] - now))
+  local tat, given = bucket_of(b[1])
+  if tat == -math.huge then return end
+  local us = math.min(wanted, math.max(0, b[2] - math.max(0, given - b[7]) - now))
   if us <= 0 then return end
-  write_tat(b[1], tonumber(tat) - us, b[6])
+  write_tat(b[1], tat - us, b[6], given + us)
   b[2] = b[2] - us
+  b[7] = b[7] + us
 end
 `;
 
@@ -76,15 +85,16 @@ while p <= #ARGV do
         hold_slot(key, id, lease)
         states[i] = states[i] + 1
         til = math.max(til, now + 2 * lease)
-        done[i + 2] = { key, 0, 0, 4, 0, 0 }
+        done[i + 2] = { key, 0, 0, 4, 0, 0, 0 }
       else
         local key = prefix .. 'b:' .. ARGV[q]
         local inc, window = tonumber(ARGV[q + 2]), tonumber(ARGV[q + 5])
         local tat = math.max(states[i], now) + inc
+        local _, given = bucket_of(key)
         states[i] = tat
-        write_tat(key, tat, window)
+        write_tat(key, tat, window, given)
         til = math.max(til, math.min(tat, now + tonumber(ARGV[5])))
-        done[i + 2] = { key, tat, inc, kind, tonumber(ARGV[q + 4]), window }
+        done[i + 2] = { key, tat, inc, kind, tonumber(ARGV[q + 4]), window, given }
       end
     end
     redis.call('SET', rec, cmsgpack.pack(done), 'PX', math.ceil((til - now) / 1000))
@@ -146,7 +156,8 @@ for p = 3, #ARGV, 6 do
         if us < 0 then
           back(b, -us)
         elseif us > 0 then
-          write_tat(b[1], math.max(tat_of(b[1]), now) + us, b[6])
+          local tat, given = bucket_of(b[1])
+          write_tat(b[1], math.max(tat, now) + us, b[6], given)
         end
       end
       -- A slot that is free is forgotten, so that a late renewal does not take it again.

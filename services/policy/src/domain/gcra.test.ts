@@ -124,21 +124,31 @@ interface Step {
 /** Estimates are taken, actual use is settled later: the promise must hold for what was used. */
 function useOf(rate: Rate, steps: readonly Step[]) {
   const uses: { atUs: number; used: number }[] = [];
-  const open: { incUs: number; takenTatUs: number; cost: number; usedShare: number; use: { used: number } }[] = [];
-  let [tat, nowUs] = [NEVER_US, 1_000_000];
+  const open: {
+    incUs: number;
+    takenTatUs: number;
+    backUs: number;
+    cost: number;
+    usedShare: number;
+    use: { used: number };
+  }[] = [];
+  let [tat, backUs, nowUs] = [NEVER_US, 0, 1_000_000];
   for (const step of steps) {
     const cost = Math.ceil(step.cost * (rate.burst + 1));
     const incUs = incrementUs(rate, cost);
     nowUs += Math.floor(step.wait * incUs);
     for (const one of open.splice(0, step.settle)) {
       one.use.used = Math.floor(one.cost * one.usedShare);
-      tat -= giveBackUs(one.takenTatUs, nowUs, 0 - correctionUs(rate, one.incUs, one.use.used, true));
+      const wantedUs = 0 - correctionUs(rate, one.incUs, one.use.used, true);
+      const back = giveBackUs(one.takenTatUs, backUs - one.backUs, nowUs, wantedUs);
+      tat -= back;
+      backUs += back;
     }
     if (neverFits(rate, cost) || !fits(tat, nowUs, incUs, rate.toleranceUs)) continue;
     tat = taken(tat, nowUs, incUs);
     const use = { atUs: nowUs, used: cost };
     uses.push(use);
-    open.push({ incUs, takenTatUs: tat, cost, usedShare: step.used, use });
+    open.push({ incUs, takenTatUs: tat, backUs, cost, usedShare: step.used, use });
   }
   return uses;
 }
@@ -155,7 +165,8 @@ describe("giving back what an estimate was too high", () => {
       fc.property(rates, fc.array(step, { minLength: 20, maxLength: 150 }), ({ rate }, steps) => {
         expect(mostInAnyWindow(useOf(rate, steps), rate.windowUs)).toBeLessThanOrEqual(rate.amount + rate.burst);
       }),
-      { numRuns: 500 },
+      // The first form of giveBackUs failed once in some 7,000.
+      { numRuns: 4_000 },
     );
   });
 

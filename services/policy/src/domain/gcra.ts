@@ -50,12 +50,13 @@ export const waitUs = (tatUs: number, nowUs: number, incUs: number, toleranceUs:
   Math.max(0, tatUs + incUs - toleranceUs - nowUs);
 
 /**
- * How much of a take may be given back: what time has not repaid yet. `takenTatUs` is the state right after that take. More would
- * let a bucket that refilled meanwhile be emptied twice; with this the state is never below what it would be had the take been
- * smaller from the start, so the promise holds for what was really used.
+ * How much of a take may be given back: what time has not repaid yet. `takenTatUs` is the state right after that take, `sinceUs` what other
+ * takes were given back since then: that lowered the state, so time repaid more of this one. More would let a bucket that refilled
+ * meanwhile be emptied twice; with this the state is never below what it would be had the take been smaller from the start, so the promise
+ * holds for what was really used.
  */
-export const giveBackUs = (takenTatUs: number, nowUs: number, backUs: number): number =>
-  Math.min(backUs, Math.max(0, takenTatUs - nowUs));
+export const giveBackUs = (takenTatUs: number, sinceUs: number, nowUs: number, backUs: number): number =>
+  Math.min(backUs, Math.max(0, takenTatUs - Math.max(0, sinceUs) - nowUs));
 
 /**
  * What an attempt that used `used` changes of a take of `incUs`: below 0 to give back, above 0 to take in addition. The first attempt
