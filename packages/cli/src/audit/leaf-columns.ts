@@ -66,6 +66,10 @@ export function factsOf(leaf: audit.LogLeaf): HeaderFacts | undefined {
       return only({ atMs: String(fromBinary(audit.MarkSchema, header).atMs) });
     case audit.RecordKind.EPOCH_CLOSE:
       return only({ atMs: String(fromBinary(audit.EpochCloseSchema, header).atMs) });
+    case audit.RecordKind.ERASURE: {
+      const { atMs, workspaceId, keyId } = fromBinary(audit.ErasureSchema, header);
+      return only({ atMs: String(atMs), workspaceId: searchable(workspaceId), keyId: searchable(keyId) });
+    }
     default:
       return undefined;
   }

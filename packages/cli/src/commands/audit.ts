@@ -46,6 +46,11 @@ function entryRow(entry: audit.Entry): (string | bigint)[] {
     case "mark":
     case "epochClose":
       return [entry.index, time(record.value.atMs), kind, "", "", "", entry.producer, ""];
+    case "erasure": {
+      const { atMs, erasureId, stage, payloads } = record.value;
+      const how = enumName(audit.ErasureStageSchema, stage);
+      return [entry.index, time(atMs), kind, erasureId, "", "", how, `${payloads} payloads`];
+    }
     case "quarantined":
       return [entry.index, "", kind, "", "", "", `${entry.producer} #${entry.number}`, `${record.value.length} bytes`];
     case undefined:
@@ -55,7 +60,8 @@ function entryRow(entry: audit.Entry): (string | bigint)[] {
 const entryTable = (entries: readonly audit.Entry[]): string =>
   table(["INDEX", "TIME (UTC)", "KIND", "REQUEST", "MODEL", "SERVED BY", "OUTCOME", "COST"], entries.map(entryRow));
 
-function payloadText({ payload, payloadOmitted }: audit.Entry): string[] {
+function payloadText({ payload, payloadOmitted, payloadErased }: audit.Entry): string[] {
+  if (payloadErased) return ["(what was said was erased)"];
   if (payload === undefined)
     return [payloadOmitted ? "(what was said was omitted)" : "(nothing of what was said is kept)"];
   return [bodyText("request", payload.request), bodyText("answer", payload.answer)];

@@ -7,6 +7,7 @@ export const KIND = {
   mark: 5,
   epochClose: 6,
   quarantined: 7,
+  erasure: 8,
 } as const;
 
 /** OutcomeKind of weir.audit.v1, as far as decisions need it. */

@@ -13,6 +13,7 @@ const outcome = compileCodec(audit.OutcomeSchema);
 const refusal = compileCodec(audit.RefusalSchema);
 const mark = compileCodec(audit.MarkSchema);
 const epochClose = compileCodec(audit.EpochCloseSchema);
+const erasure = compileCodec(audit.ErasureSchema);
 const payload = compileCodec(audit.PayloadSchema);
 
 const DECODERS = new Map<number, (header: Uint8Array) => Record>([
@@ -22,6 +23,7 @@ const DECODERS = new Map<number, (header: Uint8Array) => Record>([
   [audit.RecordKind.REFUSAL, (header) => ({ case: "refusal", value: refusal.decode(header) })],
   [audit.RecordKind.MARK, (header) => ({ case: "mark", value: mark.decode(header) })],
   [audit.RecordKind.EPOCH_CLOSE, (header) => ({ case: "epochClose", value: epochClose.decode(header) })],
+  [audit.RecordKind.ERASURE, (header) => ({ case: "erasure", value: erasure.decode(header) })],
 ]);
 
 export function entryToWire(entry: LogEntry): audit.Entry {

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { EpochClose, EpochOpen, Intent, Mark, Outcome, OutcomeKind, Payload, RecordKind, Refusal } from "./record_pb.js";
+import type { EpochClose, EpochOpen, Erasure, Intent, Mark, Outcome, OutcomeKind, Payload, RecordKind, Refusal } from "./record_pb.js";
 
 /**
  * Describes the file weir/audit/v1/audit.proto.
@@ -135,6 +135,12 @@ export declare type Entry = Message<"weir.audit.v1.Entry"> & {
      */
     value: Uint8Array;
     case: "quarantined";
+  } | {
+    /**
+     * @generated from field: weir.audit.v1.Erasure erasure = 16;
+     */
+    value: Erasure;
+    case: "erasure";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -150,6 +156,13 @@ export declare type Entry = Message<"weir.audit.v1.Entry"> & {
    * @generated from field: bool payload_omitted = 15;
    */
   payloadOmitted: boolean;
+
+  /**
+   * There was a payload, and its subject was erased. Told where the payload was asked for.
+   *
+   * @generated from field: bool payload_erased = 17;
+   */
+  payloadErased: boolean;
 };
 
 /**

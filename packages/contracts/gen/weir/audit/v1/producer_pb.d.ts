@@ -47,6 +47,12 @@ export declare const GetWatermarksResponseSchema: GenMessage<GetWatermarksRespon
  * @generated from message weir.audit.v1.GetTransportKeyRequest
  */
 export declare type GetTransportKeyRequest = Message<"weir.audit.v1.GetTransportKeyRequest"> & {
+  /**
+   * Who will seal to it: the key is kept until all that this epoch may have sealed to it is stored.
+   *
+   * @generated from field: string producer = 1;
+   */
+  producer: string;
 };
 
 /**
@@ -65,6 +71,13 @@ export declare type GetTransportKeyResponse = Message<"weir.audit.v1.GetTranspor
    * @generated from field: bytes public_key = 1;
    */
   publicKey: Uint8Array;
+
+  /**
+   * Later keys have higher ones.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: bigint;
 };
 
 /**

@@ -56,6 +56,13 @@ export declare type Mark = Message<"weir.audit.v1.Mark"> & {
    * @generated from field: int64 at_ms = 1;
    */
   atMs: bigint;
+
+  /**
+   * The number of the transport key that payloads of all records after this one are sealed to, at least; 0: none is known.
+   *
+   * @generated from field: uint64 transport_key = 2;
+   */
+  transportKey: bigint;
 };
 
 /**
@@ -139,7 +146,8 @@ export declare type Intent = Message<"weir.audit.v1.Intent"> & {
   dialect: Dialect;
 
   /**
-   * HMAC of the caller's end user; never the name.
+   * HMAC of the caller's end user, under a key that its ingress makes with each transport key, keeps in memory only and forgets with it: it tells
+   * which requests of that time are the same person's, and nobody can ever find out whose.
    *
    * @generated from field: bytes end_user_hmac = 11;
    */
@@ -341,6 +349,96 @@ export declare type Refusal = Message<"weir.audit.v1.Refusal"> & {
 export declare const RefusalSchema: GenMessage<Refusal>;
 
 /**
+ * A data subject was erased: one record when its key was destroyed, one more when that is complete. Names nobody.
+ *
+ * @generated from message weir.audit.v1.Erasure
+ */
+export declare type Erasure = Message<"weir.audit.v1.Erasure"> & {
+  /**
+   * @generated from field: string erasure_id = 1;
+   */
+  erasureId: string;
+
+  /**
+   * @generated from field: int64 at_ms = 2;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: weir.audit.v1.ErasureStage stage = 3;
+   */
+  stage: ErasureStage;
+
+  /**
+   * @generated from field: string workspace_id = 4;
+   */
+  workspaceId: string;
+
+  /**
+   * Where a key's own requests (those without an end user) were erased; empty: an end user's were.
+   *
+   * @generated from field: string key_id = 5;
+   */
+  keyId: string;
+
+  /**
+   * Random names of the keys that were destroyed. One that never had a payload: a name made for what may still arrive.
+   *
+   * @generated from field: repeated string subject_ids = 6;
+   */
+  subjectIds: string[];
+
+  /**
+   * How many payloads cannot be opened any more, and SHA-256 of their leaves' indexes, ascending, 8 bytes each, big-endian.
+   *
+   * @generated from field: uint64 payloads = 7;
+   */
+  payloads: bigint;
+
+  /**
+   * @generated from field: bytes leaves_digest = 8;
+   */
+  leavesDigest: Uint8Array;
+
+  /**
+   * As the operator stated them.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string requested_by = 10;
+   */
+  requestedBy: string;
+
+  /**
+   * Done once more from the journal of erasures: an older state of the database had been restored.
+   *
+   * @generated from field: bool replayed = 11;
+   */
+  replayed: boolean;
+
+  /**
+   * Of the second record: the last transport key and the last key generation that were destroyed for it, by number.
+   *
+   * @generated from field: uint64 last_transport_key = 12;
+   */
+  lastTransportKey: bigint;
+
+  /**
+   * @generated from field: uint64 last_key_generation = 13;
+   */
+  lastKeyGeneration: bigint;
+};
+
+/**
+ * Describes the message weir.audit.v1.Erasure.
+ * Use `create(ErasureSchema)` to create a new message.
+ */
+export declare const ErasureSchema: GenMessage<Erasure>;
+
+/**
  * What a sealed payload holds: the texts of a request, of workspaces that chose to keep them.
  *
  * @generated from message weir.audit.v1.Payload
@@ -447,6 +545,13 @@ export enum RecordKind {
    * @generated from enum value: RECORD_KIND_QUARANTINED = 7;
    */
   QUARANTINED = 7,
+
+  /**
+   * Written by the log itself.
+   *
+   * @generated from enum value: RECORD_KIND_ERASURE = 8;
+   */
+  ERASURE = 8,
 }
 
 /**
@@ -492,4 +597,33 @@ export enum OutcomeKind {
  * Describes the enum weir.audit.v1.OutcomeKind.
  */
 export declare const OutcomeKindSchema: GenEnum<OutcomeKind>;
+
+/**
+ * @generated from enum weir.audit.v1.ErasureStage
+ */
+export enum ErasureStage {
+  /**
+   * @generated from enum value: ERASURE_STAGE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The subject's key is destroyed: Weir cannot open what was kept any more.
+   *
+   * @generated from enum value: ERASURE_STAGE_KEY_DESTROYED = 1;
+   */
+  KEY_DESTROYED = 1,
+
+  /**
+   * All keys that the subject's texts could be opened with, from any copy of the database, are destroyed, too.
+   *
+   * @generated from enum value: ERASURE_STAGE_COMPLETE = 2;
+   */
+  COMPLETE = 2,
+}
+
+/**
+ * Describes the enum weir.audit.v1.ErasureStage.
+ */
+export declare const ErasureStageSchema: GenEnum<ErasureStage>;
 
