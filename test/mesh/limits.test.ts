@@ -247,7 +247,8 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     });
 
     test("a request may say that it does not wait, or for how long", async () => {
-      const flood = Array.from({ length: 30 }, () => scarce("heavy").then((answer) => answer.text()));
+      // 20 go at once, and those behind them wait for two seconds.
+      const flood = Array.from({ length: 60 }, () => scarce("heavy").then((answer) => answer.text()));
       await sleep(300);
       const startedMs = Date.now();
       const impatient = await scarce("light", { "x-weir-max-wait-ms": "0" });
@@ -267,13 +268,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       await sleep(150);
       gone.abort();
       await Promise.all(leaving);
-      const startedMs = Date.now();
-      const next = await scarce("heavy");
-      expect(next.status).toBe(200);
-      // 45 of them would have taken more than two seconds.
-      expect(Date.now() - startedMs).toBeLessThan(1_500);
+      const served = whole.simulator.ledger.length;
+      expect((await scarce("heavy")).status).toBe(200);
       await Promise.all(flood);
-      await expect.poll(() => whole.simulator.ledger.length).toBeLessThan(30);
+      // Those of the flood that waited, that one, and what was on its way; not the others, which would have come before it.
+      expect(whole.simulator.ledger.length - served).toBeLessThanOrEqual(20);
     });
   });
 });

@@ -25,6 +25,8 @@ export interface Process {
   start(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
+  /** SIGTERM. @returns its exit code */
+  stop(): Promise<number | null>;
   /** SIGSTOP: its connections stay open and nothing answers. */
   pause(): void;
   resume(): void;
@@ -45,6 +47,9 @@ export interface Cluster extends AsyncDisposable {
   readonly routing: Process;
   /** Of a mesh. */
   readonly policies: readonly Process[];
+  readonly routers: readonly Process[];
+  /** What has the log: audit, or the standalone. */
+  readonly logging: Process;
   readonly operator: Operator;
   /** In a mesh the log is behind another address than policy. */
   readonly auditor: Operator["audit"];
@@ -59,6 +64,7 @@ export interface ClusterOptions {
   /** Of a mesh; default 1 each. */
   readonly policies?: number;
   readonly ingresses?: number;
+  readonly routers?: number;
   /** More for one of the policy replicas. */
   readonly policyEnv?: (index: number, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** Postgres is there and does not run; what needs it waits. */
@@ -95,8 +101,9 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     stack.defer(() => made.kill());
     return made;
   };
-  const done = (fronts: Process[], policies: Process[], routing: Process, audit: Process): Cluster => {
+  const done = (fronts: Process[], policies: Process[], routers: Process[], audit: Process): Cluster => {
     const running = stack.move();
+    const [routing = audit] = [...routers, ...fronts];
     const rpcUrl = policies[0]?.rpcUrl ?? fronts[0]?.rpcUrl ?? "";
     return {
       composition,
@@ -104,6 +111,8 @@ export async function startCluster(composition: Composition, options: ClusterOpt
       redis,
       fronts: fronts.map((front) => ({ ...front, key: KEY })),
       policies,
+      routers,
+      logging: audit,
       routing,
       operator: operatorOf({ rpcUrl, adminToken: ADMIN_TOKEN }),
       auditor: operatorOf({ rpcUrl: audit.rpcUrl, adminToken: ADMIN_TOKEN }, MESH_TOKEN).audit,
@@ -117,7 +126,7 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     const one = await make("standalone");
     await one.start();
     if (options.withoutPostgres !== true) await ready([one]);
-    return done([one], [], one, one);
+    return done([one], [], [], one);
   }
   const times = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
@@ -126,15 +135,16 @@ export async function startCluster(composition: Composition, options: ClusterOpt
     make("policy", options.policyEnv?.(index, shared) ?? {}),
   );
   const WEIR_PEER_POLICY = policies.map(({ rpcUrl }) => rpcUrl).join(",");
-  const router = await make("router", { WEIR_PEER_POLICY });
-  const peers = { WEIR_PEER_POLICY, WEIR_PEER_ROUTER: router.rpcUrl, WEIR_PEER_AUDIT: audit.rpcUrl };
+  const routers = await times(options.routers ?? 1, () => make("router", { WEIR_PEER_POLICY }));
+  const WEIR_PEER_ROUTER = routers.map(({ rpcUrl }) => rpcUrl).join(",");
+  const peers = { WEIR_PEER_POLICY, WEIR_PEER_ROUTER, WEIR_PEER_AUDIT: audit.rpcUrl };
   const ingresses = await times(options.ingresses ?? 1, (index) =>
     make("ingress", { ...peers, WEIR_INSTANCE: `ingress-${index}` }),
   );
-  const all = [audit, ...policies, router, ...ingresses];
+  const all = [audit, ...policies, ...routers, ...ingresses];
   await Promise.all(all.map((one) => one.start()));
   if (options.withoutPostgres !== true) await ready(all);
-  return done(ingresses, policies, router, audit);
+  return done(ingresses, policies, routers, audit);
 }
 
 async function ready(all: readonly Process[]): Promise<void> {
@@ -179,17 +189,28 @@ async function processOf(name: string, env: Readonly<Record<string, string>>, da
       child.kill("SIGKILL");
       await gone;
     },
+    async stop() {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+      const gone = once(child, "exit");
+      child.kill("SIGTERM");
+      const [code] = (await gone) as [number | null];
+      return code;
+    },
     pause: () => signal("SIGSTOP"),
     resume: () => signal("SIGCONT"),
     hangUp: () => signal("SIGHUP"),
     async readyz() {
-      try {
-        const answer = await fetch(`${hasFacade ? httpUrl : rpcUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
-        await answer.text();
-        return answer.status;
-      } catch {
-        return 0; // not listening yet, or stopped
+      // Of what has a facade both ports: they open one after the other.
+      for (const url of hasFacade ? [httpUrl, rpcUrl] : [rpcUrl]) {
+        try {
+          const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
+          await answer.text();
+          if (answer.status !== 200) return answer.status;
+        } catch {
+          return 0; // not listening yet, or stopped
+        }
       }
+      return 200;
     },
   };
 }
