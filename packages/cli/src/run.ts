@@ -6,16 +6,21 @@ import { fromConnectError } from "@weir/mesh";
 import { type Command, type Flags, UsageError } from "./command.ts";
 import { auditCommands } from "./commands/audit.ts";
 import { auditProofCommands } from "./commands/audit-proof.ts";
+import { auditRetentionCommands } from "./commands/audit-retention.ts";
 import { applyCommands } from "./commands/apply.ts";
 import { budgetCommands } from "./commands/budgets.ts";
 import { configCommands } from "./commands/config.ts";
+import { deadLetterCommands } from "./commands/dead-letters.ts";
+import { erasureCommands } from "./commands/erasures.ts";
 import { evaluationCommands } from "./commands/evaluations.ts";
+import { evaluationDataCommands } from "./commands/eval-data.ts";
 import { explainCommands } from "./commands/explain.ts";
 import { issuerCommands } from "./commands/issuers.ts";
 import { keyCommands } from "./commands/keys.ts";
 import { ledgerCommands, webhookCommands } from "./commands/ledger.ts";
 import { limitCommands } from "./commands/limits.ts";
 import { priceCommands } from "./commands/prices.ts";
+import { replayCommands } from "./commands/replays.ts";
 import { routingCommands } from "./commands/routing.ts";
 import { ruleCommands } from "./commands/rules.ts";
 import { runCommands } from "./commands/runs.ts";
@@ -38,10 +43,15 @@ const COMMANDS: readonly Command[] = [
   ...limitCommands,
   ...auditCommands,
   ...auditProofCommands,
+  ...erasureCommands,
+  ...auditRetentionCommands,
   ...routingCommands,
   ...priceCommands,
   ...evaluationCommands,
   ...runCommands,
+  ...evaluationDataCommands,
+  ...replayCommands,
+  ...deadLetterCommands,
   ...configCommands,
 ];
 

@@ -11,7 +11,7 @@ import { completeGuardrail } from "./guardrails-schema.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { type RemoteSecrets, resolveReference } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
-import type { ModelConfig, ProviderConfig, WeirConfig, WorkspaceSeed } from "./types.ts";
+import type { ModelConfig, ProviderConfig, RetentionSeed, WeirConfig, WorkspaceSeed } from "./types.ts";
 import { compileRule } from "./route-rule.ts";
 
 type Report = (path: Path, message: string) => void;
@@ -87,14 +87,40 @@ export function complete(
     natsUrl: secret(["nats_url"], file.nats_url),
     peers: file.peer,
     policy: { graceMs: file.policy.grace, storeGraceMs: file.policy.store_grace },
-    audit: { headIntervalMs: file.audit.head_interval, headsTo: file.audit.heads_to },
+    audit: {
+      headIntervalMs: file.audit.head_interval,
+      headsTo: file.audit.heads_to,
+      retention: completeRetention(file.audit.retention),
+      retentionEveryMs: file.audit.retention.every,
+      payloadKeys: [
+        secret(["audit", "payload_key"], file.audit.payload_key),
+        secret(["audit", "payload_key_before"], file.audit.payload_key_before),
+      ].filter((key) => key !== undefined),
+      transportKeyIntervalMs: file.audit.transport_key_interval,
+    },
     oidc: { internalOrigins: file.oidc.internal_origins },
     webhooks: { internalOrigins: file.webhooks.internal_origins },
     secrets: { refreshMs: file.secrets.refresh },
     ledger: { keepEntriesMs: file.ledger.keep_entries },
     cache: { maxBytes: file.cache.max_bytes },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
+    evaluation: completeEvaluation(file, secret),
     log,
+  };
+}
+
+function completeEvaluation(
+  { evaluation: { key, seal_key, secrets, drift } }: ConfigFile,
+  secret: (path: Path, reference: string | undefined) => Secret | undefined,
+): WeirConfig["evaluation"] {
+  const named = Object.entries(secrets).map(([name, reference]) => {
+    return [name, secret(["evaluation", "secrets", name], reference) ?? new Secret("")] as const;
+  });
+  return {
+    key: secret(["evaluation", "key"], key),
+    sealKey: secret(["evaluation", "seal_key"], seal_key),
+    secrets: new Map(named),
+    drift: { everyMs: drift.every, windowMs: drift.window, referenceMs: drift.reference, alpha: drift.alpha },
   };
 }
 
@@ -206,10 +232,11 @@ function checkNames(file: ConfigFile, providers: ReadonlyMap<string, unknown>, r
         `there is no provider ${JSON.stringify(target.provider)}${hint}`,
       );
     }
-    const { canary } = model;
-    if (canary !== undefined && !providers.has(canary.provider)) {
-      const hint = didYouMean(canary.provider, providers.keys());
-      report(["models", name, "canary", "provider"], `there is no provider ${JSON.stringify(canary.provider)}${hint}`);
+    for (const part of ["canary", "shadow"] as const) {
+      const provider = model[part]?.provider;
+      if (provider === undefined || providers.has(provider)) continue;
+      const hint = didYouMean(provider, providers.keys());
+      report(["models", name, part, "provider"], `there is no provider ${JSON.stringify(provider)}${hint}`);
     }
     for (const [index, rule] of model.rules.entries()) {
       const path = ["models", name, "rules", index];
@@ -244,7 +271,20 @@ function completeModel(name: string, from: ConfigFile["models"][string]): ModelC
     fallbacks: from.fallbacks,
     rules: from.rules,
     canary: from.canary,
+    shadow: from.shadow && {
+      provider: from.shadow.provider,
+      model: from.shadow.model,
+      percent: from.shadow.percent,
+      keyId: from.shadow.key_id,
+      maxConcurrent: from.shadow.max_concurrent,
+    },
     cacheMs: from.cache?.ttl,
+    semanticCache: from.cache?.semantic && {
+      embeddingModel: from.cache.semantic.embedding_model,
+      threshold: from.cache.semantic.threshold,
+      ttlMs: from.cache.semantic.ttl ?? from.cache.ttl,
+      maxEntries: from.cache.semantic.max_entries,
+    },
     hedge: from.hedge && { afterMs: from.hedge.after, budget: from.hedge.budget },
     price: price && completePrice(price),
     contextWindow: from.context_window,
@@ -267,5 +307,12 @@ function completeWorkspace(name: string, from: WorkspaceFile): WorkspaceSeed {
     ]),
     budgets: from.budgets.map(completeBudget),
     limits: from.limits.map(completeLimit),
+    retention: from.retention && completeRetention(from.retention),
   };
 }
+
+const completeRetention = ({
+  records,
+  payloads,
+}: NonNullable<WorkspaceFile["retention"]>): RetentionSeed | undefined =>
+  records === undefined && payloads === undefined ? undefined : { recordsMs: records ?? 0, payloadsMs: payloads ?? 0 };

@@ -3,7 +3,18 @@ import { z } from "zod";
 import { contract, price } from "./price-schema.ts";
 import { budget, limit, payloads, rules } from "./bounds-schema.ts";
 import { guardrail } from "./guardrails-schema.ts";
-import { count, duration, measured, modelName, name, share, size, timeZone, tokens } from "./setting-types.ts";
+import {
+  count,
+  duration,
+  keptTime,
+  measured,
+  modelName,
+  name,
+  share,
+  size,
+  timeZone,
+  tokens,
+} from "./setting-types.ts";
 import { listenAddress } from "./units.ts";
 
 /**
@@ -100,8 +111,20 @@ const model = z.strictObject({
     )
     .min(1, "needs at least one target"),
   fallbacks: z.array(modelName).default([]),
-  /** Equal requests of a workspace get the same answer for so long. */
-  cache: z.strictObject({ ttl: duration(1_000) }).optional(),
+  /** Equal requests of a workspace get the same answer for so long; `semantic`: requests whose questions are alike, too. */
+  cache: z
+    .strictObject({
+      ttl: duration(1_000),
+      semantic: z
+        .strictObject({
+          embedding_model: modelName,
+          threshold: z.number().min(0.5).max(1).default(0.95),
+          ttl: duration(1_000).optional(),
+          max_entries: z.int().min(1).max(10_000).default(1_000),
+        })
+        .optional(),
+    })
+    .optional(),
   /** A second attempt beside one that takes so long; the budget is the most of them for each request. */
   hedge: z.strictObject({ after: z.union([z.literal("p95"), duration()]), budget: share.prefault("5%") }).optional(),
   /** The first whose expression (CEL) is true says which other model is used. */
@@ -110,10 +133,23 @@ const model = z.strictObject({
     .max(64)
     .default([]),
   canary: z.strictObject({ provider: name, model: modelName, percent: z.number().min(0).max(100) }).optional(),
+  /** Gets copies of requests, whose answers nobody sees. */
+  shadow: z
+    .strictObject({
+      provider: name,
+      model: modelName,
+      percent: z.number().min(0).max(100),
+      key_id: z.uuid("is the id of a key, as `weir keys list` shows it: never the key itself"),
+      max_concurrent: z.int().min(1).max(1_000).default(10),
+    })
+    .optional(),
   price: price.optional(),
   context_window: tokens.optional(),
   max_output_tokens: tokens.optional(),
 });
+
+/** How long the audit log keeps what. */
+const retention = z.strictObject({ records: keptTime.optional(), payloads: keptTime.optional() });
 
 const workspace = z.strictObject({
   /** What the audit log keeps of the texts. */
@@ -126,6 +162,7 @@ const workspace = z.strictObject({
   max_output_tokens: tokens.optional(),
   budgets: z.array(budget).default([]),
   limits: z.array(limit).default([]),
+  retention: retention.optional(),
 });
 
 const headPlace = z
@@ -188,6 +225,7 @@ export const fileSchema = z.strictObject({
       router: peer.optional(),
       audit: peer.optional(),
       evaluation: peer.optional(),
+      ingress: peer.optional(),
     })
     .prefault({}),
   policy: z
@@ -203,6 +241,27 @@ export const fileSchema = z.strictObject({
     .strictObject({
       head_interval: duration(100).prefault("60s"),
       heads_to: z.array(headPlace).default(["file:tree-heads.jsonl"]),
+      payload_key: secret.optional(),
+      payload_key_before: secret.optional(),
+      transport_key_interval: duration(60_000).prefault("24h"),
+      retention: retention.extend({ every: duration(1_000).prefault("1h") }).prefault({}),
+    })
+    .prefault({}),
+  evaluation: z
+    .strictObject({
+      /** What its judges and replays call models with. */
+      key: secret.optional(),
+      /** What texts of datasets are sealed under. */
+      seal_key: secret.optional(),
+      secrets: z.record(name, secret).default({}),
+      drift: z
+        .strictObject({
+          every: duration(60_000).prefault("1h"),
+          window: duration(3_600_000).prefault("24h"),
+          reference: duration(3_600_000).prefault("168h"),
+          alpha: z.number().min(0).max(0.5).default(0.001),
+        })
+        .prefault({}),
     })
     .prefault({}),
   log: z

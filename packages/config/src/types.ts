@@ -37,6 +37,7 @@ export interface WeirConfig {
     readonly router?: readonly string[] | undefined;
     readonly audit?: readonly string[] | undefined;
     readonly evaluation?: readonly string[] | undefined;
+    readonly ingress?: readonly string[] | undefined;
   };
   /** For so long an ingress lets keys without a hard budget in while their rules cannot be known: the bounds of a revocation. */
   readonly policy: {
@@ -50,6 +51,14 @@ export interface WeirConfig {
     readonly headIntervalMs: number;
     /** The second places: "nats", "file:PATH" (in the data folder where it is relative), or a witness's URL. */
     readonly headsTo: readonly string[];
+    /** Mixed into the keys over subjects' keys: the present one, then the one before it. None: files of the data folder are enough to open payloads. */
+    readonly payloadKeys: readonly Secret[];
+    /** Ingresses get a new key to seal payloads to this often. */
+    readonly transportKeyIntervalMs: number;
+    /** Of workspaces that have none of their own; undefined: as the log has it. */
+    readonly retention: RetentionSeed | undefined;
+    /** It is looked this often for what need not be kept any more. */
+    readonly retentionEveryMs: number;
   };
   /** Where webhooks of budget warnings may be sent to though it is internal. */
   readonly webhooks: { readonly internalOrigins: readonly string[] };
@@ -68,6 +77,21 @@ export interface WeirConfig {
     readonly maxBytes: number;
     /** fdatasync before an intent counts as recorded. */
     readonly strict: boolean;
+  };
+  readonly evaluation: {
+    /** A Weir key: what evaluation asks of models is held against its budgets. Undefined: it asks none. */
+    readonly key: Secret | undefined;
+    /** The same for all replicas. Undefined: each data folder has one of its own. */
+    readonly sealKey: Secret | undefined;
+    /** By name: what webhooks of evaluators may be signed with. */
+    readonly secrets: ReadonlyMap<string, Secret>;
+    readonly drift: {
+      readonly everyMs: number;
+      readonly windowMs: number;
+      readonly referenceMs: number;
+      /** The most that the alarms of one check may be false with; 0: none is looked for. */
+      readonly alpha: number;
+    };
   };
   readonly log: { readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent" };
 }
@@ -186,14 +210,38 @@ export interface ModelConfig {
   readonly rules: readonly { readonly when: string; readonly use: string }[];
   /** How long equal requests get the same answer; undefined: never. */
   readonly cacheMs: number | undefined;
+  /** Questions that are alike get the same answer, too. */
+  readonly semanticCache?: SemanticCacheConfig | undefined;
   /** A second attempt beside one that takes so long; `budget`: hedges to requests. */
   readonly hedge?: { readonly afterMs: number | "p95"; readonly budget: number } | undefined;
   /** Gets its part of the requests before all others, which stand in for it. */
   readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
+  /** Gets copies of its part of the requests, whose answers nobody sees. */
+  readonly shadow?: ShadowConfig | undefined;
   /** Over the price book. */
   readonly price: PriceConfig | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutputTokens: number | undefined;
+}
+
+export interface ShadowConfig {
+  readonly provider: string;
+  readonly model: string;
+  readonly percent: number;
+  /** The key that pays for the copies. */
+  readonly keyId: string;
+  /** Copies of one ingress at a time. */
+  readonly maxConcurrent: number;
+}
+
+export interface SemanticCacheConfig {
+  /** Makes vectors of questions: a name as clients use them. */
+  readonly embeddingModel: string;
+  /** The least cosine. */
+  readonly threshold: number;
+  readonly ttlMs: number;
+  /** Of a workspace. */
+  readonly maxEntries: number;
 }
 
 /** Nano-USD per million tokens ($1 per million tokens is 1_000_000_000n), so that no price is rounded. Undefined: as other input or output. */
@@ -253,6 +301,13 @@ export interface WorkspaceSeed {
   readonly rules: Rules;
   readonly budgets: readonly BudgetSeed[];
   readonly limits: readonly LimitSeed[];
+  readonly retention: RetentionSeed | undefined;
+}
+
+/** How long the audit log keeps what; 0: for ever. */
+export interface RetentionSeed {
+  readonly recordsMs: number;
+  readonly payloadsMs: number;
 }
 
 export interface BudgetSeed {

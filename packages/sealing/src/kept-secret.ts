@@ -33,7 +33,7 @@ export function keptSecret(path: string, make: () => Uint8Array | string): Buffe
 }
 
 /** A secret that something is sealed with must still have its name after a power failure. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const descriptor = openSync(folder, "r");
   try {
     fsyncSync(descriptor);

@@ -7,14 +7,22 @@ import {
   KEY_ID_AT,
   NONCE_AT,
   NONCE_BYTES,
+  payloadKey,
+  SUBJECT_BYTES,
+  subjectKey,
   TAG_BYTES,
+  TEXT_AT,
   VERSION,
 } from "./format.ts";
 import { importPublicKey, keyIdOf, publicKeyOf } from "./x25519.ts";
 
 export interface Sealer {
-  /** The bytes that only the recipient can read. @param belongsTo must be given again to open them */
-  seal(plain: Uint8Array, belongsTo: string): Buffer;
+  /**
+   * The bytes that only the recipient can read.
+   * @param belongsTo must be given again to open them
+   * @param subject whose they are: see subjectDigest
+   */
+  seal(plain: Uint8Array, belongsTo: string, subject: Uint8Array): Buffer;
 }
 
 /** The ephemeral key is forgotten after so long. Until then random nonces are far from the 2^32 of SP 800-38D, 8.3. */
@@ -36,21 +44,31 @@ export function createSealer(recipient: Uint8Array, monotonicMs: () => number): 
   const publicKey = importPublicKey(recipient);
   let ephemeral = newEphemeral(publicKey, recipient, monotonicMs());
   return {
-    seal(plain, belongsTo) {
+    seal(plain, belongsTo, subject) {
+      if (subject.length !== SUBJECT_BYTES) throw new RangeError(`a subject has ${SUBJECT_BYTES} bytes`);
       const nowMs = monotonicMs();
       if (nowMs >= ephemeral.untilMs) ephemeral = newEphemeral(publicKey, recipient, nowMs);
       const { key, head } = ephemeral;
-      const sealed = Buffer.allocUnsafe(HEAD_BYTES + plain.length + TAG_BYTES);
+      const sealed = Buffer.allocUnsafe(TEXT_AT + plain.length + TAG_BYTES);
       head.copy(sealed);
       randomFillSync(sealed, NONCE_AT, NONCE_BYTES);
-      const cipher = createCipheriv(CIPHER, key, sealed.subarray(NONCE_AT, HEAD_BYTES), { authTagLength: TAG_BYTES });
-      cipher.setAAD(Buffer.from(belongsTo));
-      sealed.set(cipher.update(plain), HEAD_BYTES);
-      cipher.final();
-      sealed.set(cipher.getAuthTag(), HEAD_BYTES + plain.length);
+      const nonce = sealed.subarray(NONCE_AT, HEAD_BYTES);
+      encrypt(sealed, HEAD_BYTES, subjectKey(key, nonce), nonce, NO_BYTES, subject);
+      encrypt(sealed, TEXT_AT, payloadKey(key, nonce), nonce, Buffer.from(belongsTo), plain);
       return sealed;
     },
   };
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Writes ciphertext and tag at `at`. */
+function encrypt(target: Buffer, at: number, key: Buffer, nonce: Buffer, aad: Buffer, plain: Uint8Array): void {
+  const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(aad);
+  target.set(cipher.update(plain), at);
+  cipher.final();
+  target.set(cipher.getAuthTag(), at + plain.length);
 }
 
 function newEphemeral(publicKey: KeyObject, recipient: Uint8Array, nowMs: number): Ephemeral {
@@ -60,5 +78,9 @@ function newEphemeral(publicKey: KeyObject, recipient: Uint8Array, nowMs: number
   head[0] = VERSION;
   head.set(keyIdOf(recipient), KEY_ID_AT);
   head.set(ephemeral, EPHEMERAL_AT);
-  return { key: contentKey(own.privateKey, publicKey, ephemeral, recipient), head, untilMs: nowMs + EPHEMERAL_MS };
+  return {
+    key: contentKey(VERSION, own.privateKey, publicKey, ephemeral, recipient),
+    head,
+    untilMs: nowMs + EPHEMERAL_MS,
+  };
 }

@@ -1,11 +1,16 @@
 /** What the service tells operators: metrics and log lines. Nothing else in this service writes either. */
 import { createCounter, createGauge, type Telemetry } from "@weir/telemetry";
+import type { CustodyEvents } from "./adapters/custodian.ts";
+import type { ErasureEvents } from "./flows/erase.ts";
 import type { HeadEvents } from "./flows/heads.ts";
+import type { RetentionEvents } from "./flows/retain.ts";
 import type { StoreEvents } from "./flows/store.ts";
 
 const AWAY = "the audit log's database is away";
 
-export interface AuditEvents extends StoreEvents, HeadEvents {
+export interface AuditEvents extends StoreEvents, HeadEvents, RetentionEvents, CustodyEvents, ErasureEvents {
+  /** What was erased was there again, and was erased once more. */
+  readonly replayed: (erasures: number) => void;
   /** Why the store cannot be used right now. */
   readonly away: string | undefined;
   /** The store answered. */
@@ -47,6 +52,19 @@ export function auditEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">
     "Records under the last tree head that this process signed.",
     () => headedSize,
   );
+  const removed = createCounter(
+    metrics,
+    "weir_audit_removed_total",
+    "Records and payloads that retention has removed.",
+    ["subject"],
+  );
+  const removedOf = { records: removed.series("records"), payloads: removed.series("payloads") };
+  const unopenableSeries = createCounter(
+    metrics,
+    "weir_audit_unopenable_total",
+    "Payloads stored though no key opens them: theirs was destroyed too early, or is lost.",
+    [],
+  ).series();
   const failing = new Set<string>();
   /** One line when something begins to fail and one when it works again. */
   const turned = (what: string, error: unknown): void => {
@@ -54,7 +72,7 @@ export function auditEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">
       if (failing.delete(what)) log.info({ what }, "works again");
     } else if (!failing.has(what)) {
       failing.add(what);
-      log.error({ err: error, what }, "tree heads are behind: nothing is lost, they are made up for");
+      log.error({ err: error, what }, "it is behind: nothing is lost, it is made up for");
     }
   };
 
@@ -105,6 +123,24 @@ export function auditEvents({ log, metrics }: Pick<Telemetry, "log" | "metrics">
       quarantinedSeries.add(1);
       log.error({ producer, bytes }, "bytes that are no record are kept as they came");
     },
+    removed({ subject, workspaceId, count, index }) {
+      removedOf[subject].add(count);
+      log.info({ subject, workspaceId, count, index }, "retention removed what need not be kept any more");
+    },
+    retained: () => turned("retention", undefined),
+    retentionFailed: (error) => turned("retention", error),
+    unopenable(record, error) {
+      unopenableSeries.add(1);
+      const { producer, number } = record;
+      log.error({ err: error, producer, number }, "a payload is stored that nobody can open");
+    },
+    replayed: (erasures) =>
+      log.warn({ erasures }, "an older database was restored: what was erased is erased once more"),
+    erasuresAdvanced(completed) {
+      turned("erasure", undefined);
+      if (completed > 0) log.info({ completed }, "erasures are complete");
+    },
+    erasuresFailed: (error) => turned("erasure", error),
     failed(error) {
       away = "the audit log cannot be used";
       log.error({ err: error }, away);

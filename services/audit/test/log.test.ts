@@ -8,7 +8,6 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { recordOf } from "../src/adapters/header-reader.ts";
 import { postgresLogReader } from "../src/adapters/postgres-log-reader.ts";
 import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
-import { transportKeyFile } from "../src/adapters/transport-key-file.ts";
 import type { LogFilter } from "../src/domain/log-entry.ts";
 import { KIND, type LogRecord } from "../src/domain/record.ts";
 import { logBrowser } from "../src/flows/browse.ts";
@@ -30,7 +29,7 @@ beforeEach(async () => {
 
 const sha256: Sha256 = (bytes) => createHash("sha256").update(bytes).digest();
 const append = (records: readonly LogRecord[]): Promise<number> => postgresLogWriter(pool).append(records);
-const browser = () => logBrowser(postgresLogReader(pool), transportKeyFile("no folder"));
+const browser = () => logBrowser(postgresLogReader(pool), { open: () => Promise.resolve(new Map()) });
 const everything = { workspaceId: "", keyId: "", model: "", outcome: 0, kind: 0, fromMs: undefined, toMs: undefined };
 
 /** A Fisher-Yates shuffle by a small seeded generator, so that a failure can be run again. */

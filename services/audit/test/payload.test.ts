@@ -1,5 +1,6 @@
 /** Payloads are stored as they came and opened only for an operator who asks, by whoever has the key. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -8,12 +9,12 @@ import { audit } from "@weir/contracts";
 import { encodeFrames, memoryBus } from "@weir/events";
 import { Secret } from "@weir/kernel";
 import { networkPeers, serveRoutes } from "@weir/mesh";
-import { createSealer, newPrivateKey } from "@weir/sealing";
+import { createSealer, subjectDigest } from "@weir/sealing";
 import { createTelemetry } from "@weir/telemetry";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createAudit } from "../src/index.ts";
-import { outcomeFrame, poolOf, requestId } from "./support.ts";
+import { outcomeFrame, poolOf, requestId, sealedBefore, SETTINGS } from "./support.ts";
 
 const TOKEN = "operator-token";
 const MESH_TOKEN = "mesh-token";
@@ -38,7 +39,7 @@ type AuditClient = Client<typeof audit.AuditService>;
 async function withAudit<T>(use: (client: AuditClient, send: (data: Uint8Array) => Promise<void>) => Promise<T>) {
   await using bus = memoryBus({ consumers: ["audit"] });
   const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
-  const config = { adminToken: new Secret(TOKEN), dataDir, audit: { headIntervalMs: 60_000, headsTo: [] } };
+  const config = { adminToken: new Secret(TOKEN), dataDir, audit: SETTINGS };
   await using service = await createAudit({ config, telemetry, database, bus });
   await service.start();
   await using running = await serveRoutes(service.routes, {
@@ -58,6 +59,8 @@ const payload = create(audit.PayloadSchema, {
   answer: { contentType: "text/event-stream", size: 1_000_000n, omitted: true },
 });
 
+const SUBJECT = subjectDigest({ workspaceId: "workspace", endUser: "ann" });
+
 /** Seals to the key the service tells, and stores. @returns what was stored */
 async function kept(
   client: AuditClient,
@@ -65,7 +68,7 @@ async function kept(
   belongsTo = requestId({ seed: 1 }),
 ) {
   const { publicKey } = await client.transportKey({}, { headers });
-  const sealed = createSealer(publicKey, () => 0).seal(toBinary(audit.PayloadSchema, payload), belongsTo);
+  const sealed = createSealer(publicKey, () => 0).seal(toBinary(audit.PayloadSchema, payload), belongsTo, SUBJECT);
   await send(encodeFrames([{ ...outcomeFrame(2, 1, { seed: 1 }), payload: sealed, payloadOmitted: true }]));
   await expect.poll(async () => (await client.list({}, { headers })).entries.length, { timeout: 10_000 }).toBe(1);
   return sealed;
@@ -112,24 +115,51 @@ test("stored as it came, opened for an operator who asks, also by a later proces
 
 test("a missing, a wrong and a broken key are clear errors; the entry itself can be read all the same", async () => {
   await withAudit(kept);
-  const path = join(dataDir, "audit-transport.key");
+  const folder = join(dataDir, "audit-subject-keys");
+  const path = join(folder, "1.key");
   const key = readFileSync(path);
+  const other = Buffer.concat([randomBytes(32), Buffer.alloc(8)]);
   const cases: [change: () => void, code: Code, message: RegExp][] = [
-    [() => rmSync(path), Code.NotFound, /has no audit-transport.key/],
-    [() => writeFileSync(path, newPrivateKey()), Code.NotFound, /sealed to the key [0-9a-f]{16}; the one that is here/],
-    [() => writeFileSync(path, "no key"), Code.Internal, /cannot be read/],
+    [() => writeFileSync(path, other), Code.NotFound, /under another key/],
+    [() => writeFileSync(path, "no key"), Code.Internal, /another audit.payload_key/],
   ];
   for (const [change, code, message] of cases) {
     change();
-    const there = existsSync(path);
     await withAudit(async (client) => {
       expect(await failureOf(client)).toEqual({ code, message: expect.stringMatching(message) as string });
       expect((await get(client, false))?.kind).toBe(audit.RecordKind.OUTCOME);
     });
-    expect(existsSync(path)).toBe(there); // being asked to open something makes no key
   }
   writeFileSync(path, key);
+  // The key that it was sealed to is not needed any more.
+  rmSync(join(dataDir, "audit-transport.key"));
   await withAudit(async (client) => expect((await get(client, true))?.payload).toEqual(payload));
+  rmSync(folder, { recursive: true });
+  await withAudit(async (client) => {
+    expect(await failureOf(client)).toEqual({
+      code: Code.NotFound,
+      message: expect.stringMatching(/under generation 1, which is not in/) as string,
+    });
+  });
+  // A number that stands for a lost key is never used again.
+  expect(readdirSync(folder)).toEqual(["2.key"]);
+});
+
+test("a payload of before subjects had keys is opened by its transport key, or the error names that", async () => {
+  await withAudit(async (client, send) => {
+    const { publicKey } = await client.transportKey({}, { headers });
+    const sealed = sealedBefore(publicKey, toBinary(audit.PayloadSchema, payload), requestId({ seed: 1 }));
+    await send(encodeFrames([{ ...outcomeFrame(2, 1, { seed: 1 }), payload: sealed }]));
+    await expect.poll(async () => (await client.list({}, { headers })).entries.length, { timeout: 10_000 }).toBe(1);
+    expect((await get(client, true))?.payload).toEqual(payload);
+  });
+  rmSync(join(dataDir, "audit-transport.key"));
+  await withAudit(async (client) => {
+    expect(await failureOf(client)).toEqual({
+      code: Code.NotFound,
+      message: expect.stringMatching(/sealed to the key [0-9a-f]{16}, which is not in/) as string,
+    });
+  });
 });
 
 test("a payload that was sealed for another request is refused", async () => {

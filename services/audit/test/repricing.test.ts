@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
 import { recordOf } from "../src/adapters/header-reader.ts";
 import { createAudit } from "../src/index.ts";
-import { frame, outcomeMessage, poolOf, prepared } from "./support.ts";
+import { frame, outcomeMessage, poolOf, prepared, SETTINGS } from "./support.ts";
 
 const COUNT = 2_500;
 const dataDir = mkdtempSync(join(tmpdir(), "weir-audit-"));
@@ -30,7 +30,7 @@ beforeAll(async () => {
   const records = Array.from({ length: COUNT }, (_, seed) => recordOf("p", outcome(seed), 0));
   await postgresLogWriter(pool).append(records);
   service = await createAudit({
-    config: { adminToken: new Secret("operator-token"), dataDir, audit: { headIntervalMs: 60_000, headsTo: [] } },
+    config: { adminToken: new Secret("operator-token"), dataDir, audit: SETTINGS },
     telemetry: createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false }),
     database,
   });

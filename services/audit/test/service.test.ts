@@ -10,7 +10,7 @@ import { createTelemetry } from "@weir/telemetry";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createAudit } from "../src/index.ts";
-import { frame, outcomeFrame, poolOf, requestId } from "./support.ts";
+import { frame, outcomeFrame, poolOf, requestId, SETTINGS } from "./support.ts";
 
 const TOKEN = "operator-token";
 
@@ -64,7 +64,7 @@ async function audited(url: string, token = TOKEN) {
   const bus = handBus();
   const telemetry = quiet();
   const service = await createAudit({
-    config: { adminToken, dataDir, audit: { headIntervalMs: 60_000, headsTo: [] } },
+    config: { adminToken, dataDir, audit: SETTINGS },
     telemetry,
     database: { connectionString: url },
     bus,

@@ -1,8 +1,19 @@
+import {
+  createCipheriv,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { audit } from "@weir/contracts";
 import { FRAME_KIND, type Frame } from "@weir/events";
 import { uuidv7 } from "@weir/kernel";
+import { keyIdOf } from "@weir/sealing";
 import { type DatabaseAddress, ensureRole, migrate, openPool } from "@weir/storage";
+import type { AuditConfig } from "../src/config.ts";
 import { recordOf } from "../src/adapters/header-reader.ts";
 import type { LogRecord } from "../src/domain/record.ts";
 
@@ -29,7 +40,7 @@ export function poolOf(database: DatabaseAddress, role?: string): ReturnType<typ
   return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
 }
 
-const AT_MS = 1_760_000_000_000;
+export const AT_MS = 1_760_000_000_000;
 
 const idOf = (seed: number): string => {
   const random = new Uint8Array(10);
@@ -106,3 +117,29 @@ export const intentRecord = (producer: string, number: number, request: Request)
 
 export const outcomeRecord = (producer: string, number: number, ref: number, request: Request): LogRecord =>
   recordOf(producer, outcomeFrame(number, ref, request), 0);
+
+/** As weir.yaml's defaults, but for second places. */
+export const SETTINGS: AuditConfig["audit"] = {
+  headIntervalMs: 60_000,
+  headsTo: [],
+  retention: undefined,
+  retentionEveryMs: 3_600_000,
+  payloadKeys: [],
+  transportKeyIntervalMs: 86_400_000,
+};
+
+/** As version 1 of the format was: one content key for all that an ephemeral key sealed, and no subject. */
+export function sealedBefore(recipient: Uint8Array, plain: Uint8Array, belongsTo: string): Buffer {
+  const own = generateKeyPairSync("x25519");
+  const x = (key: KeyObject): Buffer => Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url");
+  const jwk = { kty: "OKP", crv: "X25519", x: Buffer.from(recipient).toString("base64url") };
+  const publicKey = createPublicKey({ key: jwk, format: "jwk" });
+  const ephemeral = x(own.publicKey);
+  const info = Buffer.concat([Buffer.from("weir sealed payload 1"), ephemeral, recipient]);
+  const secret = diffieHellman({ privateKey: own.privateKey, publicKey });
+  const key = Buffer.from(hkdfSync("sha256", secret, "", info, 32));
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(belongsTo));
+  const text = [cipher.update(plain), cipher.final(), cipher.getAuthTag()];
+  return Buffer.concat([Buffer.from([1]), keyIdOf(recipient), ephemeral, nonce, ...text]);
+}

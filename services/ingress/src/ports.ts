@@ -4,8 +4,9 @@ import type { Answer, Call, Output, Served, StreamMessage } from "./domain/call.
 import type { Grant } from "./domain/grant.ts";
 import type { Freshness } from "./domain/key.ts";
 import type { KeptAnswer } from "./domain/kept-answer.ts";
-import type { Intent, Outcome, Refusal, SealedPayload } from "./domain/record.ts";
+import type { DataSubject, Intent, Outcome, Refusal, SealedPayload } from "./domain/record.ts";
 import type { ExternalCheck } from "./domain/guardrails/guard.ts";
+import type { Shadow } from "./domain/shadow.ts";
 import type { Settlement } from "./domain/settlement.ts";
 import type { Reason } from "@weir/kernel";
 
@@ -14,6 +15,8 @@ export interface KeyDirectory {
   /** @param secret the key as the client sent it; undefined means unknown or revoked, to be read with `freshness` */
   find(secret: string): Grant | undefined;
   freshness(): Freshness;
+  /** A key by its id, with the text that it has now. */
+  byId(keyId: string): Grant | undefined;
   /** The version of the rules in force, for the record. */
   readonly version: bigint;
 }
@@ -120,7 +123,17 @@ export interface Journal {
 
 /** Keeps what was said, for workspaces that chose `full`; others never begin. Only what is sealed leaves it. */
 export interface PayloadRecorder<Typed, Event> {
-  begin(requestId: string, contentType: string, request: Uint8Array): PayloadRecording<Typed, Event>;
+  begin(
+    requestId: string,
+    contentType: string,
+    request: Uint8Array,
+    subject: DataSubject,
+  ): PayloadRecording<Typed, Event>;
+}
+
+/** Names for end users in records: equal for a while, and nobody can ever find out whose they are. Never blocks. */
+export interface Pseudonyms {
+  of(workspaceId: string, endUser: string): Uint8Array;
 }
 
 /** Bounded; takes copies. */
@@ -165,6 +178,11 @@ export interface OpenRequest<Typed, Event> {
 }
 
 /** The models that the router offers, as last heard. */
+export interface ListedModel {
+  readonly id: string;
+  readonly candidates: readonly Candidate[];
+}
+
 export interface Models {
   /** Undefined: the router does not list it, which does not mean that it cannot serve it: see `find`. */
   candidates(model: string): readonly Candidate[] | undefined;
@@ -173,7 +191,9 @@ export interface Models {
    * @throws WeirError model_not_found where nothing serves it, router_unavailable
    */
   find(model: string): Promise<readonly Candidate[]>;
-  list(): readonly { readonly id: string; readonly contextWindow: number; readonly maxOutputTokens: number }[];
+  /** Who gets copies of a listed model's requests. */
+  shadow(model: string): Shadow | undefined;
+  list(): readonly ListedModel[];
   notReady(): string | undefined;
 }
 

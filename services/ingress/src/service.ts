@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { WeirConfig } from "@weir/config";
 import { audit, policy, router } from "@weir/contracts";
-import { openSpool } from "@weir/events";
+import { openSpool, producerKey } from "@weir/events";
 import { serveHttp } from "@weir/http1";
 import { type Clock, systemClock } from "@weir/kernel";
 import { healthPages, type Peers, type Service } from "@weir/mesh";
@@ -23,7 +23,7 @@ import { WatchedKeys } from "./adapters/watched-keys.ts";
 import { webhookDetectors } from "./adapters/webhook-detectors.ts";
 import { WatchedTransportKey } from "./adapters/watched-transport-key.ts";
 import { Guards } from "./domain/guardrails/guard.ts";
-import { createFinished } from "./events.ts";
+import { createFinished, shadowEnded } from "./events.ts";
 import { createClose } from "./flows/close.ts";
 import { createComplete } from "./flows/complete.ts";
 import { InFlight } from "./flows/in-flight.ts";
@@ -32,6 +32,7 @@ import { createCountInput } from "./flows/exact-input.ts";
 import { idempotentComplete, idempotentStream } from "./flows/idempotent.ts";
 import { createOpen } from "./flows/open.ts";
 import { createReplay } from "./flows/replay.ts";
+import { Shadows } from "./flows/shadows.ts";
 import { createStream } from "./flows/stream.ts";
 import { badRequest, createFront } from "./http/front.ts";
 import { modelCall } from "./http/model-call.ts";
@@ -73,8 +74,11 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
 
   // Undone in reverse, also where a later step fails: a port that is taken must leave nothing that runs.
   await using starting = new AsyncDisposableStack();
+  let transportKey: WatchedTransportKey | undefined;
+  const directory = spoolDirectory(config.dataDir);
+  const { publicKey } = producerKey(directory);
   const spool = await openSpool({
-    directory: spoolDirectory(config.dataDir),
+    directory,
     instance: config.instance,
     maxBytes: config.spool.maxBytes,
     strict: config.spool.strict,
@@ -88,9 +92,14 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
           previousProducer: previous?.producer ?? "",
           previousLastNumber: BigInt(previous?.lastNumber ?? 0),
           version: VERSION,
+          publicKey,
         }),
       ),
-    mark: () => toBinary(audit.MarkSchema, create(audit.MarkSchema, { atMs: atMs() })),
+    mark: () =>
+      toBinary(
+        audit.MarkSchema,
+        create(audit.MarkSchema, { atMs: atMs(), transportKey: BigInt(transportKey?.number ?? 0) }),
+      ),
     epochClose: () => toBinary(audit.EpochCloseSchema, create(audit.EpochCloseSchema, { atMs: atMs() })),
   });
   let owing = 0;
@@ -127,13 +136,15 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const journal = starting.use(
     new SpoolJournal(spool, config.spool.maxBytes, hmacKeys, said("a refusal was not recorded")),
   );
-  const transportKey = starting.use(
+  transportKey = starting.use(
     new WatchedTransportKey(
       peers.client(audit.ProducerService),
+      spool.producer,
       clock,
       said("audit told no transport key: until it does, texts of workspaces with `payloads: full` are not kept"),
     ),
   );
+  const { pseudonyms } = transportKey;
   const payloads = new SealedPayloads(transportKey, said("a payload could not be sealed, and is not kept"));
   const upstream = routerUpstream(routerClient, spool.producer);
   const recovery = createRecovery({ spool, client: policyClient, clock, onError: said("recovery waits for policy") });
@@ -145,7 +156,18 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   const countInput = createCountInput(upstream, said("the router counted no tokens"));
   const guards = new Guards(definitionsOf(config.guardrails));
   const detectors = webhookDetectors(said("an external detector of a guardrail did not answer"));
-  const open = createOpen({ keys, admissions, slots, journal, models, countInput, guards, detectors, clock });
+  const open = createOpen({
+    keys,
+    admissions,
+    slots,
+    journal,
+    pseudonyms,
+    models,
+    countInput,
+    guards,
+    detectors,
+    clock,
+  });
   const close = createClose({ admissions, slots, journal, clock });
   const calls = { open, close, upstream, journal, payloads, detectors, clock };
   const timeoutMs = config.http.answerTimeoutMs;
@@ -156,11 +178,30 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       said("policy did not take what is to be known of a request with an Idempotency-Key"),
     ),
   );
-  const replay = createReplay<TypedOutput, TypedEvent>({ admissions, journal, keys, models, clock });
+  const replay = createReplay<TypedOutput, TypedEvent>({ admissions, journal, pseudonyms, keys, models, clock });
   const idempotency = { requests, replay, journal, clock };
-  const complete = createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs);
-  const embed = createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs);
-  const stream = createStream<TypedInput, TypedEvent>(calls, timeoutMs);
+  const shadows = new Shadows<TypedInput, TypedEvent>({
+    models,
+    keys,
+    clock,
+    random: Math.random,
+    newRequestId,
+    hasRoom: () => spool.bytes < config.spool.maxBytes / 2,
+    inFlight,
+    complete: createComplete<TypedInput, TypedOutput>(calls, "complete", timeoutMs),
+    embed: createComplete<TypedInput, TypedOutput>(calls, "embed", timeoutMs),
+    stream: createStream<TypedInput, TypedEvent>(calls, timeoutMs),
+    ended: shadowEnded(telemetry),
+    defect: (error, requestId) => log.error({ err: error, requestId }, "a copy of a request failed"),
+  });
+  const chat = { ...calls, open: shadows.around(open, "chat") };
+  const complete = createComplete<TypedInput, TypedOutput>(chat, "complete", timeoutMs);
+  const embed = createComplete<TypedInput, TypedOutput>(
+    { ...calls, open: shadows.around(open, "embed") },
+    "embed",
+    timeoutMs,
+  );
+  const stream = createStream<TypedInput, TypedEvent>(chat, timeoutMs);
   const flows = {
     identify,
     clientIp,
@@ -231,6 +272,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   };
   starting.defer(async () => {
     await drain();
+    shadows.close();
     // Whose connection was cut at the deadline is still to be recorded and settled.
     await inFlight.none(LAST_RECORDS_MS);
   });

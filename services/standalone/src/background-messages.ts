@@ -5,7 +5,11 @@ import type { LogLevel } from "@weir/telemetry";
 /** What the thread is started with: plain values, since nothing else crosses over. */
 export interface BackgroundData {
   /** Nobody can ask it anything, so it checks no token. */
-  readonly config: { readonly adminToken: undefined; readonly dataDir: string; readonly audit: WeirConfig["audit"] };
+  readonly config: Pick<WeirConfig, "dataDir" | "audit" | "evaluation" | "webhooks"> & {
+    readonly adminToken: undefined;
+  };
+  /** Of `audit`, as texts. */
+  readonly payloadKeys: readonly string[];
   readonly database: DatabaseAddress;
   readonly spoolDirectory: string;
   readonly natsUrl: string | undefined;

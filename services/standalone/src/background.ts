@@ -2,9 +2,11 @@ import { parentPort, workerData } from "node:worker_threads";
 import { createAudit } from "@weir/audit";
 import { audit } from "@weir/contracts";
 import { createEvaluation } from "@weir/evaluation";
-import { jetStreamBus, memoryBus, startRelay, watchRelay } from "@weir/events";
+import { jetStreamBus, memoryBus, producerKey, startRelay, watchRelay } from "@weir/events";
+import { Secret } from "@weir/kernel";
 import { inProcessPeers } from "@weir/mesh";
 import { createGauge, createTelemetry } from "@weir/telemetry";
+import { openDeadLetters } from "./dead-letters.ts";
 import type { BackgroundData, FromBackground, ToBackground } from "./background-messages.ts";
 
 const LAST_CHANCE_MS = 3_000;
@@ -16,7 +18,8 @@ const LAST_CHANCE_MS = 3_000;
 if (parentPort === null) throw new Error("background.ts runs as a worker thread");
 const port = parentPort;
 const say = (message: FromBackground): void => port.postMessage(message);
-const { config, database, spoolDirectory, natsUrl, level } = workerData as BackgroundData;
+const { config: given, payloadKeys, database, spoolDirectory, natsUrl, level } = workerData as BackgroundData;
+const config = { ...given, audit: { ...given.audit, payloadKeys: payloadKeys.map((key) => new Secret(key)) } };
 
 await using running = new AsyncDisposableStack();
 const telemetry = running.use(
@@ -32,12 +35,14 @@ const bus = running.use(
   natsUrl === undefined ? memoryBus({ consumers: ["audit", "evaluation"] }) : jetStreamBus({ url: natsUrl }),
 );
 const log = running.use(await createAudit({ config, telemetry, database, bus, natsUrl }));
-const evaluation = running.use(await createEvaluation({ config, telemetry, database, bus }));
+const deadLetters = running.use(openDeadLetters(natsUrl, config.dataDir));
+const evaluation = running.use(await createEvaluation({ config, telemetry, database, bus, deadLetters }));
 await Promise.all([log.start(), evaluation.start()]);
 const peers = inProcessPeers(log.routes);
 const relay = running.use(
   startRelay({
     directory: spoolDirectory,
+    key: producerKey(spoolDirectory),
     bus,
     watermarks: async (producers) => {
       const { marks } = await peers.client(audit.ProducerService).getWatermarks({ producers });

@@ -1,4 +1,4 @@
-import { createAudit } from "@weir/audit";
+import { createAudit, workspaceRetention } from "@weir/audit";
 import type { WeirConfig } from "@weir/config";
 import { audit, evaluation, ingress, policy } from "@weir/contracts";
 import { createEvaluation } from "@weir/evaluation";
@@ -10,6 +10,7 @@ import type { DatabaseAddress } from "@weir/storage";
 import { mergedMetrics, type Telemetry } from "@weir/telemetry";
 import { startBackground } from "./background-thread.ts";
 import { openDataFolder, storedToken } from "./data-folder.ts";
+import { openDeadLetters } from "./dead-letters.ts";
 import { explainListen } from "./listen-error.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
 
@@ -38,6 +39,8 @@ const AUTHENTICATING = [
   audit.AuditProofService,
   audit.AuditService,
   audit.CostService,
+  audit.ErasureService,
+  audit.RetentionService,
   evaluation.EvaluationService,
   ingress.GatewayService,
 ];
@@ -59,7 +62,15 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   const background = starting.use(
     await startBackground(
       {
-        config: { adminToken: undefined, dataDir: config.dataDir, audit: config.audit },
+        config: {
+          adminToken: undefined,
+          dataDir: config.dataDir,
+          audit: { ...config.audit, payloadKeys: [] },
+          webhooks: config.webhooks,
+          // Secrets stay on this side: that thread asks nobody.
+          evaluation: { ...config.evaluation, key: undefined, sealKey: undefined, secrets: new Map() },
+        },
+        payloadKeys: config.audit.payloadKeys.map((key) => key.reveal()),
         database,
         spoolDirectory: spoolDirectory(config.dataDir),
         natsUrl: config.natsUrl?.reveal(),
@@ -79,10 +90,18 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
   };
   const redisUrl = config.redisUrl?.reveal();
   const authority = await run(await createPolicy({ config, telemetry, database, redisUrl }));
-  const router = await run(await createRouter({ config, telemetry, peers, redisUrl }));
+  const router = await run(await createRouter({ config, telemetry, peers, redisUrl, database }));
   // Without a bus they answer questions only; the background thread does the work.
-  await run(await createAudit({ config, telemetry, database }));
-  await run(await createEvaluation({ config, telemetry, database }));
+  await run(
+    await createAudit({
+      config,
+      telemetry,
+      database,
+      workspaceRetention: workspaceRetention(config, () => peers.client(policy.PolicyAdminService)),
+    }),
+  );
+  const deadLetters = starting.use(openDeadLetters(config.natsUrl?.reveal(), config.dataDir));
+  await run(await createEvaluation({ config, telemetry, database, deadLetters, peers }));
   const allMetrics = mergedMetrics(telemetry, () => background.metrics());
   const front = await explainListen("WEIR_HTTP_LISTEN", config.http.listen, async () =>
     createIngress({ config, telemetry: allMetrics, peers }),

@@ -1,16 +1,22 @@
 import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { audit } from "@weir/contracts";
-import { leafHash, LogVerifier, parseHead, verifyInclusion } from "@weir/proofs";
+import { ERASURE_PROOF_START, verifyErasureProof } from "../audit/erasure-proof.ts";
 import { aboutLine, headLine, keyLine, leafLine } from "../audit/export-file.ts";
+import { checkInclusion } from "../audit/inclusion.ts";
 import { parquetExport } from "../audit/parquet.ts";
-import { leafRecord, sha256, verifyExport, verifySignature } from "../audit/verify-export.ts";
+import { verifyExport } from "../audit/verify-export.ts";
+import { isFiltered, RECORD_OPTIONS, RECORD_USAGE, recordFilter } from "../audit/record-flags.ts";
 import { choice, type Command, type Flags, UsageError, wholeNumber } from "../command.ts";
 import { table, time } from "../output.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 const number = (flags: Flags, name: string): bigint => wholeNumber(`--${name}`, flags.text(name) ?? "0");
+
+const SHOWN = 20;
+const some = (names: readonly string[]): string =>
+  [...names.slice(0, SHOWN), ...(names.length > SHOWN ? [`and ${names.length - SHOWN} more`] : [])].join(", ");
 
 /** An Ed25519 public key: base64 or hex of its 32 bytes, or a file with it. */
 function trustedKey(given: string): Uint8Array {
@@ -90,14 +96,16 @@ export const auditProofCommands: readonly Command[] = [
   },
   {
     name: "audit export",
-    usage: "<file> [--format jsonl|parquet] [--from-index N] [--to-index N] [--payloads]",
-    summary: "the log into a file: as lines of JSON with all that verifying needs, or as a Parquet table",
+    usage: `<file> [--format jsonl|parquet] [--from-index N] [--to-index N] [--payloads] ${RECORD_USAGE}`,
+    summary:
+      "the log into a file: as lines of JSON with all that verifying needs, or as a Parquet table; some of the records only cannot be verified as a log",
     words: { least: 1, most: 1 },
     options: {
       format: { type: "string" },
       "from-index": { type: "string" },
       "to-index": { type: "string" },
       payloads: { type: "boolean" },
+      ...RECORD_OPTIONS,
     },
     async run({ connection, output, flags, args }) {
       const format = choice("--format", flags.text("format") ?? "jsonl", { jsonl: "jsonl", parquet: "parquet" });
@@ -108,6 +116,7 @@ export const auditProofCommands: readonly Command[] = [
         fromIndex: number(flags, "from-index"),
         toIndex: number(flags, "to-index"),
         includePayloads: flags.on("payloads"),
+        ...(isFiltered(flags) ? { filter: recordFilter(flags) } : {}),
       };
       // A log may take longer than any deadline for a call.
       const { timeoutMs: _, ...options } = call;
@@ -127,7 +136,7 @@ export const auditProofCommands: readonly Command[] = [
         try {
           const size = heads[0]?.size ?? 0n;
           const head = [
-            aboutLine(logId, size),
+            aboutLine(logId, size, isFiltered(flags)),
             ...keys.map(keyLine),
             ...heads.toReversed().map((one) => headLine(one)),
           ];
@@ -145,24 +154,41 @@ export const auditProofCommands: readonly Command[] = [
   },
   {
     name: "audit verify",
-    usage: "<file> --key KEY [--heads FILE]…",
+    usage: "<file> --key KEY [--heads FILE]… [--producer-key KEY]…",
     summary:
       "checks an export or a proof offline, against the heads and the key that you kept; exit code 1 if anything is wrong",
     words: { least: 1, most: 1 },
-    options: { key: { type: "string", multiple: true }, heads: { type: "string", multiple: true } },
+    options: {
+      key: { type: "string", multiple: true },
+      heads: { type: "string", multiple: true },
+      "producer-key": { type: "string", multiple: true },
+    },
     async run({ output, flags, args }) {
       const [path = ""] = args;
       const keys = trustedKeys(flags);
+      if (beginsWith(path, ERASURE_PROOF_START)) {
+        for (const line of verifyErasureProof(readFileSync(path, "utf8"), keys)) output.line(line);
+        return;
+      }
       const proof = inclusionProofIn(path);
       if (proof !== undefined) return verifyProof(proof, keys, (text) => output.line(text));
       const heads = flags.list("heads");
-      const verdict = await verifyExport(path, heads, keys);
+      const producerKeys = flags.list("producer-key").map(trustedKey);
+      const verdict = await verifyExport(path, heads, keys, producerKeys);
       for (const problem of verdict.problems) output.line(problem);
       if (heads.length === 0) {
         output.note(
           "Checked against the heads in the export only: with --heads, a log that was cut back is found, too.",
         );
       }
+      const { removed, producers } = verdict;
+      if (removed.by.length > 0) {
+        output.line(
+          `${removed.records} records and ${removed.payloads} payloads more were removed by retention: records ${some(removed.by.map(String))}`,
+        );
+      }
+      for (const [line, publicKey] of producers.lines) output.line(`${line} signs with ${base64(publicKey)}`);
+      if (producers.unsigned.length > 0) output.note(`these sign nothing: ${some(producers.unsigned)}`);
       if (verdict.problems.length > 0) throw new Error(`the log does not verify: ${verdict.problems.length} problems`);
       output.line(
         `${verdict.leaves} records, ${verdict.provenTo} of them as they were when a head was signed; ${verdict.heads} heads; nothing missing, nothing changed`,
@@ -202,15 +228,19 @@ interface InclusionProof {
 const PROOF_START = '{"weir_inclusion_proof":1,';
 
 /** A proof is one line; an export's first line says that it is one. */
-function inclusionProofIn(path: string): InclusionProof | undefined {
-  const start = Buffer.alloc(PROOF_START.length);
+function beginsWith(path: string, text: string): boolean {
+  const start = Buffer.alloc(text.length);
   const file = openSync(path, "r");
   try {
     readSync(file, start);
   } finally {
     closeSync(file);
   }
-  if (start.toString() !== PROOF_START) return undefined;
+  return start.toString() === text;
+}
+
+function inclusionProofIn(path: string): InclusionProof | undefined {
+  if (!beginsWith(path, PROOF_START)) return undefined;
   const text = readFileSync(path, "utf8");
   const { proof, keys } = JSON.parse(text) as { proof: JsonValue; keys: JsonValue };
   return {
@@ -224,20 +254,7 @@ function verifyProof(
   trusted: readonly Uint8Array[],
   line: (text: string) => void,
 ): void {
-  const { leaf, head, path } = proof;
-  if (leaf === undefined || head === undefined) throw new Error("the proof has no record or no tree head");
-  const { problems } = new LogVerifier(sha256, verifySignature, trusted, keys.keys, [head]).finish();
-  const bad = problems.find(({ kind }) => kind === "bad-head");
-  if (bad?.kind === "bad-head") throw new Error(`its tree head is not believed: ${bad.why}`);
-  const parsed = parseHead(head.head);
-  const claim = {
-    leafHash: leafHash(sha256, leafRecord(leaf)),
-    index: Number(leaf.index),
-    size: parsed?.size ?? 0,
-    path,
-    root: parsed?.root ?? new Uint8Array(0),
-  };
-  if (!verifyInclusion(sha256, claim))
-    throw new Error("the record is not in the log that this tree head was signed for");
-  line(`record ${leaf.index} (${leaf.producer} #${leaf.number}) is in the log of ${claim.size} records`);
+  const { leaf, size } = checkInclusion(proof, keys, trusted);
+  line(`record ${leaf.index} (${leaf.producer} #${leaf.number}) is in the log of ${size} records`);
+  if (leaf.headerRemoved) line("what it said was removed by retention: only its hash is left");
 }

@@ -27,6 +27,10 @@ export function recordOf(producer: string, frame: Frame, nowMs: number): LogReco
     attributes: NO_ATTRIBUTES,
     predecessor: undefined,
   };
+  if (kind === FRAME_KIND.signature) {
+    // It has no number of its own in the epoch; the same signature always gets the same one.
+    return { ...bare, number: unreadNumber(0, hash("sha256", header, "buffer")) };
+  }
   if (kind === FRAME_KIND.quarantined) {
     return quarantined({ ...bare, number: unreadNumber(number, hash("sha256", header, "buffer")) }, nowMs);
   }
@@ -39,7 +43,7 @@ export function recordOf(producer: string, frame: Frame, nowMs: number): LogReco
 }
 
 type HeaderFacts = Pick<LogRecord, "attributes"> &
-  Partial<Pick<LogRecord, "intentProducer" | "intentNumber" | "predecessor">>;
+  Partial<Pick<LogRecord, "intentProducer" | "intentNumber" | "predecessor" | "transportKey">>;
 
 function readHeader(kind: number, header: Uint8Array): HeaderFacts {
   switch (kind) {
@@ -67,8 +71,10 @@ function readHeader(kind: number, header: Uint8Array): HeaderFacts {
         },
       };
     }
-    case audit.RecordKind.MARK:
-      return { attributes: at(mark.decode(header).atMs) };
+    case audit.RecordKind.MARK: {
+      const message = mark.decode(header);
+      return { attributes: at(message.atMs), transportKey: integer(message.transportKey) };
+    }
     case audit.RecordKind.EPOCH_CLOSE:
       return { attributes: at(epochClose.decode(header).atMs) };
     default:

@@ -1,6 +1,14 @@
 import type pg from "pg";
-import type { Gap, LogEntry, LogFilter, ModelTotal, SealedPayload, Watermark } from "../domain/log-entry.ts";
+import {
+  type Gap,
+  type LogEntry,
+  type ModelTotal,
+  NO_FILTER,
+  type SealedPayload,
+  type Watermark,
+} from "../domain/log-entry.ts";
 import type { LogReader } from "../ports.ts";
+import { conditions } from "./record-filter.ts";
 import { asUnavailable } from "./unavailable.ts";
 
 interface EntryRow {
@@ -36,6 +44,8 @@ export function postgresLogReader(pool: pg.Pool): LogReader {
         readonly index: string;
         readonly request_id: string;
         readonly sealed: Buffer;
+        readonly subject: string | null;
+        readonly wrapped_key: Buffer | null;
       }
       const found = await rows<Row>(PAYLOADS, [requestId]);
       return found.map(
@@ -43,6 +53,8 @@ export function postgresLogReader(pool: pg.Pool): LogReader {
           index: Number(row.index),
           requestId: row.request_id,
           sealed: row.sealed,
+          custody:
+            row.subject === null ? undefined : { subject: row.subject, wrappedKey: row.wrapped_key ?? undefined },
         }),
       );
     },
@@ -72,8 +84,7 @@ export function postgresLogReader(pool: pg.Pool): LogReader {
       return found.map((row): Gap => ({ producer: row.producer, first: Number(row.first), last: Number(row.last) }));
     },
     async summarize(workspaceId, fromMs, toMs) {
-      const filter = { workspaceId, fromMs, toMs, keyId: "", model: "", outcome: 0, kind: 0 };
-      const { where, values } = conditions(filter);
+      const { where, values } = conditions({ ...NO_FILTER, workspaceId, fromMs, toMs });
       const text = [SUMMARY, ...where].join(" and ");
       const found = await rows<TotalRow>(
         `${text} group by provider, model order by cost desc, provider, model`,
@@ -85,7 +96,7 @@ export function postgresLogReader(pool: pg.Pool): LogReader {
 }
 
 const PAYLOADS = `
-  select index, r.request_id, s.sealed from audit_payload s join audit_record r using (index)
+  select index, r.request_id, s.sealed, s.subject, s.wrapped_key from audit_payload s join audit_record r using (index)
   where r.request_id = $1 and not r.repeated`;
 
 // The first range holds all that is contiguous, if it begins at 1: a multirange keeps its ranges sorted and apart.
@@ -108,25 +119,6 @@ const SUMMARY = `
   select provider, model, count(*) as requests, count(*) filter (where outcome in (2, 4)) as failed,
          sum(input_tokens) as input, sum(output_tokens) as output, sum(cost_nanos) as cost
   from audit_record r where not repeated and outcome <> 0`;
-
-function conditions(filter: LogFilter): { where: string[]; values: unknown[] } {
-  const where: string[] = [];
-  const values: unknown[] = [];
-  const add = (condition: string, value: unknown): void => {
-    values.push(value);
-    where.push(`r.${condition} $${values.length}`);
-  };
-  if (filter.workspaceId !== "") add("workspace =", filter.workspaceId);
-  if (filter.keyId !== "") add("key_id =", filter.keyId);
-  if (filter.model !== "") add("model =", filter.model);
-  if (filter.outcome !== 0) add("outcome =", filter.outcome);
-  if (filter.kind !== 0) add("kind =", filter.kind);
-  if (filter.fromMs !== undefined) add("at_ms >=", filter.fromMs);
-  if (filter.toMs !== undefined) add("at_ms <", filter.toMs);
-  // Only so can the planner use the index that leaves out records of no workspace.
-  if (filter.workspaceId !== "") where.push("r.workspace <> ''");
-  return { where, values };
-}
 
 const entryOf = (row: EntryRow): LogEntry => ({
   index: Number(row.index),

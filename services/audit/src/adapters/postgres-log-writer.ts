@@ -1,7 +1,9 @@
 import { createHash, hash } from "node:crypto";
+import { WRAPPED_KEY_BYTES } from "@weir/sealing";
 import { HASH_BYTES, leafHash, type NumberRange, searchable, type Sha256 } from "@weir/proofs";
 import type pg from "pg";
 import { accountOf } from "../domain/accounting.ts";
+import { SubjectErasedError } from "../domain/custody.ts";
 import type { LogRecord } from "../domain/record.ts";
 import type { LogWriter } from "../ports.ts";
 import { asUnavailable } from "./unavailable.ts";
@@ -11,23 +13,32 @@ const NO_PAYLOAD_DIGEST = createHash("sha256").digest();
 
 /** Of a record: the integers of append(), from p_producer to p_omitted. */
 const COLUMNS = 15;
-const PARAMETERS = Array.from({ length: COLUMNS + 6 }, (_, index) => `$${index + 1}`).join(", ");
+const PARAMETERS = Array.from({ length: COLUMNS + 9 }, (_, index) => `$${index + 1}`).join(", ");
 
-/** One statement a batch: see append() in migrations/audit/0001-log.sql for the shape of its arguments. */
 export function postgresLogWriter(pool: pg.Pool): LogWriter {
   return {
     async append(records) {
-      const values = argumentsOf(records);
       try {
-        const query = { name: "append", text: `select append(${PARAMETERS}) as fresh`, values };
-        const result = await pool.query<{ fresh: number }>(query);
-        return result.rows[0]?.fresh ?? 0;
+        return await appendRecords(pool, records);
       } catch (error) {
-        throw asUnavailable(error);
+        throw isErased(error) ? new SubjectErasedError() : asUnavailable(error);
       }
     },
   };
 }
+
+/** One statement a batch: see append() in migrations/audit/0001-log.sql and 0004-subjects.sql for the shape of its arguments. */
+export async function appendRecords(
+  client: Pick<pg.ClientBase, "query">,
+  records: readonly LogRecord[],
+): Promise<number> {
+  const values = argumentsOf(records);
+  const query = { name: "append", text: `select append(${PARAMETERS}) as fresh`, values };
+  const result = await client.query<{ fresh: number }>(query);
+  return result.rows[0]?.fresh ?? 0;
+}
+
+const isErased = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "WE001";
 
 function argumentsOf(given: readonly LogRecord[]): unknown[] {
   const records = withoutRepetition(given);
@@ -40,7 +51,10 @@ function argumentsOf(given: readonly LogRecord[]): unknown[] {
   for (const record of records) size += HASH_BYTES + record.header.length + record.payload.length;
   const blob = Buffer.allocUnsafe(size);
   let offset = 0;
-  for (const record of records) {
+  const keyed: number[] = [];
+  const subjects: string[] = [];
+  const wrapped: Uint8Array[] = [];
+  for (const [place, record] of records.entries()) {
     const { attributes, header, payload } = record;
     const row = [
       places.get(record.producer) ?? 0,
@@ -67,6 +81,11 @@ function argumentsOf(given: readonly LogRecord[]): unknown[] {
       searchable(attributes.model),
       searchable(attributes.provider),
     );
+    if (record.custody !== undefined) {
+      keyed.push(place + 1);
+      subjects.push(record.custody.subject);
+      wrapped.push(record.custody.wrappedKey ?? NO_KEY);
+    }
     blob.set(hashOf(record), offset);
     blob.set(header, offset + HASH_BYTES);
     blob.set(payload, offset + HASH_BYTES + header.length);
@@ -80,8 +99,13 @@ function argumentsOf(given: readonly LogRecord[]): unknown[] {
     ...columns.map(arrayOf),
     texts.join("\u001f"),
     blob,
+    arrayOf(keyed),
+    arrayOf(subjects),
+    Buffer.concat(wrapped),
   ];
 }
+
+const NO_KEY = new Uint8Array(WRAPPED_KEY_BYTES);
 
 const arrayOf = (values: readonly (string | number | bigint)[]): string => `{${values.join(",")}}`;
 

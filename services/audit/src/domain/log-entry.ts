@@ -1,4 +1,5 @@
 import type { NumberRange } from "@weir/proofs";
+import type { Custody } from "./custody.ts";
 
 export interface LogEntry {
   readonly index: number;
@@ -17,6 +18,8 @@ export interface SealedPayload {
   readonly index: number;
   readonly requestId: string;
   readonly sealed: Uint8Array;
+  /** Undefined: it is opened by the transport key that it is sealed to. */
+  readonly custody: Custody | undefined;
 }
 
 /** "", 0 and undefined: any. */
@@ -24,12 +27,34 @@ export interface LogFilter {
   readonly workspaceId: string;
   readonly keyId: string;
   readonly model: string;
+  readonly provider: string;
+  /** Of the end user, as headers have it; empty: any. */
+  readonly endUserHmac: Uint8Array;
   readonly outcome: number;
   readonly kind: number;
+  readonly status: number;
   readonly fromMs: number | undefined;
   /** Exclusive. */
   readonly toMs: number | undefined;
+  readonly minCostNanos: bigint;
+  /** 0: no bound. */
+  readonly maxCostNanos: bigint;
 }
+
+export const NO_FILTER: LogFilter = {
+  workspaceId: "",
+  keyId: "",
+  model: "",
+  provider: "",
+  endUserHmac: new Uint8Array(0),
+  outcome: 0,
+  kind: 0,
+  status: 0,
+  fromMs: undefined,
+  toMs: undefined,
+  minCostNanos: 0n,
+  maxCostNanos: 0n,
+};
 
 export interface Watermark {
   readonly producer: string;

@@ -1,3 +1,5 @@
+import type { Custody } from "./custody.ts";
+
 /** RecordKind of weir.audit.v1; a test keeps the two equal. */
 export const KIND = {
   epochOpen: 1,
@@ -8,6 +10,11 @@ export const KIND = {
   epochClose: 6,
   quarantined: 7,
   erasure: 8,
+  retention: 10,
+  retentionPolicy: 11,
+  legalHold: 12,
+  legalHoldRelease: 13,
+  signature: 14,
 } as const;
 
 /** OutcomeKind of weir.audit.v1, as far as decisions need it. */
@@ -32,6 +39,10 @@ export interface LogRecord {
   readonly attributes: Attributes;
   /** What an epoch-open says of the epoch before it. */
   readonly predecessor: { readonly producer: string; readonly lastNumber: number } | undefined;
+  /** Of a mark: payloads of later records are sealed to this transport key, or to later ones. */
+  readonly transportKey?: number;
+  /** What opens its payload. Undefined: the transport key that it is sealed to, or nothing. */
+  readonly custody?: Custody;
 }
 
 export interface Attributes {

@@ -2,7 +2,7 @@ import { WeirError } from "@weir/kernel";
 import type { Gap, LogEntry, LogFilter, ModelTotal, Watermark } from "../domain/log-entry.ts";
 import { cursorOf, pageSize, pageToken } from "../domain/page.ts";
 import { searchable, uuidOrNone } from "@weir/proofs";
-import type { LogReader, TransportKey } from "../ports.ts";
+import type { LogReader, PayloadOpener } from "../ports.ts";
 
 export interface EntryPage {
   readonly entries: readonly LogEntry[];
@@ -15,7 +15,7 @@ export interface LogBrowser {
   /** Oldest first. @throws WeirError not_found; invalid_request for what is no UUID */
   entriesOfRequest(requestId: string): Promise<readonly LogEntry[]>;
   /** What the payloads of those entries hold, opened, by index. @throws WeirError not_found where the key is not here */
-  payloadsOfRequest(requestId: string): Promise<ReadonlyMap<number, Uint8Array>>;
+  payloadsOfRequest(requestId: string): Promise<ReadonlyMap<number, Uint8Array | "erased">>;
   /** Newest first. @throws WeirError invalid_request for a token that was not given out here */
   list(filter: LogFilter, page: { readonly size: number; readonly token: string }): Promise<EntryPage>;
   watermarks(producers: readonly string[]): Promise<readonly Watermark[]>;
@@ -26,7 +26,7 @@ export interface LogBrowser {
 /** More than anybody reads; what matters then is that there are gaps. */
 const MOST_GAPS = 10_000;
 
-export function logBrowser(log: LogReader, key: Pick<TransportKey, "open">): LogBrowser {
+export function logBrowser(log: LogReader, payloads: PayloadOpener): LogBrowser {
   return {
     async entriesOfRequest(requestId) {
       const id = checkedId(requestId);
@@ -35,8 +35,7 @@ export function logBrowser(log: LogReader, key: Pick<TransportKey, "open">): Log
       return entries;
     },
     async payloadsOfRequest(requestId) {
-      const found = await log.payloadsOfRequest(checkedId(requestId));
-      return new Map(found.map((one) => [one.index, key.open(one.sealed, one.requestId)]));
+      return payloads.open(await log.payloadsOfRequest(checkedId(requestId)));
     },
     async list(filter, page) {
       const limit = pageSize(page.size);
@@ -58,9 +57,10 @@ function checkedId(requestId: string): string {
 }
 
 /** Texts are stored in their searchable form; in any other they would not be found, or not be accepted by the store. */
-const asStored = (filter: LogFilter): LogFilter => ({
+export const asStored = (filter: LogFilter): LogFilter => ({
   ...filter,
   workspaceId: searchable(filter.workspaceId),
   keyId: searchable(filter.keyId),
   model: searchable(filter.model),
+  provider: searchable(filter.provider),
 });

@@ -3,7 +3,7 @@ import { audit } from "@weir/contracts";
 import { WeirError } from "@weir/kernel";
 import { compileCodec } from "@weir/mesh";
 import { standsFor } from "@weir/proofs";
-import type { LogEntry, ModelTotal } from "../domain/log-entry.ts";
+import type { LogEntry, LogFilter, ModelTotal } from "../domain/log-entry.ts";
 
 type Record = audit.Entry["record"];
 
@@ -14,6 +14,11 @@ const refusal = compileCodec(audit.RefusalSchema);
 const mark = compileCodec(audit.MarkSchema);
 const epochClose = compileCodec(audit.EpochCloseSchema);
 const erasure = compileCodec(audit.ErasureSchema);
+const retention = compileCodec(audit.RetentionSchema);
+const retentionPolicy = compileCodec(audit.RetentionPolicySchema);
+const legalHold = compileCodec(audit.LegalHoldSchema);
+const legalHoldRelease = compileCodec(audit.LegalHoldReleaseSchema);
+const signature = compileCodec(audit.BatchSignatureSchema);
 const payload = compileCodec(audit.PayloadSchema);
 
 const DECODERS = new Map<number, (header: Uint8Array) => Record>([
@@ -24,6 +29,14 @@ const DECODERS = new Map<number, (header: Uint8Array) => Record>([
   [audit.RecordKind.MARK, (header) => ({ case: "mark", value: mark.decode(header) })],
   [audit.RecordKind.EPOCH_CLOSE, (header) => ({ case: "epochClose", value: epochClose.decode(header) })],
   [audit.RecordKind.ERASURE, (header) => ({ case: "erasure", value: erasure.decode(header) })],
+  [audit.RecordKind.RETENTION, (header) => ({ case: "retention", value: retention.decode(header) })],
+  [audit.RecordKind.RETENTION_POLICY, (header) => ({ case: "retentionPolicy", value: retentionPolicy.decode(header) })],
+  [audit.RecordKind.LEGAL_HOLD, (header) => ({ case: "legalHold", value: legalHold.decode(header) })],
+  [
+    audit.RecordKind.LEGAL_HOLD_RELEASE,
+    (header) => ({ case: "legalHoldRelease", value: legalHoldRelease.decode(header) }),
+  ],
+  [audit.RecordKind.SIGNATURE, (header) => ({ case: "signature", value: signature.decode(header) })],
 ]);
 
 export function entryToWire(entry: LogEntry): audit.Entry {
@@ -40,8 +53,9 @@ export function entryToWire(entry: LogEntry): audit.Entry {
 }
 
 /** @param opened undefined: there is none, or it was not asked for */
-export function withPayload(entry: audit.Entry, opened: Uint8Array | undefined): audit.Entry {
+export function withPayload(entry: audit.Entry, opened: Uint8Array | "erased" | undefined): audit.Entry {
   if (opened === undefined) return entry;
+  if (opened === "erased") return { ...entry, payloadErased: true };
   try {
     return { ...entry, payload: payload.decode(opened) };
   } catch (cause) {
@@ -64,3 +78,18 @@ export const totalToWire = (total: ModelTotal): MessageInitShape<typeof audit.Mo
 
 /** 0 in a request means that there is no such bound. */
 export const boundOf = (ms: bigint): number | undefined => (ms === 0n ? undefined : Number(ms));
+
+export const filterOf = (from: Omit<audit.RecordFilter, "$typeName" | "$unknown">): LogFilter => ({
+  workspaceId: from.workspaceId,
+  keyId: from.keyId,
+  model: from.model,
+  provider: from.provider,
+  endUserHmac: from.endUserHmac,
+  outcome: from.outcome,
+  kind: from.kind,
+  status: from.status,
+  fromMs: boundOf(from.fromMs),
+  toMs: boundOf(from.toMs),
+  minCostNanos: from.minCostNanos,
+  maxCostNanos: from.maxCostNanos,
+});

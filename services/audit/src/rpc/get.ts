@@ -14,4 +14,4 @@ export const get =
     return { entries: entries.map((entry) => withPayload(entryToWire(entry), payloads.get(entry.index))) };
   };
 
-const NONE: ReadonlyMap<number, Uint8Array> = new Map();
+const NONE: ReadonlyMap<number, Uint8Array | "erased"> = new Map();

@@ -3,7 +3,8 @@ import { type Route, route } from "@weir/mesh";
 import type { SigningKeyFacts } from "../domain/head.ts";
 import type { LogBrowser } from "../flows/browse.ts";
 import type { Prover } from "../flows/prove.ts";
-import type { ProofReader, TransportKey } from "../ports.ts";
+import type { ProofReader } from "../ports.ts";
+import { advance, erase, type ErasureHandling, getErasure, listErasedLeaves, listErasures } from "./erasure.ts";
 import { exportLog } from "./export.ts";
 import { gaps } from "./gaps.ts";
 import { get } from "./get.ts";
@@ -13,15 +14,15 @@ import { listTreeHeads } from "./list-tree-heads.ts";
 import { proveConsistency } from "./prove-consistency.ts";
 import { proveInclusion } from "./prove-inclusion.ts";
 import { type CostHandling, getRepricing, listRepricings, repriceRpc } from "./reprice.ts";
+import { retentionRpc, type RetentionHandling } from "./retention.ts";
 import { rotateSigningKey } from "./rotate-signing-key.ts";
 import { summarize } from "./summarize.ts";
-import { getTransportKey, transportKey } from "./transport-key.ts";
+import { getTransportKey, transportKey, type TransportKeyHandling } from "./transport-key.ts";
 import { getWatermarks, watermark } from "./watermark.ts";
 
 /** What the handlers share. */
-export interface Handling extends CostHandling {
+export interface Handling extends CostHandling, ErasureHandling, RetentionHandling, TransportKeyHandling {
   readonly log: LogBrowser;
-  readonly key: Pick<TransportKey, "publicKey">;
   readonly proofs: ProofReader;
   readonly prover: Prover;
   /** Undefined: another replica is just signing. */
@@ -47,6 +48,14 @@ export const auditRoutes = (handling: Handling): Route[] => [
   route(audit.ProducerService, {
     getWatermarks: getWatermarks(handling),
     getTransportKey: getTransportKey(handling),
+  }),
+  route(audit.RetentionService, retentionRpc(handling)),
+  route(audit.ErasureService, {
+    erase: erase(handling),
+    listErasures: listErasures(handling),
+    getErasure: getErasure(handling),
+    listErasedLeaves: listErasedLeaves(handling),
+    advanceErasures: advance(handling),
   }),
   route(audit.AuditProofService, {
     listTreeHeads: listTreeHeads(handling),

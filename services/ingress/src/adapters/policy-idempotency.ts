@@ -68,7 +68,8 @@ export class PolicyIdempotency implements IdempotentRequests<TypedOutput, TypedE
         cause,
       });
     }
-    const context = Buffer.concat([claim.name, fingerprint]);
+    // Of what its client sent, and the store does not have: who has the store and our secret cannot open what is kept there.
+    const context = sha256("weir kept answer 1", keyId, key, route, body);
     switch (found.case) {
       case "begun":
         return { state: "begun", request: this.#open(claim, workspaceId, context) };

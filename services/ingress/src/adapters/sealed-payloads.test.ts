@@ -1,7 +1,7 @@
 import { sizeDelimitedDecodeStream } from "@bufbuild/protobuf/wire";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { audit, common } from "@weir/contracts";
-import { createSealer, newPrivateKey, openSealed, privateKeyOf, publicKeyOf } from "@weir/sealing";
+import { createOpener, createSealer, newPrivateKey, privateKeyOf, publicKeyOf, subjectDigest } from "@weir/sealing";
 import { expect, test } from "vitest";
 import { MAX_TEXT_BYTES } from "../domain/transcript.ts";
 import type { SealedPayload } from "../domain/record.ts";
@@ -14,11 +14,12 @@ const fail = (error: unknown): never => {
 };
 const recorder = () => new SealedPayloads({ sealer }, fail);
 const opened = ({ bytes }: SealedPayload): audit.Payload =>
-  fromBinary(audit.PayloadSchema, openSealed(bytes, "r", key));
+  fromBinary(audit.PayloadSchema, createOpener(key).open(bytes, "r"));
+const SUBJECT = { workspaceId: "w", endUser: "", keyId: "k" };
 const CANARY = "quokka-said-this";
 
 test("request and answer are there byte for byte, and nothing of them in clear", () => {
-  const recording = recorder().begin("r", "application/json", Buffer.from(CANARY));
+  const recording = recorder().begin("r", "application/json", Buffer.from(CANARY), SUBJECT);
   recording.answer({ kind: "raw", status: 200, contentType: "text/plain", body: Buffer.from(`${CANARY}!`) });
   const payload = recording.sealed();
   expect(payload.omitted).toBe(false);
@@ -30,19 +31,24 @@ test("request and answer are there byte for byte, and nothing of them in clear",
 });
 
 test("without a key nothing is kept, and that is said", () => {
-  const recording = new SealedPayloads({ sealer: undefined }, fail).begin("r", "application/json", Buffer.from(CANARY));
+  const recording = new SealedPayloads({ sealer: undefined }, fail).begin(
+    "r",
+    "application/json",
+    Buffer.from(CANARY),
+    SUBJECT,
+  );
   expect(recording.sealed()).toEqual({ bytes: new Uint8Array(0), omitted: true });
 });
 
 test("what does not fit is omitted as a whole, with its size; the other text stays", () => {
-  const large = recorder().begin("r", "application/json", Buffer.alloc(MAX_TEXT_BYTES + 1));
+  const large = recorder().begin("r", "application/json", Buffer.alloc(MAX_TEXT_BYTES + 1), SUBJECT);
   large.frame(Buffer.from("data: 1\n\n"));
   expect(large.sealed().omitted).toBe(true);
   expect(opened(large.sealed())).toMatchObject({
     request: { data: new Uint8Array(0), size: BigInt(MAX_TEXT_BYTES + 1), omitted: true },
     answer: { data: Buffer.from("data: 1\n\n"), omitted: false },
   });
-  const long = recorder().begin("r", "application/json", Buffer.from("q"));
+  const long = recorder().begin("r", "application/json", Buffer.from("q"), SUBJECT);
   for (let frame = 0; frame < 5; frame += 1) long.frame(Buffer.alloc(MAX_TEXT_BYTES / 4));
   const sealed = long.sealed();
   expect(sealed.omitted).toBe(true);
@@ -52,7 +58,12 @@ test("what does not fit is omitted as a whole, with its size; the other text sta
 
 test("typed answers and events are kept as their protobuf bytes, and say which", () => {
   const chat = create(common.ChatResponseSchema, { model: CANARY });
-  const whole = recorder().begin("r", "application/protobuf; proto=weir.common.v1.ChatRequest", new Uint8Array(0));
+  const whole = recorder().begin(
+    "r",
+    "application/protobuf; proto=weir.common.v1.ChatRequest",
+    new Uint8Array(0),
+    SUBJECT,
+  );
   whole.answer({ kind: "typed", value: chat });
   expect(opened(whole.sealed()).answer).toMatchObject({
     contentType: "application/protobuf; proto=weir.common.v1.ChatResponse",
@@ -62,7 +73,7 @@ test("typed answers and events are kept as their protobuf bytes, and say which",
     create(common.ChatEventSchema, { event: { case: "start", value: { id: CANARY } } }),
     create(common.ChatEventSchema),
   ];
-  const stream = recorder().begin("r", "x", new Uint8Array(0));
+  const stream = recorder().begin("r", "x", new Uint8Array(0), SUBJECT);
   for (const event of events) stream.event(event);
   const { answer } = opened(stream.sealed());
   expect(answer?.contentType).toBe("application/protobuf; proto=weir.common.v1.ChatEvent; encoding=delimited");
@@ -78,7 +89,16 @@ test("typed answers and events are kept as their protobuf bytes, and say which",
 });
 
 test("a call without an answer has none in it", () => {
-  const recording = recorder().begin("r", "application/json", Buffer.from("q"));
+  const recording = recorder().begin("r", "application/json", Buffer.from("q"), SUBJECT);
   recording.answer({ kind: "none" });
   expect(opened(recording.sealed()).answer).toBeUndefined();
+});
+
+test("it is its end user's; where there is none, its key's", () => {
+  const subjectOf = (endUser: string) => {
+    const recording = recorder().begin("r", "x", Buffer.from("q"), { ...SUBJECT, endUser });
+    return createOpener(key).head(recording.sealed().bytes)?.subject;
+  };
+  expect(subjectOf("")).toEqual(subjectDigest({ workspaceId: "w", keyId: "k" }));
+  expect(subjectOf("ann")).toEqual(subjectDigest({ workspaceId: "w", endUser: "ann" }));
 });

@@ -1,9 +1,9 @@
 import { sizeDelimitedEncode } from "@bufbuild/protobuf/wire";
 import { audit, common } from "@weir/contracts";
 import { compileCodec } from "@weir/mesh";
-import type { Sealer } from "@weir/sealing";
+import { type Sealer, subjectDigest } from "@weir/sealing";
 import type { Output } from "../domain/call.ts";
-import type { SealedPayload } from "../domain/record.ts";
+import type { DataSubject, SealedPayload } from "../domain/record.ts";
 import { type Body, Transcript } from "../domain/transcript.ts";
 import type { PayloadRecorder, PayloadRecording } from "../ports.ts";
 import { protobufType, type TypedEvent, type TypedOutput } from "../wire.ts";
@@ -29,7 +29,12 @@ export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> 
     this.#onError = onError;
   }
 
-  begin(requestId: string, contentType: string, request: Uint8Array): PayloadRecording<TypedOutput, TypedEvent> {
+  begin(
+    requestId: string,
+    contentType: string,
+    request: Uint8Array,
+    subject: DataSubject,
+  ): PayloadRecording<TypedOutput, TypedEvent> {
     const transcript = new Transcript(contentType, request);
     let whole: Output<TypedOutput> | undefined;
     return {
@@ -38,11 +43,16 @@ export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> 
       },
       frame: (bytes) => transcript.add(EVENT_STREAM, bytes),
       event: (event) => transcript.add(TYPED_EVENTS, sizeDelimitedEncode(common.ChatEventSchema, event)),
-      sealed: () => this.#seal(requestId, transcript, whole),
+      sealed: () => this.#seal(requestId, subject, transcript, whole),
     };
   }
 
-  #seal(requestId: string, transcript: Transcript, whole: Output<TypedOutput> | undefined): SealedPayload {
+  #seal(
+    requestId: string,
+    subject: DataSubject,
+    transcript: Transcript,
+    whole: Output<TypedOutput> | undefined,
+  ): SealedPayload {
     const { sealer } = this.#key;
     if (sealer === undefined) return OMITTED;
     try {
@@ -54,7 +64,7 @@ export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> 
         ...(answer === undefined ? {} : { answer: bodyMessage(answer) }),
       };
       const omitted = request.bytes === undefined || (answer !== undefined && answer.bytes === undefined);
-      return { bytes: sealer.seal(payloadCodec.encode(payload), requestId), omitted };
+      return { bytes: sealer.seal(payloadCodec.encode(payload), requestId, digestOf(subject)), omitted };
     } catch (error) {
       // The outcome itself must be recorded all the same.
       this.#onError(error);
@@ -62,6 +72,9 @@ export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> 
     }
   }
 }
+
+const digestOf = ({ workspaceId, endUser, keyId }: DataSubject): Buffer =>
+  subjectDigest(endUser === "" ? { workspaceId, keyId } : { workspaceId, endUser });
 
 function addOutput(transcript: Transcript, output: Output<TypedOutput>): void {
   if (output.kind === "none") return;

@@ -25,6 +25,8 @@ export interface Intent {
   readonly clientRequestId: string;
   readonly traceId: string;
   readonly held: boolean;
+  /** The request of which it is a copy. */
+  readonly shadowOf?: string;
 }
 
 export interface Outcome {
@@ -45,6 +47,14 @@ export interface Outcome {
 
 export interface GuardrailVerdict extends Verdict {
   readonly names: readonly string[];
+}
+
+/** Whose a request's texts are: its end user's; where it names none, its key's. */
+export interface DataSubject {
+  readonly workspaceId: string;
+  /** "": none. */
+  readonly endUser: string;
+  readonly keyId: string;
 }
 
 /** What was said, sealed to audit's key: nobody on the way there can read it. */

@@ -55,7 +55,9 @@ export function createComplete<Input, Typed>(
     const { session } = opened;
     const { key } = opened.grant;
     const texts =
-      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes) : undefined;
+      key.payloads === "full"
+        ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
+        : undefined;
     const calledMs = clock.monotonicMs();
     let answer: Answer<Typed>;
     try {

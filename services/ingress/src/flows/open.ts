@@ -19,9 +19,19 @@ import type { Call } from "../domain/call.ts";
 import { attributesFor, type Grant, grantFor, objection, requireInference } from "../domain/grant.ts";
 import type { Guard, Guards } from "../domain/guardrails/guard.ts";
 import { GuardSession } from "../domain/guardrails/session.ts";
-import type { Intent } from "../domain/record.ts";
+import type { DataSubject, Intent } from "../domain/record.ts";
+import type { RequestShape } from "../domain/shape.ts";
 import { callTextOf } from "../domain/repeated-call.ts";
-import type { Admissions, ExternalDetectors, Journal, KeyDirectory, Models, Slots, Verdict } from "../ports.ts";
+import type {
+  Admissions,
+  ExternalDetectors,
+  Journal,
+  KeyDirectory,
+  Models,
+  Pseudonyms,
+  Slots,
+  Verdict,
+} from "../ports.ts";
 import { type CountInput, mayFitCounted } from "./exact-input.ts";
 import { askAboutRequest, guardRequest } from "./guarding.ts";
 import type { Incoming, Trail } from "./trail.ts";
@@ -32,6 +42,9 @@ export interface Opened<Input> {
   readonly session: GuardSession | undefined;
   /** What may be kept of the request: as its guardrails let it through. */
   readonly inputBytes: Uint8Array;
+  readonly subject: DataSubject;
+  /** As its guardrails let it through. */
+  readonly shape: RequestShape;
   readonly intent: Intent;
   readonly intentNumber: number;
   readonly call: Call<Input>;
@@ -47,6 +60,7 @@ export function createOpen(ports: {
   readonly admissions: Admissions;
   readonly slots: Slots;
   readonly journal: Journal;
+  readonly pseudonyms: Pseudonyms;
   readonly models: Models;
   readonly countInput: CountInput;
   readonly guards: Guards;
@@ -55,7 +69,7 @@ export function createOpen(ports: {
 }): Open {
   const { guards, detectors } = ports;
   const guardrails = guards.names;
-  const { keys, admissions, slots, journal, models, countInput, clock } = ports;
+  const { keys, admissions, slots, journal, pseudonyms, models, countInput, clock } = ports;
 
   /** Policy could not be asked. Only a key whose budgets are all soft goes on without its hold. */
   async function ask(
@@ -200,10 +214,7 @@ export function createOpen(ports: {
       model: shape.model,
       stream: shape.stream,
       dialect: incoming.dialect,
-      endUserHmac:
-        attributes.endUser === ""
-          ? NOTHING
-          : journal.hmac(key.workspaceId, new TextEncoder().encode(attributes.endUser)),
+      endUserHmac: attributes.endUser === "" ? NOTHING : pseudonyms.of(key.workspaceId, attributes.endUser),
       // Of what the client sent.
       inputHmac: key.payloads === "none" ? NOTHING : journal.hmac(key.workspaceId, asked.inputBytes),
       boundNanos: bound.costNanos,
@@ -212,6 +223,7 @@ export function createOpen(ports: {
       clientRequestId: incoming.clientRequestId,
       traceId: incoming.traceparent?.slice(3, 35) ?? "",
       held: verdict.held,
+      ...(incoming.shadowOf === undefined ? {} : { shadowOf: incoming.shadowOf }),
     };
     let intentNumber: number;
     try {
@@ -225,6 +237,8 @@ export function createOpen(ports: {
       grant,
       session,
       inputBytes: incoming.inputBytes,
+      subject: { workspaceId: key.workspaceId, endUser: attributes.endUser, keyId: key.id },
+      shape,
       intent,
       intentNumber,
       call: {

@@ -2,7 +2,7 @@ import type { Clock } from "@weir/kernel";
 import { attributesFor } from "../domain/grant.ts";
 import type { KeptAnswer } from "../domain/kept-answer.ts";
 import type { Intent, SealedPayload } from "../domain/record.ts";
-import type { Admissions, Journal, KeyDirectory, Models } from "../ports.ts";
+import type { Admissions, Journal, KeyDirectory, Models, Pseudonyms } from "../ports.ts";
 import { noResult } from "./complete.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
@@ -24,11 +24,12 @@ const ELSEWHERE: SealedPayload = { bytes: NOTHING, omitted: true };
 export function createReplay<Typed, Event>(ports: {
   readonly admissions: Pick<Admissions, "settle">;
   readonly journal: Journal;
+  readonly pseudonyms: Pseudonyms;
   readonly keys: Pick<KeyDirectory, "version">;
   readonly models: Pick<Models, "candidates">;
   readonly clock: Clock;
 }): Replay<Typed, Event> {
-  const { admissions, journal, keys, models, clock } = ports;
+  const { admissions, journal, pseudonyms, keys, models, clock } = ports;
 
   function outputHmac(workspaceId: string, { content }: KeptAnswer<Typed, Event>): Uint8Array {
     if (content.kind === "whole")
@@ -56,7 +57,7 @@ export function createReplay<Typed, Event>(ports: {
       model: shape.model,
       stream: shape.stream,
       dialect: incoming.dialect,
-      endUserHmac: endUser === "" ? NOTHING : journal.hmac(key.workspaceId, new TextEncoder().encode(endUser)),
+      endUserHmac: endUser === "" ? NOTHING : pseudonyms.of(key.workspaceId, endUser),
       inputHmac: hashed ? journal.hmac(key.workspaceId, incoming.inputBytes) : NOTHING,
       boundNanos: 0n,
       policyVersion: keys.version,

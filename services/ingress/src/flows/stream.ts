@@ -3,11 +3,12 @@
  * after the outcome is recorded; a stream that breaks ends in an in-band error and never looks complete.
  */
 import { type Clock, WeirError } from "@weir/kernel";
-import { estimatedResult } from "../domain/cancelled.ts";
+import { accountOf, estimatedResult } from "../domain/cancelled.ts";
 import {
   type Attempt,
   type CallResult,
   callerError,
+  isHit,
   mayHaveTried,
   type Output,
   type Served,
@@ -63,7 +64,9 @@ export function createStream<Input, Event>(
     const { key } = opened.grant;
     const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
     const texts =
-      key.payloads === "full" ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes) : undefined;
+      key.payloads === "full"
+        ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
+        : undefined;
     const guarded = opened.session && guardStream<Event>(opened.session, detectors, incoming);
     const calledMs = clock.monotonicMs();
     let served: Served | undefined;
@@ -145,8 +148,8 @@ export function createStream<Input, Event>(
     else if (end === undefined) failure ??= new WeirError("stream_interrupted", "The router ended the stream early.");
     const result: CallResult =
       end?.result ??
-      (served === undefined || trail.cache?.hit === true
-        ? { ...noResult(failure as WeirError, waitedUs), served, cache: trail.cache }
+      (served === undefined || isHit(trail.cache)
+        ? { ...noResult(failure as WeirError, waitedUs), ...accountOf(failedAttempts), served, cache: trail.cache }
         : estimatedResult(failure as WeirError, served, rates, failedAttempts, outputBytes, waitedUs));
     const error = failure ?? result.error;
     if (end !== undefined && !cancelled) {
@@ -161,7 +164,7 @@ export function createStream<Input, Event>(
       result,
       outputHmac: hash?.digest() ?? NO_BYTES,
       payload: texts?.sealed(),
-      mayHaveTried: end === undefined && tried,
+      mayHaveTried: end === undefined && tried && !isHit(trail.cache),
     });
     if (shown) {
       sink.finish(cancelled ? NO_BYTES : terminal, error);

@@ -141,10 +141,11 @@ export function testPorts(failures: Failures = {}) {
   const models: Models = {
     candidates: () => undefined,
     find: () => Promise.resolve([]),
+    shadow: () => undefined,
     list: () => [],
     notReady: () => undefined,
   };
-  const keys: KeyDirectory = { find: () => grantOf(key), freshness: () => "live", version: 1n };
+  const keys: KeyDirectory = { find: () => grantOf(key), byId: () => undefined, freshness: () => "live", version: 1n };
   return {
     steps,
     outcomes,
@@ -153,6 +154,7 @@ export function testPorts(failures: Failures = {}) {
     admissions,
     slots,
     journal,
+    pseudonyms: { of: () => new Uint8Array(32) },
     payloads,
     upstream,
     models,
