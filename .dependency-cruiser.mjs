@@ -31,8 +31,15 @@ export default {
       name: "libraries-know-the-kernel",
       comment: "Of the workspace, these may import the kernel only.",
       severity: "error",
-      from: { path: "^packages/(http1|events|storage|telemetry|sealing|egress)/src/", pathNot: tests },
+      from: { path: "^packages/(http1|storage|telemetry|sealing|egress)/src/", pathNot: tests },
       to: { path: "^(packages|services)/", pathNot: ["^packages/kernel/src/", "^packages/$1/src/"] },
+    },
+    {
+      name: "events-know-what-they-sign",
+      comment: "Of the workspace the kernel, and what a record's leaf and a kept key are.",
+      severity: "error",
+      from: { path: "^packages/events/src/", pathNot: tests },
+      to: { path: "^(packages|services)/", pathNot: "^packages/(kernel|proofs|sealing|events)/src/" },
     },
     {
       name: "config-knows-kernel-and-rules",

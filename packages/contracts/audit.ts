@@ -5,3 +5,4 @@ export * from "./gen/weir/audit/v1/guardrails_pb.js";
 export * from "./gen/weir/audit/v1/producer_pb.js";
 export * from "./gen/weir/audit/v1/record_pb.js";
 export * from "./gen/weir/audit/v1/proof_pb.js";
+export * from "./gen/weir/audit/v1/retention_pb.js";

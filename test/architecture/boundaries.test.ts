@@ -17,6 +17,10 @@ const PLANTS: Readonly<Record<string, readonly [file: string, text: string]>> = 
     "packages/storage/src/planted.ts",
     'import type { WeirConfig } from "../../config/src/index.ts"; export type T = WeirConfig;',
   ],
+  "events-know-what-they-sign": [
+    "packages/events/src/planted.ts",
+    'import { openPool } from "../../storage/src/index.ts"; export const x = openPool;',
+  ],
   "config-knows-kernel-and-rules": [
     "packages/config/src/planted.ts",
     'import { openPool } from "../../storage/src/index.ts"; export const x = openPool;',

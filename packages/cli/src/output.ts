@@ -50,6 +50,14 @@ export const time = (atMs: bigint): string =>
         .replace("T", " ")
         .replace(/\.\d+Z$/, "");
 
+const DAY_MS = 86_400_000n;
+
+/** How long something is kept: "400d"; "for ever" for 0. */
+export function keepText(ms: bigint): string {
+  if (ms === 0n) return "for ever";
+  return ms % DAY_MS === 0n ? `${ms / DAY_MS}d` : `${ms / 60_000n}m`;
+}
+
 /** An enum's name without its prefix: OUTCOME_KIND_FAILED → "failed". */
 export function enumName(
   schema: { readonly value: Readonly<Record<number, { readonly localName: string }>> },

@@ -16,6 +16,8 @@ export function measured<T>(read: (text: string | number) => T) {
 
 export const duration = (leastMs = 1) =>
   measured(durationMs).refine((ms) => ms >= leastMs, `is shorter than ${leastMs} ms`);
+/** A duration of at least a minute, or "forever", which is 0. */
+export const keptTime = z.union([z.literal("forever").transform(() => 0), duration(60_000)]);
 export const size = (least: number) =>
   measured(sizeBytes).refine((bytes) => bytes >= least, `is less than ${least} bytes`);
 export const share = measured(shareOf);

@@ -26,6 +26,8 @@ export const FRAME_KIND = {
   epochClose: 6,
   /** Bytes that are no frame, kept as the header of one. */
   quarantined: 7,
+  /** By a relay: the producer's signature over the frames before it in a batch. Its number is 0. */
+  signature: 14,
 } as const;
 
 export interface Frame {
@@ -125,7 +127,12 @@ export function frameAt(bytes: Buffer, offset: number, end: number): number {
 function plausible(bytes: Buffer, offset: number, length: number): boolean {
   const kind = kindAt(bytes, offset);
   const flags = bytes[offset + 9] ?? 0;
-  if (kind < 1 || kind > FRAME_KIND.quarantined || flags > (PAYLOAD_OMITTED | HAS_ORIGIN)) return false;
+  if (
+    kind < 1 ||
+    (kind > FRAME_KIND.quarantined && kind !== FRAME_KIND.signature) ||
+    flags > (PAYLOAD_OMITTED | HAS_ORIGIN)
+  )
+    return false;
   const withOrigin = (flags & HAS_ORIGIN) === 0 ? 0 : 1;
   return bytes.readUInt32LE(offset + 22) + withOrigin <= length - MIN_LENGTH;
 }

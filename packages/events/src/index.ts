@@ -14,6 +14,7 @@ export { jetStreamObjects, type ObjectBucket } from "./jetstream-objects.ts";
 export { memoryBus, type MemoryBusOptions } from "./memory-bus.ts";
 export type { DeadEpoch, OpenIntent, UnsettledOutcome } from "./recovery.ts";
 export { type RelayState, watchRelay } from "./relay-watch.ts";
+export { type ProducerKey, producerKey } from "./producer-key.ts";
 export { type Relay, type RelayOptions, startRelay } from "./relay.ts";
 export { type SegmentFiles, systemFiles } from "./segment-files.ts";
 export { openSpool, type Spool, type SpoolOptions } from "./spool.ts";

@@ -1,8 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Bus } from "./bus.ts";
+import type { Batch, Bus } from "./bus.ts";
 import type { EpochTail } from "./epoch-tail.ts";
 import { type Lock, lock } from "./lock.ts";
+import { decodeFrames } from "./frames.ts";
+import type { ProducerKey } from "./producer-key.ts";
 import { Shipper } from "./shipper.ts";
 import { Tails } from "./tails.ts";
 
@@ -10,6 +12,8 @@ export interface RelayOptions {
   /** Of the spools. */
   readonly directory: string;
   readonly bus: Bus;
+  /** Signs every batch; of the directory whose spools name it in their epoch-opens. Absent: nothing is signed. */
+  readonly key?: ProducerKey;
   /** For each producer the highest number under which nothing is missing in the log. Rejects when it cannot be known. */
   readonly watermarks: (
     producers: string[],
@@ -181,8 +185,15 @@ class DirectoryRelay implements Relay {
       this.shippedFrames += frames;
       tail.published(batch.last, performance.now());
     };
-    this.#shipper.send({ batch, shipped });
+    this.#shipper.send({ batch: this.#signed(batch), shipped });
     return frames >= limits.frames || batch.data.length >= limits.bytes >> 1;
+  }
+
+  #signed(batch: Batch): Batch {
+    const { key } = this.#options;
+    if (key === undefined) return batch;
+    const signature = key.signatureOf(batch.producer, decodeFrames(batch.data).frames);
+    return { ...batch, data: Buffer.concat([batch.data, signature]) };
   }
 
   /** Asks the log how far it is, and lets go of what it has. */

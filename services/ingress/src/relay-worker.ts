@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { openConfig } from "@weir/config";
 import { audit } from "@weir/contracts";
 import { remoteSecrets } from "@weir/credentials";
-import { jetStreamBus, startRelay, watchRelay } from "@weir/events";
+import { jetStreamBus, producerKey, startRelay, watchRelay } from "@weir/events";
 import { networkPeers } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { peerAddresses } from "./config.ts";
@@ -25,8 +25,10 @@ const telemetry = createTelemetry({
 const peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken });
 const log = peers.client(audit.ProducerService);
 const bus = jetStreamBus({ url: config.natsUrl.reveal() });
+const directory = spoolDirectory(config.dataDir);
 const relay = startRelay({
-  directory: spoolDirectory(config.dataDir),
+  directory,
+  key: producerKey(directory),
   bus,
   watermarks: async (producers) => {
     const { marks } = await log.getWatermarks({ producers }, { timeoutMs: 5_000 });

@@ -12,11 +12,17 @@ export type ExportLine =
   | { readonly kind: "leaf"; readonly leaf: audit.LogLeaf }
   | { readonly kind: "head"; readonly head: SignedHead; readonly keys: readonly EndorsedKey[] }
   | { readonly kind: "key"; readonly key: EndorsedKey }
-  | { readonly kind: "about" }
+  | { readonly kind: "about"; readonly filtered: boolean }
   | { readonly kind: "unreadable"; readonly line: number; readonly why: string };
 
-export const aboutLine = (logId: Uint8Array, size: bigint): string =>
-  JSON.stringify({ weir_audit_export: 1, log_id: Buffer.from(logId).toString("hex"), size: String(size) });
+/** @param filtered it has only some of the records */
+export const aboutLine = (logId: Uint8Array, size: bigint, filtered: boolean): string =>
+  JSON.stringify({
+    weir_audit_export: 1,
+    log_id: Buffer.from(logId).toString("hex"),
+    size: String(size),
+    ...(filtered ? { filtered: true } : {}),
+  });
 
 export const keyLine = (key: EndorsedKey): string => JSON.stringify({ key: keyJson(key) });
 
@@ -60,7 +66,7 @@ export function parsedLine(text: string): ExportLine {
   const object = value as Readonly<Record<string, unknown>>;
   if ("leaf" in object) return { kind: "leaf", leaf: fromJson(audit.LogLeafSchema, object["leaf"] as JsonValue) };
   if ("key" in object) return { kind: "key", key: keyOf(object["key"]) };
-  if (object["weir_audit_export"] === 1) return { kind: "about" };
+  if (object["weir_audit_export"] === 1) return { kind: "about", filtered: object["filtered"] === true };
   if (object["weir_tree_head"] !== 1) throw new Error("neither a leaf nor a head nor a key");
   const keys = object["keys"] ?? [];
   if (!Array.isArray(keys)) throw new Error("`keys` is no list");

@@ -1,11 +1,14 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { audit } from "@weir/contracts";
-import { type Predecessor, searchable, uuidOrNone } from "@weir/proofs";
+import { type BatchSignature, type OwnRecord, type Predecessor, searchable, uuidOrNone } from "@weir/proofs";
 
 /** What of a header the log's columns repeat. */
 export interface HeaderFacts {
   readonly columns: Readonly<Record<string, string>>;
   readonly predecessor: Predecessor | undefined;
+  readonly own?: OwnRecord;
+  readonly publicKey?: Uint8Array;
+  readonly signature?: BatchSignature;
 }
 
 const NOTHING: Readonly<Record<string, string>> = {
@@ -34,12 +37,12 @@ export function factsOf(leaf: audit.LogLeaf): HeaderFacts | undefined {
   });
   switch (leaf.kind) {
     case audit.RecordKind.EPOCH_OPEN: {
-      const { atMs, previousProducer, previousLastNumber } = fromBinary(audit.EpochOpenSchema, header);
+      const { atMs, previousProducer, previousLastNumber, publicKey } = fromBinary(audit.EpochOpenSchema, header);
       const predecessor =
         previousProducer === ""
           ? undefined
           : { producer: searchable(previousProducer), lastNumber: Number(previousLastNumber) };
-      return { ...only({ atMs: String(atMs) }), predecessor };
+      return { ...only({ atMs: String(atMs) }), predecessor, publicKey };
     }
     case audit.RecordKind.INTENT: {
       const intent = fromBinary(audit.IntentSchema, header);
@@ -70,8 +73,58 @@ export function factsOf(leaf: audit.LogLeaf): HeaderFacts | undefined {
       const { atMs, workspaceId, keyId } = fromBinary(audit.ErasureSchema, header);
       return only({ atMs: String(atMs), workspaceId: searchable(workspaceId), keyId: searchable(keyId) });
     }
+    case audit.RecordKind.SIGNATURE:
+      return { ...only({ atMs: "0" }), signature: fromBinary(audit.BatchSignatureSchema, header) };
+    case audit.RecordKind.RETENTION:
+    case audit.RecordKind.RETENTION_POLICY:
+    case audit.RecordKind.LEGAL_HOLD:
+    case audit.RecordKind.LEGAL_HOLD_RELEASE: {
+      const { atMs, workspaceId, keyId, own } = ownRecordOf(leaf.kind, header);
+      return { ...only({ atMs: String(atMs), workspaceId, ...(keyId === undefined ? {} : { keyId }) }), own };
+    }
     default:
       return undefined;
+  }
+}
+
+interface Own {
+  readonly atMs: bigint;
+  readonly workspaceId: string;
+  readonly keyId?: string;
+  readonly own: OwnRecord;
+}
+
+function ownRecordOf(kind: audit.RecordKind, header: Uint8Array): Own {
+  switch (kind) {
+    case audit.RecordKind.RETENTION: {
+      const of = fromBinary(audit.RetentionSchema, header);
+      const { workspaceId, runs } = of;
+      const own: OwnRecord = {
+        kind: "removal",
+        atMs: Number(of.atMs),
+        subject: of.subject === audit.RetentionSubject.RECORDS ? "records" : "payloads",
+        workspaceId,
+        keepMs: Number(of.keepMs),
+        beforeMs: Number(of.beforeMs),
+        count: Number(of.count),
+        runs,
+      };
+      return { atMs: of.atMs, workspaceId, own };
+    }
+    case audit.RecordKind.RETENTION_POLICY: {
+      const { atMs, workspaceId, inherits, recordsMs, payloadsMs } = fromBinary(audit.RetentionPolicySchema, header);
+      const times = { recordsMs: Number(recordsMs), payloadsMs: Number(payloadsMs) };
+      return { atMs, workspaceId, own: { kind: "policy", atMs: Number(atMs), workspaceId, inherits, ...times } };
+    }
+    case audit.RecordKind.LEGAL_HOLD: {
+      const { atMs, id, workspaceId, keyId, fromMs, toMs } = fromBinary(audit.LegalHoldSchema, header);
+      const own: OwnRecord = { kind: "hold", id, workspaceId, keyId, fromMs: Number(fromMs), toMs: Number(toMs) };
+      return { atMs, workspaceId, keyId, own };
+    }
+    default: {
+      const { atMs, id, workspaceId } = fromBinary(audit.LegalHoldReleaseSchema, header);
+      return { atMs, workspaceId, own: { kind: "release", id } };
+    }
   }
 }
 

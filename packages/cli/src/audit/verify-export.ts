@@ -2,6 +2,7 @@ import { createHash, createPublicKey, hash, verify } from "node:crypto";
 import { audit } from "@weir/contracts";
 import {
   type EndorsedKey,
+  type Findings,
   LogVerifier,
   type Problem,
   sameBytes,
@@ -34,6 +35,9 @@ export interface Verdict {
   /** How many leaves are as they were when a head was signed. */
   readonly provenTo: number;
   readonly heads: number;
+  /** What retention has removed, and the indexes of the records that say so. */
+  readonly removed: Findings["removed"];
+  readonly producers: Findings["producers"];
 }
 
 /**
@@ -45,6 +49,7 @@ export async function verifyExport(
   path: string,
   headFiles: readonly string[],
   trustedKeys: readonly Uint8Array[],
+  producerKeys: readonly Uint8Array[] = [],
 ): Promise<Verdict> {
   const keys: EndorsedKey[] = [];
   const problems: string[] = [];
@@ -54,6 +59,9 @@ export async function verifyExport(
       if (line.kind === "key") keys.push(line.key);
       if (line.kind === "head") keys.push(...line.keys);
       if (line.kind === "head" && wanted) heads.push(line.head);
+      if (line.kind === "about" && line.filtered) {
+        throw new Error("this export has only some of the records: whether a log is whole is told by a whole one only");
+      }
       if (line.kind === "unreadable" && file !== path) problems.push(`${file}: line ${line.line}: ${line.why}`);
     }
     return heads;
@@ -64,20 +72,20 @@ export async function verifyExport(
   const heads = distinct([...kept, ...own]);
   if (heads.length === 0) problems.push("there is no tree head to check against");
 
-  const verifier = new LogVerifier(sha256, verifySignature, trustedKeys, distinctKeys(keys), heads);
+  const verifier = new LogVerifier(sha256, verifySignature, trustedKeys, distinctKeys(keys), heads, producerKeys);
   for await (const line of exportLines(path)) {
     if (line.kind === "unreadable") problems.push(`line ${line.line}: ${line.why}`);
     if (line.kind === "leaf") takeLeaf(line.leaf, verifier, problems);
   }
-  const { problems: found, leaves, provenTo } = verifier.finish();
-  return { problems: [...problems, ...found.map(describe)], leaves, provenTo, heads: heads.length };
+  const { problems: found, ...findings } = verifier.finish();
+  return { ...findings, problems: [...problems, ...found.map(describe)], heads: heads.length };
 }
 
 function takeLeaf(leaf: audit.LogLeaf, verifier: LogVerifier, problems: string[]): void {
   const index = Number(leaf.index);
   let facts: ReturnType<typeof factsOf>;
   try {
-    facts = factsOf(leaf);
+    facts = leaf.headerRemoved ? undefined : factsOf(leaf);
     const wrong = facts === undefined ? undefined : wrongColumn(leaf, facts);
     if (wrong !== undefined) problems.push(`leaf ${index}: the log's column ${wrong} is not what the record says`);
   } catch (error) {
@@ -92,6 +100,10 @@ function takeLeaf(leaf: audit.LogLeaf, verifier: LogVerifier, problems: string[]
     storedHash: leaf.leafHash,
     closes: leaf.kind === audit.RecordKind.EPOCH_CLOSE,
     predecessor: facts?.predecessor,
+    removed: leaf.headerRemoved ? "record" : leaf.payloadRemoved ? "payload" : undefined,
+    own: facts?.own,
+    publicKey: facts?.publicKey,
+    signature: facts?.signature,
   });
 }
 
@@ -134,6 +146,20 @@ export function describe(problem: Problem): string {
       return `changed: leaves ${span(problem.first, problem.last)} are not those that the tree head of size ${problem.size} was signed for`;
     case "missing-record":
       return `missing: ${problem.producer} #${span(problem.first, problem.last)} was numbered by its producer and is not in the log`;
+    case "undeclared-removal":
+      return `removed: the ${problem.subject === "records" ? "header" : "payload"} of leaf ${span(problem.first, problem.last)}, and no retention record says so`;
+    case "not-removed":
+      return `leaf ${span(problem.first, problem.last)} is there, and a retention record says that it was removed`;
+    case "unlawful-removal":
+      return `removed against the rules: by the record at leaf ${problem.index}: ${problem.why}`;
+    case "unsigned-record":
+      return `not signed: ${problem.producer} #${span(problem.first, problem.last)} was put into the log by somebody else than its producer, or what signed it was taken out`;
+    case "signed-otherwise":
+      return `changed: leaf ${problem.index} is not what ${problem.producer} signed as #${problem.number}`;
+    case "bad-signature":
+      return `leaf ${problem.index}: the signature in the name of ${problem.producer} is not valid: ${problem.why}`;
+    case "producer-key":
+      return `leaf ${problem.index}: ${problem.producer} is not believed: ${problem.why}`;
     case "broken-promise":
       return `missing: of ${problem.producer}, the tree head of size ${problem.size} had all to #${problem.promised}, the log has all to #${problem.found}`;
   }

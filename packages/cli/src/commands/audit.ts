@@ -1,20 +1,19 @@
 import { audit } from "@weir/contracts";
 import { dollarsOf } from "@weir/kernel";
-import { choice, type Command, type Flags, wholeNumber } from "../command.ts";
+import { RECORD_OPTIONS, RECORD_USAGE, recordFilter } from "../audit/record-flags.ts";
+import { type Command, type Flags, wholeNumber } from "../command.ts";
 import { instant } from "../instant.ts";
-import { enumName, printable, table, time } from "../output.ts";
-
-const OUTCOMES = {
-  succeeded: audit.OutcomeKind.SUCCEEDED,
-  failed: audit.OutcomeKind.FAILED,
-  cancelled: audit.OutcomeKind.CANCELLED,
-  unknown: audit.OutcomeKind.UNKNOWN,
-};
+import { enumName, keepText, printable, table, time } from "../output.ts";
 
 const range = (flags: Flags) => ({
   fromMs: instant("from", flags.text("from")),
   toMs: instant("to", flags.text("to")),
 });
+
+/** "records 400d, payloads 30d" */
+export function keptText({ inherits, recordsMs, payloadsMs }: audit.RetentionPolicy): string {
+  return inherits ? "the default" : `records ${keepText(recordsMs)}, payloads ${keepText(payloadsMs)}`;
+}
 
 /** What the columns show, whatever kind of record it is. */
 function entryRow(entry: audit.Entry): (string | bigint)[] {
@@ -51,6 +50,20 @@ function entryRow(entry: audit.Entry): (string | bigint)[] {
       const how = enumName(audit.ErasureStageSchema, stage);
       return [entry.index, time(atMs), kind, erasureId, "", "", how, `${payloads} payloads`];
     }
+    case "retention": {
+      const { atMs, workspaceId, subject, count } = record.value;
+      const what = enumName(audit.RetentionSubjectSchema, subject);
+      return [entry.index, time(atMs), kind, workspaceId, "", "", `${count} ${what} removed`, ""];
+    }
+    case "retentionPolicy":
+      return [entry.index, time(record.value.atMs), kind, record.value.workspaceId, "", "", keptText(record.value), ""];
+    case "legalHold":
+    case "legalHoldRelease": {
+      const { atMs, id, reason } = record.value;
+      return [entry.index, time(atMs), kind, id, "", "", printable(reason), ""];
+    }
+    case "signature":
+      return [entry.index, "", kind, "", "", "", entry.producer, ""];
     case "quarantined":
       return [entry.index, "", kind, "", "", "", `${entry.producer} #${entry.number}`, `${record.value.length} bytes`];
     case undefined:
@@ -95,31 +108,16 @@ export const auditCommands: readonly Command[] = [
   },
   {
     name: "audit list",
-    usage:
-      "[--workspace-id ID] [--key-id ID] [--model M] [--outcome succeeded|failed|cancelled|unknown] [--from 24h] [--to T] [--limit 50]",
+    usage: `${RECORD_USAGE} [--limit 50] [--page TOKEN]`,
     summary: "records, newest first",
-    options: {
-      "workspace-id": { type: "string" },
-      "key-id": { type: "string" },
-      model: { type: "string" },
-      outcome: { type: "string" },
-      from: { type: "string" },
-      to: { type: "string" },
-      limit: { type: "string" },
-      page: { type: "string" },
-    },
+    options: { ...RECORD_OPTIONS, limit: { type: "string" }, page: { type: "string" } },
     async run({ connection, output, flags }) {
-      const outcome = flags.text("outcome");
       const { client, call } = connection();
       const found = await client(audit.AuditService).list(
         {
-          workspaceId: flags.text("workspace-id") ?? "",
-          keyId: flags.text("key-id") ?? "",
-          model: flags.text("model") ?? "",
-          outcome: outcome === undefined ? audit.OutcomeKind.UNSPECIFIED : choice("--outcome", outcome, OUTCOMES),
+          ...recordFilter(flags),
           pageSize: Number(wholeNumber("--limit", flags.text("limit") ?? "50", 1n)),
           pageToken: flags.text("page") ?? "",
-          ...range(flags),
         },
         call,
       );

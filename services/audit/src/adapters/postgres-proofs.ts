@@ -3,7 +3,9 @@ import type pg from "pg";
 import type { LogLeaf } from "../domain/log-leaf.ts";
 import { KIND } from "../domain/record.ts";
 import type { ProofReader } from "../ports.ts";
+import { NO_FILTER } from "../domain/log-entry.ts";
 import { HEAD, type HeadRow, headOf, logIdOf, signingKeysOf, sizeOf } from "./postgres-heads.ts";
+import { conditions } from "./record-filter.ts";
 import { subtreeRoot } from "./postgres-subtrees.ts";
 import { asUnavailable } from "./unavailable.ts";
 
@@ -19,30 +21,32 @@ interface LeafRow {
   readonly kind: number;
   readonly intent_number: string;
   readonly intent_producer: string | null;
-  readonly payload_omitted: boolean;
-  readonly header: Buffer;
+  readonly payload_omitted: boolean | null;
+  /** Null: retention removed it, and all that follows. */
+  readonly header: Buffer | null;
   readonly payload_digest: Buffer | null;
   readonly sealed: Buffer | null;
-  readonly at_ms: string;
+  readonly payload_there: boolean;
+  readonly at_ms: string | null;
   readonly request_id: string | null;
-  readonly workspace: string;
-  readonly key_id: string;
-  readonly model: string;
-  readonly provider: string;
-  readonly outcome: number;
-  readonly status: string;
-  readonly input_tokens: string;
-  readonly output_tokens: string;
-  readonly cost_nanos: string;
+  readonly workspace: string | null;
+  readonly key_id: string | null;
+  readonly model: string | null;
+  readonly provider: string | null;
+  readonly outcome: number | null;
+  readonly status: string | null;
+  readonly input_tokens: string | null;
+  readonly output_tokens: string | null;
+  readonly cost_nanos: string | null;
 }
 
-const leavesQuery = (payloads: boolean): string => `
+const leavesQuery = (payloads: boolean, where: readonly string[], first: number): string => `
   select l.index, l.hash, p.name as producer, l.number, l.kind, l.intent_number, i.name as intent_producer, r.payload_omitted, r.header,
-    r.payload_digest, ${payloads ? "s.sealed" : "null::bytea as sealed"}, r.at_ms, r.request_id, r.workspace, r.key_id, r.model, r.provider,
+    r.payload_digest, ${payloads ? "s.sealed" : "null::bytea as sealed"}, s.index is not null as payload_there, r.at_ms, r.request_id, r.workspace, r.key_id, r.model, r.provider,
     r.outcome, r.status, r.input_tokens, r.output_tokens, r.cost_nanos
   from audit_leaf l join producer p on p.id = l.producer left join producer i on i.id = l.intent_producer
-  join audit_record r on r.index = l.index ${payloads ? "left join audit_payload s on s.index = l.index" : ""}
-  where l.index >= $1 and l.index < $2 order by l.index limit $3`;
+  left join audit_record r on r.index = l.index left join audit_payload s on s.index = l.index
+  where ${["true", ...where].join(" and ")} and l.index >= $${first} and l.index < $${first + 1} order by l.index limit $${first + 2}`;
 
 export function postgresProofs(pool: pg.Pool, sha256: Sha256): ProofReader {
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -83,13 +87,15 @@ export function postgresProofs(pool: pg.Pool, sha256: Sha256): ProofReader {
         );
         return rows[0] === undefined ? undefined : Number(rows[0].index);
       }),
-    leaves: (from, to, payloads) =>
+    leaves: (from, to, payloads, filter) =>
       guarded(async () => {
-        const { rows } = await pool.query<LeafRow>(leavesQuery(payloads), [from, to, MOST_LEAVES]);
+        const { where, values } = conditions(filter ?? NO_FILTER);
+        const text = leavesQuery(payloads, where, values.length + 1);
+        const { rows } = await pool.query<LeafRow>(text, [...values, from, to, MOST_LEAVES]);
         const leaves: LogLeaf[] = [];
         let bytes = 0;
         for (const row of rows) {
-          bytes += row.header.length + (row.sealed?.length ?? 0);
+          bytes += (row.header?.length ?? 0) + (row.sealed?.length ?? 0);
           // At least one, however large it is.
           if (leaves.length > 0 && bytes > MOST_BYTES) break;
           leaves.push(leafOf(row));
@@ -109,21 +115,23 @@ const leafOf = (row: LeafRow): LogLeaf => ({
   kind: row.kind,
   intentNumber: Number(row.intent_number),
   intentProducer: row.intent_producer ?? "",
-  payloadOmitted: row.payload_omitted,
-  header: row.header,
+  payloadOmitted: row.payload_omitted ?? false,
+  header: row.header ?? NOTHING,
   payloadDigest: row.payload_digest ?? NOTHING,
   sealedPayload: row.sealed ?? NOTHING,
+  headerRemoved: row.header === null,
+  payloadRemoved: row.payload_digest !== null && !row.payload_there,
   columns: {
-    atMs: Number(row.at_ms),
+    atMs: Number(row.at_ms ?? 0),
     requestId: row.request_id ?? "",
-    workspaceId: row.workspace,
-    keyId: row.key_id,
-    model: row.model,
-    provider: row.provider,
-    outcome: row.outcome,
-    status: BigInt(row.status),
-    inputTokens: BigInt(row.input_tokens),
-    outputTokens: BigInt(row.output_tokens),
-    costNanos: BigInt(row.cost_nanos),
+    workspaceId: row.workspace ?? "",
+    keyId: row.key_id ?? "",
+    model: row.model ?? "",
+    provider: row.provider ?? "",
+    outcome: row.outcome ?? 0,
+    status: BigInt(row.status ?? 0),
+    inputTokens: BigInt(row.input_tokens ?? 0),
+    outputTokens: BigInt(row.output_tokens ?? 0),
+    costNanos: BigInt(row.cost_nanos ?? 0),
   },
 });

@@ -9,6 +9,10 @@ export interface LogLeaf extends Omit<LeafRecord, "payloadDigest"> {
   readonly columns: LeafColumns;
   /** Empty where it was not asked for, or is not kept any more. */
   readonly sealedPayload: Uint8Array;
+  /** Retention took the header, and with it digest, columns and payload: they are empty. */
+  readonly headerRemoved: boolean;
+  /** There was a payload, and it is not there any more. */
+  readonly payloadRemoved: boolean;
 }
 
 export interface LeafColumns {

@@ -39,7 +39,7 @@ function harness(append: LogWriter["append"]) {
   return { deps, waits, quarantined };
 }
 
-test("resolves when all is stored, in order, at most 500 records at once", async () => {
+test("resolves when all is stored, in order, at most 600 records at once", async () => {
   const sizes: number[] = [];
   const stored: number[] = [];
   const { deps } = harness((chunk) => {
@@ -48,7 +48,7 @@ test("resolves when all is stored, in order, at most 500 records at once", async
     return Promise.resolve(chunk.length);
   });
   await storeAll(records(1_201), deps);
-  expect(sizes).toEqual([500, 500, 201]);
+  expect(sizes).toEqual([600, 600, 1]);
   expect(stored).toEqual(records(1_201).map(({ number }) => number));
 });
 

@@ -17,8 +17,10 @@ export interface StoreDependencies {
   readonly wait: (ms: number) => Promise<void>;
 }
 
-// 100 to 500 records share the cost of a statement; more only lengthen the sequencer's lock.
-const MAX_RECORDS = 500;
+// 100 to 600 records share the cost of a statement; more only lengthen the sequencer's lock. A batch of a relay, which has at most 500 and its
+// signature, is not cut: a head would have records whose signature comes behind it.
+const ENOUGH_RECORDS = 100;
+const MAX_RECORDS = 600;
 const MAX_BYTES = 4 << 20;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 2_000;
@@ -78,6 +80,11 @@ function* chunksOf(records: Iterable<LogRecord>): Generator<LogRecord[]> {
     }
     chunk.push(record);
     bytes += size;
+    if (record.kind === KIND.signature && chunk.length >= ENOUGH_RECORDS) {
+      yield chunk;
+      chunk = [];
+      bytes = 0;
+    }
   }
   if (chunk.length > 0) yield chunk;
 }

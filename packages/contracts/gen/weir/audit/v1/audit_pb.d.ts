@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { EpochClose, EpochOpen, Erasure, Intent, Mark, Outcome, OutcomeKind, Payload, RecordKind, Refusal } from "./record_pb.js";
+import type { BatchSignature, EpochClose, EpochOpen, Erasure, Intent, LegalHold, LegalHoldRelease, Mark, Outcome, OutcomeKind, Payload, RecordKind, Refusal, Retention, RetentionPolicy } from "./record_pb.js";
 
 /**
  * Describes the file weir/audit/v1/audit.proto.
@@ -141,6 +141,36 @@ export declare type Entry = Message<"weir.audit.v1.Entry"> & {
      */
     value: Erasure;
     case: "erasure";
+  } | {
+    /**
+     * @generated from field: weir.audit.v1.Retention retention = 18;
+     */
+    value: Retention;
+    case: "retention";
+  } | {
+    /**
+     * @generated from field: weir.audit.v1.RetentionPolicy retention_policy = 19;
+     */
+    value: RetentionPolicy;
+    case: "retentionPolicy";
+  } | {
+    /**
+     * @generated from field: weir.audit.v1.LegalHold legal_hold = 20;
+     */
+    value: LegalHold;
+    case: "legalHold";
+  } | {
+    /**
+     * @generated from field: weir.audit.v1.LegalHoldRelease legal_hold_release = 21;
+     */
+    value: LegalHoldRelease;
+    case: "legalHoldRelease";
+  } | {
+    /**
+     * @generated from field: weir.audit.v1.BatchSignature signature = 22;
+     */
+    value: BatchSignature;
+    case: "signature";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -223,6 +253,37 @@ export declare type ListRequest = Message<"weir.audit.v1.ListRequest"> & {
    * @generated from field: weir.audit.v1.RecordKind kind = 9;
    */
   kind: RecordKind;
+
+  /**
+   * As the header of an outcome has it (HMAC); empty: all.
+   *
+   * @generated from field: bytes end_user_hmac = 10;
+   */
+  endUserHmac: Uint8Array;
+
+  /**
+   * The HTTP status that the client got; 0: all.
+   *
+   * @generated from field: uint32 status = 11;
+   */
+  status: number;
+
+  /**
+   * @generated from field: int64 min_cost_nanos = 12;
+   */
+  minCostNanos: bigint;
+
+  /**
+   * 0: no bound.
+   *
+   * @generated from field: int64 max_cost_nanos = 13;
+   */
+  maxCostNanos: bigint;
+
+  /**
+   * @generated from field: string provider = 14;
+   */
+  provider: string;
 };
 
 /**
@@ -230,6 +291,79 @@ export declare type ListRequest = Message<"weir.audit.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export declare const ListRequestSchema: GenMessage<ListRequest>;
+
+/**
+ * As in ListRequest.
+ *
+ * @generated from message weir.audit.v1.RecordFilter
+ */
+export declare type RecordFilter = Message<"weir.audit.v1.RecordFilter"> & {
+  /**
+   * @generated from field: string workspace_id = 1;
+   */
+  workspaceId: string;
+
+  /**
+   * @generated from field: string key_id = 2;
+   */
+  keyId: string;
+
+  /**
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * @generated from field: string provider = 4;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: bytes end_user_hmac = 5;
+   */
+  endUserHmac: Uint8Array;
+
+  /**
+   * @generated from field: int64 from_ms = 6;
+   */
+  fromMs: bigint;
+
+  /**
+   * @generated from field: int64 to_ms = 7;
+   */
+  toMs: bigint;
+
+  /**
+   * @generated from field: weir.audit.v1.RecordKind kind = 8;
+   */
+  kind: RecordKind;
+
+  /**
+   * @generated from field: weir.audit.v1.OutcomeKind outcome = 9;
+   */
+  outcome: OutcomeKind;
+
+  /**
+   * @generated from field: uint32 status = 10;
+   */
+  status: number;
+
+  /**
+   * @generated from field: int64 min_cost_nanos = 11;
+   */
+  minCostNanos: bigint;
+
+  /**
+   * @generated from field: int64 max_cost_nanos = 12;
+   */
+  maxCostNanos: bigint;
+};
+
+/**
+ * Describes the message weir.audit.v1.RecordFilter.
+ * Use `create(RecordFilterSchema)` to create a new message.
+ */
+export declare const RecordFilterSchema: GenMessage<RecordFilter>;
 
 /**
  * @generated from message weir.audit.v1.ListResponse

@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { RecordFilter } from "./audit_pb.js";
 
 /**
  * Describes the file weir/audit/v1/proof.proto.
@@ -338,6 +339,13 @@ export declare type ExportRequest = Message<"weir.audit.v1.ExportRequest"> & {
    * @generated from field: bool include_payloads = 3;
    */
   includePayloads: boolean;
+
+  /**
+   * Only these. What is verified as a whole log must be whole.
+   *
+   * @generated from field: weir.audit.v1.RecordFilter filter = 4;
+   */
+  filter?: RecordFilter | undefined;
 };
 
 /**
@@ -435,6 +443,20 @@ export declare type LogLeaf = Message<"weir.audit.v1.LogLeaf"> & {
    * @generated from field: bytes sealed_payload = 12;
    */
   sealedPayload: Uint8Array;
+
+  /**
+   * Retention removed the header, and with it digest, columns and payload.
+   *
+   * @generated from field: bool header_removed = 13;
+   */
+  headerRemoved: boolean;
+
+  /**
+   * There was a payload, and it is not there any more.
+   *
+   * @generated from field: bool payload_removed = 14;
+   */
+  payloadRemoved: boolean;
 };
 
 /**

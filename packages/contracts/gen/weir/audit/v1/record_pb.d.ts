@@ -40,6 +40,13 @@ export declare type EpochOpen = Message<"weir.audit.v1.EpochOpen"> & {
    * @generated from field: string version = 4;
    */
   version: string;
+
+  /**
+   * Ed25519, 32 bytes: what signs the records of this epoch. Empty: nothing does.
+   *
+   * @generated from field: bytes public_key = 5;
+   */
+  publicKey: Uint8Array;
 };
 
 /**
@@ -189,6 +196,13 @@ export declare type Intent = Message<"weir.audit.v1.Intent"> & {
    * @generated from field: bool held = 18;
    */
   held: boolean;
+
+  /**
+   * The request of which this one is a copy, for comparing the two: its answer nobody saw, and another key paid. Empty: it is no copy.
+   *
+   * @generated from field: string shadow_of = 40;
+   */
+  shadowOf: string;
 };
 
 /**
@@ -501,6 +515,236 @@ export declare type Body = Message<"weir.audit.v1.Body"> & {
 export declare const BodySchema: GenMessage<Body>;
 
 /**
+ * What was removed. The leaves stay.
+ *
+ * @generated from message weir.audit.v1.Retention
+ */
+export declare type Retention = Message<"weir.audit.v1.Retention"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: weir.audit.v1.RetentionSubject subject = 2;
+   */
+  subject: RetentionSubject;
+
+  /**
+   * Empty: of records that are of no workspace.
+   *
+   * @generated from field: string workspace_id = 3;
+   */
+  workspaceId: string;
+
+  /**
+   * The index of the policy by which.
+   *
+   * @generated from field: uint64 policy_index = 4;
+   */
+  policyIndex: bigint;
+
+  /**
+   * @generated from field: int64 keep_ms = 5;
+   */
+  keepMs: bigint;
+
+  /**
+   * What was removed was stored before this, by the database's clock.
+   *
+   * @generated from field: int64 before_ms = 6;
+   */
+  beforeMs: bigint;
+
+  /**
+   * @generated from field: uint64 count = 7;
+   */
+  count: bigint;
+
+  /**
+   * @generated from field: uint64 first_index = 8;
+   */
+  firstIndex: bigint;
+
+  /**
+   * @generated from field: uint64 last_index = 9;
+   */
+  lastIndex: bigint;
+
+  /**
+   * Which ones, in pairs: how many indexes lie between the last pair's end (at first 0) and this one's, and how many it has.
+   *
+   * @generated from field: repeated uint64 runs = 10;
+   */
+  runs: bigint[];
+};
+
+/**
+ * Describes the message weir.audit.v1.Retention.
+ * Use `create(RetentionSchema)` to create a new message.
+ */
+export declare const RetentionSchema: GenMessage<Retention>;
+
+/**
+ * How long is kept what. A shorter time counts a grace of seven days after it was set; until then the longer one does.
+ *
+ * @generated from message weir.audit.v1.RetentionPolicy
+ */
+export declare type RetentionPolicy = Message<"weir.audit.v1.RetentionPolicy"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * Empty: of all that have none of their own, and of records that are of no workspace.
+   *
+   * @generated from field: string workspace_id = 2;
+   */
+  workspaceId: string;
+
+  /**
+   * The workspace has none of its own any more.
+   *
+   * @generated from field: bool inherits = 3;
+   */
+  inherits: boolean;
+
+  /**
+   * 0: for ever.
+   *
+   * @generated from field: int64 records_ms = 4;
+   */
+  recordsMs: bigint;
+
+  /**
+   * @generated from field: int64 payloads_ms = 5;
+   */
+  payloadsMs: bigint;
+};
+
+/**
+ * Describes the message weir.audit.v1.RetentionPolicy.
+ * Use `create(RetentionPolicySchema)` to create a new message.
+ */
+export declare const RetentionPolicySchema: GenMessage<RetentionPolicy>;
+
+/**
+ * Nothing that it covers is removed before it is released.
+ *
+ * @generated from message weir.audit.v1.LegalHold
+ */
+export declare type LegalHold = Message<"weir.audit.v1.LegalHold"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string workspace_id = 3;
+   */
+  workspaceId: string;
+
+  /**
+   * Empty: all keys.
+   *
+   * @generated from field: string key_id = 4;
+   */
+  keyId: string;
+
+  /**
+   * @generated from field: int64 from_ms = 5;
+   */
+  fromMs: bigint;
+
+  /**
+   * Exclusive; 0: it has no end.
+   *
+   * @generated from field: int64 to_ms = 6;
+   */
+  toMs: bigint;
+
+  /**
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message weir.audit.v1.LegalHold.
+ * Use `create(LegalHoldSchema)` to create a new message.
+ */
+export declare const LegalHoldSchema: GenMessage<LegalHold>;
+
+/**
+ * @generated from message weir.audit.v1.LegalHoldRelease
+ */
+export declare type LegalHoldRelease = Message<"weir.audit.v1.LegalHoldRelease"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string workspace_id = 3;
+   */
+  workspaceId: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message weir.audit.v1.LegalHoldRelease.
+ * Use `create(LegalHoldReleaseSchema)` to create a new message.
+ */
+export declare const LegalHoldReleaseSchema: GenMessage<LegalHoldRelease>;
+
+/**
+ * Ed25519 by the key of the epoch's EpochOpen; what is signed is in packages/proofs.
+ *
+ * @generated from message weir.audit.v1.BatchSignature
+ */
+export declare type BatchSignature = Message<"weir.audit.v1.BatchSignature"> & {
+  /**
+   * In pairs as in Retention: the numbers of the records it is over.
+   *
+   * @generated from field: repeated uint64 runs = 1;
+   */
+  runs: bigint[];
+
+  /**
+   * Their leaf hashes, 32 bytes each.
+   *
+   * @generated from field: bytes leaf_hashes = 2;
+   */
+  leafHashes: Uint8Array;
+
+  /**
+   * @generated from field: bytes signature = 3;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message weir.audit.v1.BatchSignature.
+ * Use `create(BatchSignatureSchema)` to create a new message.
+ */
+export declare const BatchSignatureSchema: GenMessage<BatchSignature>;
+
+/**
  * @generated from enum weir.audit.v1.RecordKind
  */
 export enum RecordKind {
@@ -552,6 +796,33 @@ export enum RecordKind {
    * @generated from enum value: RECORD_KIND_ERASURE = 8;
    */
   ERASURE = 8,
+
+  /**
+   * @generated from enum value: RECORD_KIND_RETENTION = 10;
+   */
+  RETENTION = 10,
+
+  /**
+   * @generated from enum value: RECORD_KIND_RETENTION_POLICY = 11;
+   */
+  RETENTION_POLICY = 11,
+
+  /**
+   * @generated from enum value: RECORD_KIND_LEGAL_HOLD = 12;
+   */
+  LEGAL_HOLD = 12,
+
+  /**
+   * @generated from enum value: RECORD_KIND_LEGAL_HOLD_RELEASE = 13;
+   */
+  LEGAL_HOLD_RELEASE = 13,
+
+  /**
+   * By a relay: its producer's signature over the records of a batch. Its number is below 0.
+   *
+   * @generated from enum value: RECORD_KIND_SIGNATURE = 14;
+   */
+  SIGNATURE = 14,
 }
 
 /**
@@ -626,4 +897,31 @@ export enum ErasureStage {
  * Describes the enum weir.audit.v1.ErasureStage.
  */
 export declare const ErasureStageSchema: GenEnum<ErasureStage>;
+
+/**
+ * @generated from enum weir.audit.v1.RetentionSubject
+ */
+export enum RetentionSubject {
+  /**
+   * @generated from enum value: RETENTION_SUBJECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Headers and the columns beside them, with the payloads that are left.
+   *
+   * @generated from enum value: RETENTION_SUBJECT_RECORDS = 1;
+   */
+  RECORDS = 1,
+
+  /**
+   * @generated from enum value: RETENTION_SUBJECT_PAYLOADS = 2;
+   */
+  PAYLOADS = 2,
+}
+
+/**
+ * Describes the enum weir.audit.v1.RetentionSubject.
+ */
+export declare const RetentionSubjectSchema: GenEnum<RetentionSubject>;
 
