@@ -68,6 +68,15 @@ class Pool implements HttpClient, ClientShare {
     return exchange;
   }
 
+  closeIdle(): void {
+    for (const connection of this.idle.splice(0)) connection.destroy();
+  }
+
+  cut(): void {
+    // Not those that are made meanwhile, for requests that waited.
+    for (const connection of [...this.all]) connection.destroy();
+  }
+
   /** Gives it a connection, or a place in the queue. `fresh`: not one that was used before. */
   assign(exchange: PendingExchange, fresh: boolean): void {
     const connection = fresh ? undefined : this.takeIdle();

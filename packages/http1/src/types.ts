@@ -166,4 +166,8 @@ export interface HttpClientOptions {
 export interface HttpClient extends AsyncDisposable {
   request(request: ClientRequest, sink: ResponseSink): Exchange;
   readonly connections: number;
+  /** Closes the connections that carry nothing: the next request makes a new one, which looks the host's name up again. */
+  closeIdle(): void;
+  /** Breaks all connections: what they carry ends with the error "reset". */
+  cut(): void;
 }

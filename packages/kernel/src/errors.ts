@@ -112,6 +112,12 @@ export const catalogue = {
   overloaded: { status: 503, rpc: "unavailable", retry: true, advice: "Try again shortly." },
   shutting_down: { status: 503, rpc: "unavailable", retry: true, advice: "Try again; another instance will answer." },
   client_closed: { status: 499, rpc: "canceled", retry: false, advice: "The client went away." },
+  hedge_lost: {
+    status: 499,
+    rpc: "canceled",
+    retry: false,
+    advice: "Nothing: it tells of an attempt that another attempt of its request overtook.",
+  },
   deadline_exceeded: { status: 504, rpc: "deadline_exceeded", retry: true, advice: "Allow more time." },
   provider_error: { status: 502, rpc: "unavailable", retry: true, advice: "Try again; the provider failed." },
   provider_unreachable: { status: 502, rpc: "unavailable", retry: true, advice: "Try again; the provider is away." },

@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import { createHttpClient, headerLine, type HttpClient } from "@weir/http1";
@@ -6,6 +7,7 @@ import { clientOf } from "./client-of.ts";
 import type { Hooks } from "./hooks.ts";
 import { MethodPlan } from "./method-plan.ts";
 import { Replicas } from "./replicas.ts";
+import { BEAT_MS, Pulse } from "./pulse.ts";
 import type { Peers } from "./service.ts";
 import { StreamExchange } from "./stream-exchange.ts";
 import { TOKEN_HEADER } from "./token.ts";
@@ -23,6 +25,8 @@ export interface NetworkPeersOptions {
   readonly connectMs?: number | undefined;
   /** Of one message. Default 64 MiB. */
   readonly maxMessageBytes?: number | undefined;
+  /** Resolves the names of peers, each time that a connection is made. Default: the system's. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 export interface CallSettings {
@@ -39,6 +43,7 @@ export type Requester = Pick<HttpClient, "request"> & AsyncDisposable;
 /**
  * Clients over the network: the Connect protocol, binary, over keep-alive HTTP/1.1 connections. Nothing is repeated by itself but what
  * reached nobody, and calls of methods that say they are idempotent if their connection breaks; what cannot be reached is `unavailable`.
+ * A peer's name is looked up whenever a connection is made, and a peer that is silent loses its connections (see pulse.ts): one that moved is found.
  * A deadline is sent with the call and kept on this side, too; a cancelled call closes its connection.
  */
 export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposable {
@@ -52,7 +57,19 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
   const connect = (address: string): HttpClient => {
     const origin = address.startsWith("unix:") ? { path: address.slice("unix:".length) } : address;
     const maxConnections = options.maxConnections ?? 2_048;
-    return createHttpClient(origin, { maxConnections, maxQueued: 65_536, idleTimeoutMs: IDLE_TIMEOUT_MS });
+    const { lookup } = options;
+    return createHttpClient(origin, {
+      maxConnections,
+      maxQueued: 65_536,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      ...(lookup === undefined ? {} : { lookup }),
+    });
+  };
+  const beats = new Set<NodeJS.Timeout>();
+  const watched = (http: HttpClient): HttpClient => {
+    const pulse = new Pulse(http);
+    beats.add(setInterval(() => pulse.beat(), BEAT_MS).unref());
+    return http;
   };
   const connectionTo = (given: string | readonly string[]): Requester => {
     const addresses = [...new Set(typeof given === "string" ? [given] : given)];
@@ -61,7 +78,7 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
     if (http === undefined) {
       const [first] = addresses;
       if (first === undefined) throw new TypeError("a service has at least one address");
-      http = addresses.length === 1 ? connect(first) : new Replicas(addresses, connect);
+      http = addresses.length === 1 ? watched(connect(first)) : new Replicas(addresses, connect);
       clients.set(id, http);
     }
     return http;
@@ -81,6 +98,7 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
       });
     },
     async [Symbol.asyncDispose]() {
+      for (const beat of beats) clearInterval(beat);
       await Promise.all([...clients.values()].map((http) => http[Symbol.asyncDispose]()));
     },
   };

@@ -7,6 +7,7 @@ import {
   type ResponseSink,
 } from "@weir/http1";
 import type { Requester } from "./network.ts";
+import { BEAT_MS, Pulse } from "./pulse.ts";
 
 /**
  * Several replicas of one service as one client. Each is asked for /readyz every second: those that are ready come first, then those that
@@ -14,11 +15,6 @@ import type { Requester } from "./network.ts";
  * reached goes to another. A call that may have arrived goes to another only if it may be done twice (`retryStale`), once its connection
  * broke or its replica was found to be silent; never after the first byte of an answer.
  */
-
-const PROBE_EVERY_MS = 1_000;
-/** A probe is one small answer of an event loop: one that takes longer than this comes from a process that hangs. */
-const PROBE_TIMEOUT_MS = 1_000;
-const READY_PATH = "/readyz";
 
 /** The better, the smaller. */
 const READY = 0;
@@ -36,8 +32,8 @@ export class Replicas implements Requester {
   constructor(addresses: readonly string[], make: MakeClient) {
     this.#replicas = addresses.map((address) => new Replica(make(address)));
     this.#timer = setInterval(() => {
-      for (const replica of this.#replicas) replica.probe();
-    }, PROBE_EVERY_MS);
+      for (const replica of this.#replicas) replica.pulse.beat();
+    }, BEAT_MS);
     this.#timer.unref();
   }
 
@@ -68,11 +64,20 @@ class Replica {
   readonly http: HttpClient;
   /** Calls without an answer yet, and those whose answer still comes. */
   readonly calls = new Set<ReplicatedExchange>();
+  readonly pulse: Pulse;
   #state = READY;
-  #probing = false;
 
   constructor(http: HttpClient) {
     this.http = http;
+    this.pulse = new Pulse(http, {
+      answered: (ready) => {
+        this.#state = ready ? READY : UNREADY;
+      },
+      silent: () => {
+        this.lost();
+        for (const call of this.calls) call.leave();
+      },
+    });
   }
 
   isBetterThan(other: Replica): boolean {
@@ -82,38 +87,6 @@ class Replica {
   /** It could not be reached: the next probe that it answers brings it back. */
   lost(): void {
     this.#state = SILENT;
-  }
-
-  probe(): void {
-    if (this.#probing) return;
-    this.#probing = true;
-    let status = 0;
-    this.http.request(
-      {
-        method: "GET",
-        path: READY_PATH,
-        headers: "",
-        connectMs: PROBE_TIMEOUT_MS,
-        firstByteMs: PROBE_TIMEOUT_MS,
-        idleMs: PROBE_TIMEOUT_MS,
-        retryStale: true,
-      },
-      {
-        head: (code) => {
-          status = code;
-        },
-        data: () => undefined,
-        end: () => {
-          this.#probing = false;
-          this.#state = status === 200 ? READY : UNREADY;
-        },
-        error: () => {
-          this.#probing = false;
-          this.lost();
-          for (const call of this.calls) call.leave();
-        },
-      },
-    );
   }
 }
 

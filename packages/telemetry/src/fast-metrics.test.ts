@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { createCounter, createHistogram } from "./fast-metrics.ts";
+import { createCounter, createGauges, createHistogram } from "./fast-metrics.ts";
 
 test("what was counted is what a scrape shows", async () => {
   const registry = new Registry();
@@ -24,4 +24,15 @@ test("a histogram's buckets are cumulative and hold their upper bound", async ()
   expect(text).toContain('weir_test_seconds_bucket{le="+Inf",route="a"} 4');
   expect(text).toContain('weir_test_seconds_count{route="a"} 4');
   expect(text).toContain('weir_test_seconds_sum{route="a"} 2.65');
+});
+
+test("a gauge of several series shows those that there are now", async () => {
+  const registry = new Registry();
+  let lines = [{ labels: ["a", "1"], value: 3 }];
+  createGauges(registry, "weir_test_length", "help", ["line", "priority"], () => lines);
+  expect(await registry.metrics()).toContain('weir_test_length{line="a",priority="1"} 3');
+  lines = [{ labels: ["b", "0"], value: 0 }];
+  const text = await registry.metrics();
+  expect(text).toContain('weir_test_length{line="b",priority="0"} 0');
+  expect(text).not.toContain('line="a"');
 });

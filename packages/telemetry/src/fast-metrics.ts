@@ -126,5 +126,21 @@ export function createHistogram(
 
 /** A gauge that is read when somebody scrapes. */
 export function createGauge(registry: Registry, name: string, help: string, read: () => number): void {
-  register(registry, name, help, "gauge", () => [{ labels: {}, value: read() }]);
+  createGauges(registry, name, help, [], () => [{ labels: [], value: read() }]);
+}
+
+/** A gauge of several series, which are listed when somebody scrapes: those that are not listed any more are gone. */
+export function createGauges(
+  registry: Registry,
+  name: string,
+  help: string,
+  labels: readonly string[],
+  list: () => Iterable<{ readonly labels: readonly string[]; readonly value: number }>,
+): void {
+  register(registry, name, help, "gauge", () =>
+    Array.from(list(), (one) => ({
+      labels: Object.fromEntries(labels.map((label, at) => [label, one.labels[at] ?? ""])),
+      value: one.value,
+    })),
+  );
 }

@@ -1,6 +1,7 @@
 export {
   createCounter,
   createGauge,
+  createGauges,
   createHistogram,
   type CounterSeries,
   type HistogramSeries,

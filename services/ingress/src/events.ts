@@ -1,6 +1,7 @@
 /** What a finished request leaves behind for operators: metrics and one log line. Nothing else in this service writes either. */
 import { createCounter, createHistogram, type Telemetry } from "@weir/telemetry";
 import { ATTRIBUTE, type CounterSeries, GEN_AI, type HistogramSeries, type TraceSpan, WEIR } from "@weir/telemetry";
+import type { ShadowEnd } from "./flows/shadows.ts";
 import type { Trail } from "./flows/trail.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -126,6 +127,13 @@ export function createFinished(telemetry: Telemetry): Finished {
       "request",
     );
   };
+}
+
+/** Told of every request that was chosen to be copied, when its copy is over or was not made. */
+export function shadowEnded({ metrics }: Pick<Telemetry, "metrics">): (model: string, end: ShadowEnd) => void {
+  const help = "Requests that were chosen to be copied for a shadow, by what became of their copies.";
+  const copies = createCounter(metrics, "weir_shadow_copies_total", help, ["model", "end"]);
+  return (model, end) => copies.series(model, end).add(1);
 }
 
 function describe(span: TraceSpan, trail: Trail): void {

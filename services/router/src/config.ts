@@ -12,7 +12,7 @@ export interface RouterConfig {
 
 /** Without contracts all pay the same. */
 export type RouterSettings = Pick<WeirConfig, "providers" | "models"> &
-  Partial<Pick<WeirConfig, "contracts" | "cache">>;
+  Partial<Pick<WeirConfig, "contracts" | "cache" | "meshToken">>;
 
 /** What `reload` puts in force. */
 export const ROUTER_SETTINGS = ["providers", "models", "contracts"] as const;
@@ -40,6 +40,7 @@ function aliasOf(model: ModelConfig): AliasConfig {
     targets,
     fallbacks,
     canary,
+    shadow,
     hedge,
     price,
     contextWindow,
@@ -52,7 +53,18 @@ function aliasOf(model: ModelConfig): AliasConfig {
     fallbacks,
     rules: model.rules.map(({ when, use }) => ({ matches: compileRule(when), when, use })),
     canary,
+    shadow:
+      shadow === undefined
+        ? undefined
+        : {
+            provider: shadow.provider,
+            model: shadow.model,
+            share: shadow.percent / 100,
+            keyId: shadow.keyId,
+            maxConcurrent: shadow.maxConcurrent,
+          },
     cacheMs: model.cacheMs ?? 0,
+    semantic: model.semanticCache,
     hedge,
     price: price === undefined ? undefined : configuredPrice(price, "config"),
     contextWindow,

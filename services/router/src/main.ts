@@ -22,6 +22,7 @@ await using service = await createRouter({
   peers,
   natsUrl: config.natsUrl?.reveal(),
   redisUrl: config.redisUrl?.reveal(),
+  database: config.databaseUrl && { connectionString: config.databaseUrl.reveal() },
 });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,

@@ -1,7 +1,8 @@
 import type { FinishReason, JsonChanges, JsonObject, Usage } from "@weir/dialects";
 import type { Reason, WeirError } from "@weir/kernel";
 import type { TokenBound } from "@weir/pricing";
-import type { Served } from "./domain/call.ts";
+import type { CacheUse, Served } from "./domain/call.ts";
+import type { BreakerState } from "./domain/health.ts";
 import type { Target } from "./domain/target.ts";
 import type { Wire } from "./domain/wire.ts";
 
@@ -190,6 +191,8 @@ export interface KeptAnswer {
   /** A stream's last bytes; empty for a whole answer. */
   readonly terminal: Uint8Array;
   readonly outputBytes: number;
+  /** It was made for another question, and this is how near that was; undefined: for its own. */
+  readonly similarity?: number | undefined;
 }
 
 /** Where answers are kept. Failure policy: open. What cannot be read was not kept, and nothing waits for it. */
@@ -200,6 +203,63 @@ export interface AnswerCache {
   put(key: CacheKey, answer: KeptAnswer, ttlMs: number): void;
 }
 
+/** Lets one replica of all go for an answer that several want. Failure policy: open. Who cannot ask, goes. */
+export interface ReplicaFlights {
+  /**
+   * Never rejects.
+   * @returns what to call, once, when the way is over, after what was got was put; undefined: another replica is on its way
+   */
+  board(name: string): Promise<(() => void) | undefined>;
+}
+
+/** Questions whose answers may do for each other: everything around them is equal. Names tell nothing to who does not have the router's secret. */
+export interface QuestionSpace {
+  /** A workspace's questions to a model: what their number is bounded by. 32 bytes, as all of these. */
+  readonly scope: Uint8Array;
+  readonly name: Uint8Array;
+  readonly secret: Uint8Array;
+}
+
+export interface Nearest {
+  /** Cosine. */
+  readonly similarity: number;
+  /** Undefined: it is not near enough. */
+  readonly answer: KeptAnswer | undefined;
+}
+
+/**
+ * Answers by what was asked. Exact: of all questions of a space, the nearest is found; of equally near ones, the latest. Failure policy: open, as of
+ * AnswerCache. Nothing that it stores can be read without the space's secret.
+ */
+export interface SemanticCache {
+  /** Never rejects. @param vector of length one @returns undefined: there is nothing, or it cannot be read */
+  nearest(
+    space: QuestionSpace,
+    vector: Float32Array,
+    wanted: { readonly atLeast: number; readonly madeFromMs: number },
+  ): Promise<Nearest | undefined>;
+  /** Never blocks, never throws. What is above the scope's number goes, the oldest first. */
+  put(
+    space: QuestionSpace,
+    vector: Float32Array,
+    answer: KeptAnswer,
+    kept: { readonly ttlMs: number; readonly mostEntries: number },
+  ): void;
+}
+
+/** Told what the cache was good for. MUST NOT throw or block. */
+export interface CacheEvents {
+  /** A request looked, or did not want to. @param model the name that the client used, of one that keeps answers */
+  used(model: string, use: CacheUse): void;
+  /** An answer went before its time, for others to have room. */
+  evicted(entries: number): void;
+  /** A question got a vector, or why it did not. */
+  embedded(end: EmbeddingEnd): void;
+}
+
+/** `refused`: by a budget or a limit; `no_target`: nobody may be asked now; `failed`: who was asked did not answer well. */
+export type EmbeddingEnd = "made" | "refused" | "no_target" | "failed";
+
 /** Asks whether a provider is there at all. */
 export interface HealthCheck extends AsyncDisposable {
   readonly provider: string;
@@ -208,10 +268,18 @@ export interface HealthCheck extends AsyncDisposable {
   passes(): Promise<boolean>;
 }
 
-/** Told of every attempt when it is over. MUST NOT throw or block. */
-export type Attempted = (
-  target: Target,
-  /** Undefined: it served. */
-  error: WeirError | undefined,
-  durationMs: number,
-) => void;
+/** How a second attempt beside a slow one came about, or why it did not; `won` and `lost` follow a `started`. */
+export type HedgeEvent = "started" | "won" | "lost" | "denied_by_share" | "denied_by_hold" | "no_target" | "too_late";
+/** How waiting for room at a target ended. */
+export type QueueEnd = "admitted" | "shed" | "timed_out" | "left";
+
+/** Told what becomes of targets and of calls of them. MUST NOT throw or block. */
+export interface RouterEvents {
+  /** An attempt is over. @param error undefined: it served */
+  attempted(target: Target, error: WeirError | undefined, durationMs: number): void;
+  /** @param model the name that the client used, of one that is configured to be hedged */
+  hedged(model: string, event: HedgeEvent): void;
+  queued(target: Target, priority: number, end: QueueEnd, waitedMs: number): void;
+  /** This replica moved a breaker: what others told is theirs to count. */
+  breaker(target: Target, state: BreakerState): void;
+}

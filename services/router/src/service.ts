@@ -2,29 +2,29 @@ import { randomUUID } from "node:crypto";
 import type { Client } from "@connectrpc/connect";
 import { policy } from "@weir/contracts";
 import { dialects, providerDialects } from "@weir/dialects";
-import { type Clock, systemClock } from "@weir/kernel";
+import { type Clock, systemClock, WeirError } from "@weir/kernel";
+import { natsQuestions } from "@weir/events";
 import type { Peers, Service } from "@weir/mesh";
+import { providerAllowed } from "@weir/rules";
+import type { DatabaseAddress } from "@weir/storage";
 import type { Telemetry } from "@weir/telemetry";
 import { buildTable, type Table, type TableOptions } from "./adapters/build-table.ts";
-import { cacheKeyOf } from "./adapters/cache-key.ts";
-import { memoryCache } from "./adapters/memory-cache.ts";
-import { redisCache } from "./adapters/redis-cache.ts";
 import { policyHolds } from "./adapters/policy-holds.ts";
 import type { ProviderHttpOptions } from "./adapters/provider-http.ts";
 import { natsHealthKeys, sharedHealth } from "./adapters/shared-health.ts";
 import { tokenCounter } from "./adapters/token-counter.ts";
+import { createCaches, requireEmbedders } from "./caching.ts";
 import { routerConfigOf, type RouterSettings } from "./config.ts";
-import { attemptEvents } from "./events.ts";
-import { cacheControlOf } from "./domain/cache-control.ts";
-import type { Call, ChatInput, EmbedInput } from "./domain/call.ts";
-import { type Route, ruled } from "./domain/route-table.ts";
-import { AnswerFlights } from "./flows/answer-flights.ts";
-import { type Caching, isCacheable } from "./flows/cached.ts";
+import { routerEvents } from "./events.ts";
+import type { Call } from "./domain/call.ts";
+import { ruled } from "./domain/route-table.ts";
+import { type EmbeddedQuestion, embedQuestion } from "./flows/embed-question.ts";
 import type { RoutedTarget } from "./ports.ts";
 import { startHealthChecks } from "./flows/health-checks.ts";
 import { requestFacts, type RequestFacts } from "./flows/rule-facts.ts";
 import { candidates } from "./domain/candidates.ts";
 import type { ProviderLoader } from "./providers/registry.ts";
+import { cancelHere } from "./rpc/cancel.ts";
 import { type Routing, routerRoutes } from "./rpc/routes.ts";
 
 export interface RouterOptions {
@@ -40,6 +40,8 @@ export interface RouterOptions {
   readonly tls?: ProviderHttpOptions["tls"];
   /** Where answers are kept for all replicas; default: in this process. */
   readonly redisUrl?: string | undefined;
+  /** Where answers are kept for all replicas by what was asked; default: in this process. */
+  readonly database?: DatabaseAddress | undefined;
   /** Where replicas tell each other how targets do; default: there is one replica. */
   readonly natsUrl?: string | undefined;
   /** Where clouds' own tools look for credentials; default: the process's own. */
@@ -58,21 +60,32 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Prices begin on dates: the table is made anew so often. */
 const REFRESH_MS = 12 * 60 * 60 * 1000;
 const SWEEP_MS = 5_000;
+/** Less than whoever cancels waits for it. */
+const CANCEL_MS = 75;
 const DEFAULT_CACHE_BYTES = 128 * 1024 * 1024;
 
 /** @throws Error for a configuration that cannot be used, naming what is wrong */
 export async function createRouter(options: RouterOptions): Promise<Router> {
   const { telemetry, peers, clock = systemClock, random = Math.random, loadProvider: load, tls, env } = options;
-  const build = (config: RouterOptions["config"]): Promise<Table> =>
-    buildTable({
+  const build = async (config: RouterOptions["config"], previous?: Table): Promise<Table> => {
+    const built = await buildTable({
       config: routerConfigOf(config),
       nowMs: clock.nowMs(),
       clock,
       load,
       tls,
+      previous,
       ...(env === undefined ? {} : { env }),
       onCredentialFailure: (provider, err) => telemetry.log.warn({ err, provider }, "there is no credential"),
     });
+    try {
+      requireEmbedders(built);
+      return built;
+    } catch (error) {
+      await built[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
   let { config } = options;
   let table = await build(config);
   // Made when first needed: the policy service may come up later.
@@ -81,28 +94,37 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     () => (policyClient ??= peers.client(policy.PolicyService)),
     (error) => telemetry.log.warn({ err: error }, "the hold of an attempt that was not made is still held"),
   );
+  const events = routerEvents(telemetry, () => table.targets());
   const healthKeys = options.natsUrl === undefined ? undefined : natsHealthKeys(options.natsUrl);
+  const streams: Routing["streams"] = new Map();
+  const others =
+    options.natsUrl === undefined
+      ? undefined
+      : natsQuestions({ url: options.natsUrl, subject: "weir.router.cancel" }, (id) => cancelHere(streams, id));
   const tokens = tokenCounter((error) => telemetry.log.error({ err: error }, "tokens were not counted"));
-  const told = (error: unknown): void => telemetry.log.debug({ err: error }, "the cache does not answer");
-  const inRedis = options.redisUrl === undefined ? undefined : redisCache(options.redisUrl, told);
-  const flights = new AnswerFlights(
-    inRedis ?? memoryCache(options.config.cache?.maxBytes ?? DEFAULT_CACHE_BYTES, () => clock.nowMs()),
-    () => clock.nowMs(),
-  );
-  const cachingOf = (
-    call: Call,
-    input: ChatInput | EmbedInput,
-    stream: boolean,
-    route: Route<RoutedTarget>,
-    named: Route<RoutedTarget>,
-  ): Caching | undefined => {
-    if (!isCacheable(input, route.cacheMs, call) || input.kind !== "raw") return undefined;
-    const dialect = "dialect" in input ? input.dialect : "openai-embeddings";
-    const kind = dialect === "openai-embeddings" ? "embedding" : stream ? "stream" : "whole";
-    const key = cacheKeyOf(call, { dialect, body: input.body }, kind, named.rules.length > 0 ? call.tags : undefined);
-    if (key === undefined) return undefined;
-    const control = cacheControlOf(call.headers.find(({ name }) => name === "cache-control")?.value);
-    return { flights, key, ttlMs: route.cacheMs, control, nowMs: () => clock.nowMs() };
+  const caches = createCaches({
+    telemetry,
+    clock,
+    maxBytes: config.cache?.maxBytes ?? DEFAULT_CACHE_BYTES,
+    redisUrl: options.redisUrl,
+    database: options.database,
+    meshToken: config.meshToken?.reveal(),
+  });
+  const prepareCaches = (): void => {
+    if (table.listed.some(({ semantic }) => semantic !== undefined)) caches.openSemantic();
+  };
+  prepareCaches();
+  /** Who may make vectors for a request: its rules count for them, too. */
+  const embeddersOf = (call: Call, model: string): readonly RoutedTarget[] => {
+    try {
+      const { groups } = table.route(model);
+      const all = groups.flatMap(({ targets }) => targets);
+      return all.filter(({ provider, region }) => providerAllowed(call, provider, region));
+    } catch (error) {
+      // There is none of that name any more.
+      if (error instanceof WeirError) return [];
+      throw error;
+    }
   };
   const routing: Routing = {
     flow: {
@@ -112,7 +134,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       random,
       holds,
       tokens,
-      attempted: attemptEvents(telemetry),
+      events,
       hedgeOf: (model) => table.hedges?.get(model),
       shared:
         healthKeys === undefined
@@ -146,18 +168,22 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
         canary: random(),
         healthMs: clock.nowMs(),
       });
-      return { targets, caching: cachingOf(call, input, stream, route, named) };
+      const tags = named.rules.length > 0 ? call.tags : undefined;
+      const embed = (model: string, question: string, signal: AbortSignal): Promise<EmbeddedQuestion> =>
+        embedQuestion(routing.flow, call, question, model, embeddersOf(call, model), signal);
+      return { targets, caching: caches.cachingOf({ call, input, stream, route, tags, embed }) };
     },
     route: (model) => table.route(model),
     listed: () => table.listed,
     targets: () => table.targets(),
     upstreams: () => table.upstreams,
-    streams: new Map(),
+    streams,
+    cancelElsewhere: async (requestId) => (await others?.ask(requestId, CANCEL_MS)) ?? false,
   };
   let stopChecks: (() => void) | undefined;
   const checkHealth = (): void => {
     stopChecks?.();
-    const checking = { clock, shared: routing.flow.shared, targets: () => table.targets() };
+    const checking = { clock, shared: routing.flow.shared, events, targets: () => table.targets() };
     stopChecks = startHealthChecks(checking, table.checks);
   };
   // Tables that are in force no more, with calls that still run.
@@ -168,10 +194,11 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
     await Promise.all(idle.map((one) => one[Symbol.asyncDispose]()));
   };
   const reload = async (next: RouterOptions["config"]): Promise<void> => {
-    const built = await build(next);
+    const built = await build(next, table);
     const previous = table;
     table = built;
     config = next;
+    prepareCaches();
     retired.add(previous);
     if (stopChecks !== undefined) checkHealth();
     await sweep();
@@ -194,7 +221,8 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
       clearInterval(sweeper);
       stopChecks?.();
       await healthKeys?.[Symbol.asyncDispose]();
-      await inRedis?.[Symbol.asyncDispose]();
+      await others?.[Symbol.asyncDispose]();
+      await caches[Symbol.asyncDispose]();
       await tokens[Symbol.asyncDispose]();
       await Promise.all([table, ...retired].map((one) => one[Symbol.asyncDispose]()));
     },

@@ -1,5 +1,5 @@
 /** Equal requests get the same answer, and only those. */
-import { common } from "@weir/contracts";
+import { common, router } from "@weir/contracts";
 import { type Simulator, startRedis, startSimulator } from "@weir/testkit";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -25,14 +25,16 @@ beforeEach(() => simulator.reset());
 const config = () =>
   configOf(
     [
-      provider("one", "openai", { baseUrl: `${simulator.origin}/v1` }),
+      provider("one", "openai", { baseUrl: `${simulator.origin}/v1`, region: "eu" }),
       provider("two", "anthropic", { baseUrl: `${simulator.origin}/v1` }),
     ],
     [
       model("m", ["one/gpt-4o"], { cacheMs: 60_000 }),
       model("claude", ["two/claude-haiku-4-5"], { cacheMs: 60_000 }),
       model("e", ["one/text-embedding-3-small"], { cacheMs: 60_000 }),
+      model("other", ["one/gpt-4o"], { cacheMs: 60_000 }),
       model("plain", ["one/gpt-4o"]),
+      model("ruled", ["one/gpt-4o"], { cacheMs: 60_000, rules: [{ when: "request.tags.team == 'x'", use: "plain" }] }),
     ],
   );
 const said = (content: string, more: object = {}) => ({ model: "m", messages: [{ role: "user", content }], ...more });
@@ -121,13 +123,80 @@ describe.each(["memory", "redis"] as const)("kept in %s", (where) => {
   });
 });
 
+describe("two replicas with a Redis", () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis[Symbol.asyncDispose]());
+
+  /** Resolves when both are connected: what one keeps the other has. */
+  async function replicas(): Promise<[Booted, Booted]> {
+    const both = await Promise.all([1, 2].map(() => boot({ config: config(), redisUrl: redis.url })));
+    const [first, second] = both as [Booted, Booted];
+    let round = 0;
+    await expect
+      .poll(
+        async () => {
+          const body = said(`${Math.random()} ${++round}`);
+          await first.client.complete(ask(body));
+          return (await second.client.complete(ask(body))).result?.cache?.hit;
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(true);
+    simulator.reset();
+    return [first, second];
+  }
+
+  it.each([false, true])("a thousand equal requests at once make one call, streams %s", async (stream) => {
+    const [first, second] = await replicas();
+    await using _first = first;
+    await using _second = second;
+    simulator.script({ behaviour: { delayMs: 300 } });
+    const body = said("once", stream ? { stream } : {});
+    const one = async (_: unknown, index: number) => {
+      const { client } = index % 2 === 0 ? first : second;
+      if (!stream) return (await client.complete(ask(body))).result;
+      return (await collect(client.streamComplete(ask(body)))).end.result;
+    };
+    const results = await Promise.all(Array.from({ length: 1_000 }, one));
+    expect(calls()).toBe(1);
+    expect(results.filter((result) => result?.cache?.hit === true)).toHaveLength(999);
+  });
+
+  it("one that is gone is not waited for longer than it can hold its place", async () => {
+    const [first, second] = await replicas();
+    await using _second = second;
+    simulator.script({ times: 1, behaviour: { delayMs: 60_000 } });
+    const lost = first.client.complete(ask(said("lost"))).catch((error: unknown) => error);
+    await expect.poll(calls, { timeout: 10_000 }).toBe(1);
+    const waiting = second.client.complete(ask(said("lost")));
+    await first[Symbol.asyncDispose]();
+    expect((await waiting).result?.error).toBeUndefined();
+    expect(calls()).toBe(2);
+    await lost;
+  }, 60_000);
+
+  it("without Redis each goes by itself", async () => {
+    await using weir = await boot({ config: config(), redisUrl: "redis://127.0.0.1:1" });
+    const { result } = await weir.client.complete(ask(said("x")));
+    expect(result).toMatchObject({ cache: { hit: false } });
+    expect(result?.error).toBeUndefined();
+  });
+});
+
 describe("who may have whose answer", () => {
   /** Each is another request than the plain one. */
   const OTHERS: readonly (readonly [string, { call: CallInit }])[] = [
     ["workspace", ask(said("x"), { workspace: "other" })],
     ["allowed providers", ask(said("x"), { allowedProviders: ["one"] })],
     ["denied providers", ask(said("x"), { deniedProviders: ["two"] })],
+    ["allowed regions", ask(said("x"), { allowedRegions: ["eu"] })],
+    ["denied regions", ask(said("x"), { deniedRegions: ["us"] })],
     ["output cap", ask(said("x"), { outputCap: 17 })],
+    ["tool call cap", ask(said("x"), { toolCallCap: 17 })],
+    ["model", ask({ ...said("x"), model: "other" })],
     ["temperature", ask(said("x", { temperature: 0.5 }))],
     [
       "system prompt",
@@ -155,6 +224,44 @@ describe("who may have whose answer", () => {
     expect(calls()).toBe(2);
     await weir.client.complete(ask(said("x")));
     expect(calls()).toBe(2);
+  });
+
+  it("not with other tags, where rules look at them", async () => {
+    await using weir = await boot({ config: config() });
+    const tagged = (team: string) => ask({ ...said("x"), model: "ruled" }, { tags: { team } });
+    for (const team of ["a", "b", "b"]) await weir.client.complete(tagged(team));
+    expect(calls()).toBe(2);
+  });
+
+  it("nothing of a call is forgotten here: it makes another request, or is none of the answer's business", async () => {
+    const keyed =
+      "model raw headers allowed_providers allowed_regions denied_providers denied_regions output_cap tool_call_cap workspace tags cache";
+    // Of `cache` see below. Typed callers get no bytes that could be kept. Caps and tools are stated in the body, too.
+    const typed = "chat embed";
+    const indifferent = {
+      requestId: "0197b5a0-0000-7000-8000-000000000000",
+      holdOwner: "o",
+      holdKeyId: "k",
+      inputBound: 99,
+      statedCaps: ["max_tokens"],
+      tools: { webSearches: true },
+      atMs: 5n,
+      conversation: "c",
+      priority: 3,
+      providerLimits: true,
+      providerLimitsFailClosed: true,
+    };
+    const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    expect(router.CallSchema.fields.map(({ name }) => name).toSorted()).toEqual(
+      [...`${keyed} ${typed}`.split(" "), ...Object.keys(indifferent).map(snake)].toSorted(),
+    );
+    await using weir = await boot({ config: config() });
+    await weir.client.complete(ask(said("x")));
+    for (const [name, value] of Object.entries(indifferent)) {
+      const { result } = await weir.client.complete(ask(said("x"), { [name]: value }));
+      expect(result?.cache?.hit, name).toBe(true);
+    }
+    expect(calls()).toBe(1);
   });
 
   it("is who says the same in another order of members", async () => {
@@ -226,10 +333,37 @@ describe("what is not kept", () => {
     await weir.client.complete(ask(said("x"), control("no-cache")));
     expect(calls()).toBe(3);
     skewMs = 10_000;
-    await weir.client.complete(ask(said("x"), control("max-age=5")));
+    const stale = await weir.client.complete(ask(said("x"), control("max-age=5")));
+    expect(stale.result?.cache).toMatchObject({ hit: false, miss: router.CacheMiss.STALE });
     expect(calls()).toBe(4);
     await weir.client.complete(ask(said("x"), control("max-age=5, whatever")));
     expect(calls()).toBe(4);
+    const metrics = await weir.renderMetrics();
+    for (const [outcome, times] of [
+      ["bypass", 2],
+      ["miss", 1],
+      ["stale", 1],
+      ["hit", 1],
+    ] as const)
+      expect(metrics).toContain(`weir_cache_requests_total{model="m",outcome="${outcome}"} ${times}`);
+    expect(metrics).toMatch(/weir_cache_bytes [1-9]/);
+  });
+
+  it("what there is no room for: it is counted", async () => {
+    await using weir = await boot({ config: { ...config(), cache: { maxBytes: 2_000 } } });
+    for (const content of ["a", "b", "c", "d"]) await weir.client.complete(ask(said(content)));
+    expect(await weir.renderMetrics()).toMatch(/weir_cache_evictions_total [1-9]/);
+  });
+
+  it("what nobody can have: after some failures those who wait go by themselves", async () => {
+    simulator.script({ behaviour: { status: 400, delayMs: 50 } });
+    await using weir = await boot({ config: config() });
+    const startedMs = performance.now();
+    const answers = await Promise.all(Array.from({ length: 200 }, () => weir.client.complete(ask(said("x")))));
+    for (const { result } of answers) expect(result?.error).toBeDefined();
+    expect(calls()).toBe(200);
+    // In line it would be 10 s at least.
+    expect(performance.now() - startedMs).toBeLessThan(9_000);
   });
 
   it("an answer whose caller left: the next of those who wait goes for it", async () => {

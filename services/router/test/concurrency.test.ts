@@ -69,12 +69,27 @@ describe.each([{ stream: false }, { stream: true }])("stream: $stream", ({ strea
     const first = send(0);
     await asked(1);
     const [low, middle, high, lowest] = [send(1), send(5), send(9), send(0)];
+    const metric = (name: string, labels: string): Promise<boolean> =>
+      weir.renderMetrics().then((text) => text.includes(`${name}{provider="one",model="m-one",account="0"${labels} 1`));
+    for (const priority of [5, 9])
+      await expect.poll(() => metric("weir_queue_length", `,priority="${priority}"}`)).toBe(true);
+    expect(await metric("weir_target_limit", "}")).toBe(true);
     for (const refused of [await low, await lowest]) {
       expect(refused?.reason).toBe(common.ErrorReason.OVERLOADED);
       expect(refused?.retryAfterMs).toBeGreaterThan(0);
     }
     expect(await Promise.all([first, middle, high])).toEqual([undefined, undefined, undefined]);
     expect(order.slice(-2)).toEqual([9, 5]);
+    const metrics = await weir.renderMetrics();
+    for (const [priority, end] of [
+      ["9", "admitted"],
+      ["5", "admitted"],
+      ["1", "shed"],
+      ["0", "shed"],
+    ])
+      expect(metrics).toContain(`weir_queue_total{provider="one",priority="${priority}",end="${end}"} 1`);
+    expect(metrics).toContain('weir_queue_wait_seconds_count{provider="one",priority="9"} 1');
+    expect(metrics).not.toContain("weir_queue_length{");
     expect(simulator.ledger).toHaveLength(3);
   });
 

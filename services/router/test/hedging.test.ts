@@ -1,5 +1,6 @@
 /** Requests that take too long get a second attempt: within a budget, held and billed for itself. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { common } from "@weir/contracts";
 import { type Simulator, startSimulator } from "@weir/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { boot, type Booted, collect, configOf, model, provider, rawCall } from "./harness.ts";
@@ -48,6 +49,12 @@ describe.each([{ stream: false }, { stream: true }])("stream: $stream", ({ strea
       [1, "one", 3],
       [2, "two", 1],
     ]);
+    // Overtaken, which is neither its own failure nor its client's leaving.
+    expect(told?.attempts.map(({ error }) => error)).toEqual([common.ErrorReason.HEDGE_LOST, 0]);
+    const metrics = await weir.renderMetrics();
+    expect(metrics).toContain('weir_hedges_total{model="m",event="started"} 1');
+    expect(metrics).toContain('weir_hedges_total{model="m",event="won"} 1');
+    expect(metrics).toContain('weir_provider_attempts_total{provider="one",outcome="hedge_lost"} 1');
     expect(weir.extensions.map(({ attempt }) => attempt)).toEqual([2]);
     expect(weir.extensions[0]?.costNanos).toBeGreaterThan(0n);
     const slow = simulator.ledger.find((entry) => entry.model === "m-one");
@@ -74,6 +81,7 @@ describe.each([{ stream: false }, { stream: true }])("stream: $stream", ({ strea
       [2, 3],
       [1, 1],
     ]);
+    expect(await weir.renderMetrics()).toContain('weir_hedges_total{model="m",event="lost"} 1');
     const rival = simulator.ledger.find((entry) => entry.model === "m-two");
     await expect.poll(() => rival?.cancelledAtMs).toBeGreaterThan(0);
   });
@@ -86,6 +94,9 @@ describe.each([{ stream: false }, { stream: true }])("stream: $stream", ({ strea
     expect(told?.attempts).toHaveLength(1);
     expect(weir.extensions).toHaveLength(1);
     expect(simulator.ledger.map((entry) => entry.model)).toEqual(["m-one"]);
+    const metrics = await weir.renderMetrics();
+    expect(metrics).toContain('weir_hedges_total{model="m",event="denied_by_hold"} 1');
+    expect(metrics).not.toContain('event="started"');
   });
 
   it("one that fails while its rival runs does not end the request, and a third target stands in for both", async () => {

@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { freePort, type Simulator, startSimulator } from "@weir/testkit";
+import { Secret } from "@weir/kernel";
 import { createTelemetry } from "@weir/telemetry";
 import { inProcessPeers, networkPeers, type Route } from "@weir/mesh";
 import { router } from "@weir/contracts";
@@ -35,6 +36,45 @@ describe("another configuration", () => {
     const { end, terminal } = await running;
     expect(end.result?.error).toBeUndefined();
     expect(terminal).toContain("[DONE]");
+  });
+
+  it("knows what was found out of targets that are the same, and nothing of those that are not", async () => {
+    const two = () => provider("two", "openai", { baseUrl: `${simulator.origin}/v1`, concurrency: 4 });
+    const models = (name: string) => [model(name, ["openai/gpt-4o"]), model("second", ["two/gpt-4o"])];
+    await using weir = await boot({ config: configOf([openai(), two()], models("m")) });
+    simulator.script({ behaviour: { status: 500 } });
+    for (let call = 0; call < 3; call++) for (const name of ["m", "second"]) await weir.client.complete(ask(name));
+    const eligible = async (name: string) => (await weir.client.explainRoute({ model: name })).candidates[0]?.eligible;
+    expect([await eligible("m"), await eligible("second")]).toEqual([false, false]);
+
+    // Another name, timeouts, and room for calls: the same account at the same place.
+    const patient = { ...two(), timeouts: { ...two().timeouts, idleMs: 77 }, concurrency: 5 };
+    await weir.router.reload(configOf([openai(), patient], models("renamed")));
+    expect([await eligible("renamed"), await eligible("second")]).toEqual([false, false]);
+    await weir.router.reload(configOf([openai(), two()], models("m")));
+    expect([await eligible("m"), await eligible("second")]).toEqual([false, false]);
+
+    // Another key may do where the first did not.
+    const other = { ...openai(), apiKey: new Secret("sk-other-0123456789abcdef") };
+    const elsewhere = { ...two(), region: "eu" };
+    await weir.router.reload(configOf([other, elsewhere], models("m")));
+    expect([await eligible("m"), await eligible("second")]).toEqual([true, true]);
+  });
+
+  it("leaves calls that run counted: what has room for one has none while the old one's call runs", async () => {
+    const one = () => provider("one", "openai", { baseUrl: `${simulator.origin}/v1`, concurrency: 1 });
+    const config = () => configOf([one()], [model("m", ["one/gpt-4o"])]);
+    await using weir = await boot({ config: config() });
+    simulator.script({ times: 1, behaviour: { delayMs: 300 } });
+    const running = weir.client.complete(ask("m"));
+    await expect.poll(() => simulator.ledger.length).toBe(1);
+    await weir.router.reload(config());
+    const next = weir.client.complete(ask("m"));
+    expect((await running).result?.error).toBeUndefined();
+    // It waited for the other one's end, and not for its time.
+    expect((await next).result?.error).toBeUndefined();
+    const [first, second] = simulator.ledger;
+    expect(second?.atMs).toBeGreaterThanOrEqual((first?.atMs ?? Infinity) + 250);
   });
 
   it("that cannot be used leaves the one in force", async () => {

@@ -1,4 +1,5 @@
 /** Replicas of the router tell each other how targets do. */
+import { common, type router } from "@weir/contracts";
 import { type Simulator, startNats, startSimulator } from "@weir/testkit";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { boot, type Booted, configOf, model, provider, rawCall } from "./harness.ts";
@@ -32,10 +33,11 @@ async function replicas(clock?: { nowMs: () => number; monotonicMs: () => number
   return made;
 }
 
-const ask = () => rawCall("openai-chat", { model: "m", messages: [{ role: "user", content: "hello" }] });
+const ask = (more: object = {}) =>
+  rawCall("openai-chat", { model: "m", messages: [{ role: "user", content: "hello" }], ...more });
 const eligible = async ({ client }: Booted): Promise<boolean> =>
   (await client.explainRoute({ model: "m" })).candidates[0]?.eligible === true;
-const end = (all: readonly Booted[]) => Promise.all(all.map((one) => one[Symbol.asyncDispose]()));
+const close = (all: readonly Booted[]) => Promise.all(all.map((one) => one[Symbol.asyncDispose]()));
 
 it("a breaker that one opened is open on all, and closed again on all", async () => {
   let skewMs = 0;
@@ -56,12 +58,18 @@ it("a breaker that one opened is open on all, and closed again on all", async ()
     // The promise is a second; the bound is ten times that, and the machine may be busy.
     expect(tookMs).toBeLessThan(10_000);
 
+    const opened = 'weir_breaker_changes_total{provider="one",state="open"} 1';
+    expect(await first.renderMetrics()).toContain(opened);
+    expect(await second.renderMetrics()).not.toContain(opened);
+
     simulator.reset();
     skewMs = 6_000;
     expect((await second.client.complete(ask())).result?.error).toBeUndefined();
     for (const one of all) await expect.poll(() => eligible(one), { timeout: 10_000 }).toBe(true);
+    for (const state of ["half_open", "closed"])
+      expect(await second.renderMetrics()).toContain(`weir_breaker_changes_total{provider="one",state="${state}"} 1`);
   } finally {
-    await end(all);
+    await close(all);
   }
 }, 60_000);
 
@@ -83,7 +91,35 @@ it("one request at a time probes, of all replicas together", async () => {
     expect(before).toBeGreaterThan(0);
     expect(simulator.ledger).toHaveLength(1);
   } finally {
-    await end(all);
+    await close(all);
+  }
+}, 60_000);
+
+it("a stream that another replica runs is ended by whichever is asked, and tells its account", async () => {
+  const all = await replicas();
+  try {
+    const [first, second, third] = all as [Booted, Booted, Booted];
+    simulator.script({ behaviour: { words: 400, trickleMs: 20 } });
+    const asked = ask({ stream: true });
+    const { requestId } = asked.call as { requestId: string };
+    const shown = Promise.withResolvers<void>();
+    let end: router.StreamEnd | undefined;
+    const reading = (async () => {
+      for await (const { message } of first.client.streamComplete(asked)) {
+        if (message.case === "frame") shown.resolve();
+        if (message.case === "end") end = message.value;
+      }
+    })();
+    await shown.promise;
+    // NATS may be found only now.
+    await expect.poll(async () => (await second.client.cancel({ requestId })).found, { timeout: 10_000 }).toBe(true);
+    await reading;
+    expect(end?.result?.error?.reason).toBe(common.ErrorReason.CLIENT_CLOSED);
+    expect(end?.result?.usage?.outputTokens).toBeGreaterThan(0);
+    await expect.poll(() => simulator.ledger[0]?.cancelledAtMs).toBeGreaterThan(0);
+    for (const one of [second, third]) expect((await one.client.cancel({ requestId })).found).toBe(false);
+  } finally {
+    await close(all);
   }
 }, 60_000);
 

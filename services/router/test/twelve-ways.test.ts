@@ -114,25 +114,60 @@ test.each(NAMES)(
   },
 );
 
-test("everything failing, attempts stay within 1.2 for each request and ten for each target", async () => {
-  const requests = 1_200;
-  for (const behaviour of [{ status: 500 }, { status: 503 }, { refuse: true }]) {
+const PRICED = {
+  price: { inputNanosPerMtok: 1_000_000_000n, outputNanosPerMtok: 2_000_000_000n, requestNanos: 0n } as never,
+  contextWindow: 100_000,
+  maxOutputTokens: 1_000,
+};
+
+test.each<[string, Behaviour, boolean]>([
+  ["500", { status: 500 }, false],
+  ["503, streams", { status: 503 }, true],
+  ["reset", { refuse: true }, false],
+  ["garbage", { malformed: true }, false],
+  ["cut before the first token, streams", { cutAfterEvents: 0 }, true],
+  ["429", { status: 429, code: "rate_limit_exceeded" }, false],
+  ["an exhausted quota", { status: 429, code: "insufficient_quota" }, false],
+])(
+  "everything failing (%s), attempts stay within 1.2 for each request and ten for each target, each with a hold of its own",
+  async (way, behaviour, stream) => {
+    const requests = 1_000;
     simulator.reset();
     simulator.script({ behaviour });
     const providers = NAMES.map((name) => provider(name, "openai", { baseUrl: `${simulator.origin}/v1` }));
-    const models = [
-      model(
-        "m",
-        NAMES.map((name) => `${name}/m-${name}`),
-      ),
-    ];
-    await using weir = await boot({ config: configOf(providers, models) });
-    for (let sent = 0; sent < requests; sent += 50) {
-      await Promise.all(Array.from({ length: 50 }, () => weir.client.complete(ask(false))));
-    }
+    const targets = NAMES.map((name) => `${name}/m-${name}`);
+    await using weir = await boot({ config: configOf(providers, [model("m", targets, PRICED)]) });
+    const held = { holdOwner: "ingress/1", holdKeyId: "key-1", inputBound: 100, outputCap: 100 };
+    let further = 0;
+    const send = async (): Promise<void> => {
+      const { call } = ask(stream);
+      const asked = { call: { ...call, ...held } };
+      const result = stream
+        ? (await collect(weir.client.streamComplete(asked))).end.result
+        : (await weir.client.complete(asked)).result;
+      const numbers = result?.attempts.map(({ attempt }) => attempt) ?? [];
+      expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+      further += Math.max(0, numbers.length - 1);
+    };
+    for (let sent = 0; sent < requests; sent += 50) await Promise.all(Array.from({ length: 50 }, send));
+    process.stderr.write(`${way}: ${simulator.ledger.length} attempts for ${requests} requests\n`);
     expect(simulator.ledger.length).toBeLessThanOrEqual(1.2 * requests + 10 * NAMES.length);
-  }
-}, 60_000);
+    // The first attempt of each is held when it is admitted.
+    expect(weir.extensions).toHaveLength(further);
+    expect(weir.extensions.every(({ attempt, costNanos }) => attempt > 1 && costNanos > 0n)).toBe(true);
+  },
+  60_000,
+);
+
+test("an exhausted quota is not asked again: not by the same request, and not by those after it", async () => {
+  simulator.reset();
+  simulator.script({ behaviour: { status: 429, code: "insufficient_quota" } });
+  const one = provider("one", "openai", { baseUrl: `${simulator.origin}/v1` });
+  await using weir = await boot({ config: configOf([one], [model("m", ["one/m-one", "one/m-two"])]) });
+  for (let call = 0; call < 5; call++) await weir.client.complete(ask(false));
+  // The account has nothing left, whatever its model: each of the two was asked once, by requests of their own.
+  expect(simulator.ledger.map((entry) => entry.model)).toEqual(["m-one", "m-two"]);
+});
 
 test.each([
   ["400", { status: 400 }],

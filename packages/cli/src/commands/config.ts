@@ -1,5 +1,6 @@
 import { type FetchedSecrets, openConfig } from "@weir/config";
 import type { Command } from "../command.ts";
+import { unpricedTargets } from "../unpriced.ts";
 
 export const configCommands: readonly Command[] = [
   {
@@ -21,6 +22,7 @@ export const configCommands: readonly Command[] = [
       output.line(
         `ok: ${count(config.providers, "provider")}, ${count(config.models, "model")}, ${count(config.workspaces, "workspace")}`,
       );
+      for (const line of await unpricedTargets(config, Date.now())) output.line(line);
       if (outside > 0)
         output.line(
           `not fetched: ${outside} secret${outside === 1 ? "" : "s"} that a Vault or AWS Secrets Manager keeps`,

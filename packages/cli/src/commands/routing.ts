@@ -3,8 +3,22 @@ import { dollarsOf } from "@weir/kernel";
 import { type Command, type Flags, wholeNumber } from "../command.ts";
 import { enumName, table, time } from "../output.ts";
 
+const UNKNOWN = "unknown";
+const abilities = (of: router.ModelCapabilities | undefined): string =>
+  of === undefined
+    ? ""
+    : [
+        of.tools === true ? "tools" : "",
+        of.images === true ? "images" : "",
+        of.audio === true ? "audio" : "",
+        of.documents === true ? "documents" : "",
+        of.structuredOutput === true ? "schema" : "",
+        of.reasoning === true ? "reasoning" : "",
+      ]
+        .filter((word) => word !== "")
+        .join(" ");
 const price = (of: common.Price | undefined): string =>
-  of === undefined ? "unknown" : `$${dollarsOf(of.inputNanosPerMtok)} / $${dollarsOf(of.outputNanosPerMtok)}`;
+  of === undefined ? UNKNOWN : `$${dollarsOf(of.inputNanosPerMtok)} / $${dollarsOf(of.outputNanosPerMtok)}`;
 const tokens = (flags: Flags, name: string): number => Number(wholeNumber(`--${name}`, flags.text(name) ?? "0"));
 const NOT_STATED = "not stated";
 const PRICE_HEAD = "IN / OUT PER MILLION";
@@ -19,9 +33,18 @@ export const routingCommands: readonly Command[] = [
       const found = await client(router.RouterService).listModels({}, call);
       output.message(router.ListModelsResponseSchema, found, ({ models }) =>
         table(
-          ["NAME", "PROVIDER", "MODEL", "REGION", PRICE_HEAD],
+          ["NAME", "PROVIDER", "MODEL", "REGION", PRICE_HEAD, "WINDOW", "OUTPUT", "CAN"],
           models.flatMap(({ id, candidates }) =>
-            candidates.map((of) => [id, of.provider, of.model, of.region, price(of.price)]),
+            candidates.map((of) => [
+              id,
+              of.provider,
+              of.model,
+              of.region,
+              price(of.price),
+              of.contextWindow || UNKNOWN,
+              of.maxOutputTokens || UNKNOWN,
+              abilities(of.capabilities),
+            ]),
           ),
         ),
       );
@@ -98,23 +121,33 @@ export const routingCommands: readonly Command[] = [
         },
         call,
       );
-      output.message(router.ExplainRouteResponseSchema, found, ({ candidates }) =>
-        table(
-          ["", "PROVIDER", "MODEL", "REGION", PRICE_HEAD, "WEIGHT", "UNDER WAY", "LATENCY", "COST", "WHY"],
-          candidates.map(({ candidate, eligible, reason, ...scores }, index) => [
-            eligible ? `${index + 1}.` : "out",
-            candidate?.provider ?? "",
-            candidate?.model ?? "",
-            candidate?.region ?? "",
-            price(candidate?.price),
-            scores.weight,
-            scores.inFlight,
-            scores.latencyMs === 0 ? "unseen" : `${Math.round(scores.latencyMs)} ms`,
-            scores.costNanos === undefined ? "unknown" : `$${dollarsOf(scores.costNanos)}`,
-            reason,
-          ]),
-        ),
+      output.message(
+        router.ExplainRouteResponseSchema,
+        found,
+        ({ candidates, shadow }) =>
+          `${table(
+            ["", "PROVIDER", "MODEL", "REGION", PRICE_HEAD, "WEIGHT", "UNDER WAY", "LATENCY", "COST", "WHY"],
+            candidates.map(({ candidate, eligible, reason, ...scores }, index) => [
+              eligible ? `${index + 1}.` : "out",
+              candidate?.provider ?? "",
+              candidate?.model ?? "",
+              candidate?.region ?? "",
+              price(candidate?.price),
+              scores.weight,
+              scores.inFlight,
+              scores.latencyMs === 0 ? "unseen" : `${Math.round(scores.latencyMs)} ms`,
+              scores.costNanos === undefined ? "unknown" : `$${dollarsOf(scores.costNanos)}`,
+              reason,
+            ]),
+          )}${shadow === undefined ? "" : shadowLine(shadow)}`,
       );
     },
   },
 ];
+
+function shadowLine({ shadow, eligible, reason }: router.ShadowVerdict): string {
+  if (shadow === undefined) return "";
+  const { provider, model, keyId, maxConcurrent } = shadow;
+  const bounds = `paid for by key ${keyId}, at most ${maxConcurrent} at a time for each ingress`;
+  return `\nshadow ${provider}/${model}: ${eligible ? "" : "out: "}${reason}; ${bounds}\n`;
+}

@@ -18,6 +18,11 @@ export class KeyView {
     return this.#byHash.get(hash);
   }
 
+  byId(keyId: string): Grant | undefined {
+    const [hash] = this.#hashesById.get(keyId) ?? [];
+    return hash === undefined ? undefined : this.#byHash.get(hash);
+  }
+
   put(pushed: policy.KeyView): void {
     this.remove(pushed.keyId);
     const key = keyOf(pushed);

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import type { router } from "@weir/contracts";
 import { fromConnectError } from "@weir/mesh";
-import type { Candidate } from "../domain/bound.ts";
-import type { Models } from "../ports.ts";
+import { type Candidate, CAPABILITIES, type Capability } from "../domain/bound.ts";
+import type { Shadow } from "../domain/shadow.ts";
+import type { ListedModel, Models } from "../ports.ts";
 
 type RouterClient = Client<typeof router.RouterService>;
 
@@ -15,7 +16,8 @@ const FIND_TIMEOUT_MS = 5_000;
 
 interface Listed {
   readonly candidates: ReadonlyMap<string, readonly Candidate[]>;
-  readonly list: readonly { id: string; contextWindow: number; maxOutputTokens: number }[];
+  readonly list: readonly ListedModel[];
+  readonly shadows: ReadonlyMap<string, Shadow>;
 }
 
 /** A price has the message's fields: it is used as it came. */
@@ -35,26 +37,20 @@ const candidateOf = (of: router.Candidate): Candidate => ({
   contextWindow: of.contextWindow,
   maxOutputTokens: of.maxOutputTokens,
   countsTokens: of.countsTokens,
+  capabilities: capabilitiesOf(of.capabilities),
 });
 
+const capabilitiesOf = (known: router.ModelCapabilities | undefined): ReadonlySet<Capability> =>
+  new Set(
+    known === undefined
+      ? []
+      : CAPABILITIES.filter((name) => known[name === "structured_output" ? "structuredOutput" : name] === true),
+  );
+
 function listedOf(response: router.ListModelsResponse): Listed {
-  const candidates = new Map<string, readonly Candidate[]>();
-  for (const model of response.models) candidates.set(model.id, model.candidates.map(candidateOf));
-  const list = response.models.map((model) => ({
-    id: model.id,
-    // What every candidate can do.
-    contextWindow: Math.min(...model.candidates.map((candidate) => candidate.contextWindow || Infinity)),
-    maxOutputTokens: Math.min(...model.candidates.map((candidate) => candidate.maxOutputTokens || Infinity)),
-  }));
-  const known = (limit: number): number => (Number.isFinite(limit) ? limit : 0);
-  return {
-    candidates,
-    list: list.map(({ id, contextWindow, maxOutputTokens }) => ({
-      id,
-      contextWindow: known(contextWindow),
-      maxOutputTokens: known(maxOutputTokens),
-    })),
-  };
+  const list = response.models.map(({ id, candidates }) => ({ id, candidates: candidates.map(candidateOf) }));
+  const shadows = response.models.flatMap(({ id, shadow }) => (shadow === undefined ? [] : [[id, shadow] as const]));
+  return { candidates: new Map(list.map(({ id, candidates }) => [id, candidates])), list, shadows: new Map(shadows) };
 }
 
 /** The router's models, asked for every two seconds; the last list stays in force while the router is away. */
@@ -73,6 +69,10 @@ export class ListedModels implements Models, AsyncDisposable {
 
   candidates(model: string): readonly Candidate[] | undefined {
     return this.#listed?.candidates.get(model);
+  }
+
+  shadow(model: string): Shadow | undefined {
+    return this.#listed?.shadows.get(model);
   }
 
   list(): Listed["list"] {

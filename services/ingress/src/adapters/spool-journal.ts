@@ -7,6 +7,7 @@ import type { GuardrailVerdict, Intent, Outcome, Refusal, SealedPayload } from "
 import type { Journal } from "../ports.ts";
 import { usageMessage } from "../wire.ts";
 import { type HmacKeys, hmac, hmacStream } from "./hmac.ts";
+import { cacheMessage } from "./wire-cache.ts";
 import { wireDialect, wireFinishReason, wireReason } from "./wire-names.ts";
 
 const intentCodec = compileCodec(audit.IntentSchema);
@@ -53,6 +54,7 @@ const intentMessage = (intent: Intent): audit.Intent => ({
   clientRequestId: intent.clientRequestId,
   traceId: intent.traceId,
   held: intent.held,
+  shadowOf: intent.shadowOf ?? "",
 });
 
 function resultMessage(result: CallResult): router.Result {
@@ -88,16 +90,7 @@ function resultMessage(result: CallResult): router.Result {
     firstTokenUs: result.firstTokenUs,
     costNanos: result.costNanos,
     priceVersion: result.priceVersion,
-    ...(result.cache === undefined
-      ? {}
-      : {
-          cache: {
-            $typeName: "weir.router.v1.CacheUse",
-            hit: result.cache.hit,
-            ageMs: BigInt(Math.round(result.cache.ageMs)),
-            savedNanos: result.cache.savedNanos,
-          },
-        }),
+    ...(result.cache === undefined ? {} : { cache: cacheMessage(result.cache) }),
   };
 }
 

@@ -46,6 +46,10 @@ export class WatchedKeys implements KeyDirectory, AsyncDisposable {
     return this.#view.find(hash("sha256", secret, "hex"));
   }
 
+  byId(keyId: string): Grant | undefined {
+    return this.#view.byId(keyId);
+  }
+
   /** Policy is there, and says that it cannot see its store. */
   get storeAway(): boolean {
     return this.#heard !== undefined && this.#heard.policyMs > this.#heard.storeMs;

@@ -35,6 +35,8 @@ export interface Incoming<Input> {
   readonly waiting?: Waiting | undefined;
   /** Its client's; "" or none: it may run as often as it comes. */
   readonly idempotencyKey?: string;
+  /** The request of which it is a copy. */
+  readonly shadowOf?: string;
 }
 
 /** What was done for a request so far; the edge writes its headers, metrics and log line from it, however it ended. */

@@ -24,6 +24,7 @@ import type { Wire } from "../domain/wire.ts";
 import type { HealthCheck, RenderedEndpoint, RoutedTarget, Upstream } from "../ports.ts";
 import type { ProviderLoader } from "../providers/registry.ts";
 import { healthProbe } from "./health-probe.ts";
+import { type Known, keptState } from "./kept-state.ts";
 import { type Maker, makerOf, type MakerOptions, renderedEndpoint, wiresOf } from "./maker.ts";
 import type { ProviderHttpOptions } from "./provider-http.ts";
 
@@ -38,6 +39,8 @@ export interface Table extends AsyncDisposable {
   /** Of the models that are hedged; undefined: none is. */
   readonly hedges: ReadonlyMap<string, Hedge> | undefined;
   readonly checks: readonly HealthCheck[];
+  /** Its targets, for the table after it. */
+  readonly known: () => ReadonlyMap<string, Known>;
 }
 
 /** Names that clients made up are remembered up to here. */
@@ -54,12 +57,16 @@ export interface TableOptions {
   /** Default: the process's own. */
   readonly env?: MakerOptions["env"];
   readonly onCredentialFailure?: MakerOptions["onCredentialFailure"];
+  /** The one in force until now. */
+  readonly previous?: Pick<Table, "known" | "hedges"> | undefined;
 }
 
 /** @throws Error for a provider of an unknown kind, or without an address */
 export async function buildTable(options: TableOptions): Promise<Table> {
   const { config, nowMs, load, tls, clock = systemClock, env = process.env } = options;
-  const { onCredentialFailure = () => undefined } = options;
+  const { onCredentialFailure = () => undefined, previous } = options;
+  // Not the table itself: each would keep the one before it.
+  const before = previous?.known() ?? new Map<string, Known>();
   const makers = new Map<string, Maker[]>();
   for (const provider of config.providers) {
     const accounts = [provider, ...provider.moreApiKeys.map((apiKey) => ({ ...provider, apiKey }))];
@@ -70,7 +77,7 @@ export async function buildTable(options: TableOptions): Promise<Table> {
   }
   const wantsBook = [...makers.values()].flat().some(({ kind }) => kind.priceBook !== undefined);
   const book = wantsBook ? await loadPriceBook() : emptyPriceBook;
-  const targets = new Map<string, RoutedTarget>();
+  const targets = new Map<string, ProviderTarget>();
   const targetsOf = (provider: string, model: string, alias?: AliasConfig): RoutedTarget[] => {
     const accounts = makers.get(provider);
     if (accounts === undefined)
@@ -89,6 +96,7 @@ export async function buildTable(options: TableOptions): Promise<Table> {
       model,
       { book, nowMs, contracts: config.contracts },
       own ? alias : undefined,
+      before.get(key),
     );
     targets.set(key, target);
     return target;
@@ -127,8 +135,9 @@ export async function buildTable(options: TableOptions): Promise<Table> {
     listed,
     upstreams: [...makers.values()].flat().map(({ upstream }) => upstream),
     targets: () => targets.values(),
-    hedges: hedgesOf(config.aliases),
+    hedges: hedgesOf(config.aliases, previous?.hedges),
     checks,
+    known: () => new Map([...targets].map(([key, target]) => [key, { config: target.config, target }])),
     async [Symbol.asyncDispose]() {
       const open = [...[...makers.values()].flat().map(({ upstream }) => upstream.transport), ...checks];
       await Promise.all(open.map((one) => one[Symbol.asyncDispose]()));
@@ -143,14 +152,19 @@ const gateOf = ({ concurrency, queue = USUAL_QUEUE }: Maker["config"]): TargetGa
     ? undefined
     : new TargetGate(concurrency === "adaptive" ? new AdaptiveLimit() : fixedLimit(concurrency), queue);
 
-function hedgesOf(aliases: ReadonlyMap<string, AliasConfig>): ReadonlyMap<string, Hedge> | undefined {
-  const hedged = [...aliases].flatMap(([name, { hedge }]) =>
-    hedge === undefined ? [] : [[name, new Hedge(hedge)] as const],
-  );
+function hedgesOf(
+  aliases: ReadonlyMap<string, AliasConfig>,
+  before: Table["hedges"],
+): ReadonlyMap<string, Hedge> | undefined {
+  const hedged = [...aliases].flatMap(([name, { hedge }]) => {
+    if (hedge === undefined) return [];
+    const known = before?.get(name);
+    return [[name, known?.isAs(hedge) === true ? known : new Hedge(hedge)] as const];
+  });
   return hedged.length === 0 ? undefined : new Map(hedged);
 }
 
-function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<string, RoutedTarget>): void {
+function forgetOldest(bare: Map<string, Route<RoutedTarget>>, targets: Map<string, ProviderTarget>): void {
   const [oldest] = bare;
   if (oldest === undefined) return;
   const [name, route] = oldest;
@@ -166,7 +180,16 @@ interface Prices {
   readonly contracts: readonly Contract[];
 }
 
+const unseen = (): RoutedTarget["state"] => ({
+  health: healthy,
+  inFlight: 0,
+  outcomes: new OutcomeRate(),
+  whole: UNSEEN,
+  firstContent: UNSEEN,
+});
+
 class ProviderTarget implements RoutedTarget {
+  readonly config: Maker["config"];
   readonly provider: string;
   readonly kind: string;
   readonly model: string;
@@ -181,13 +204,7 @@ class ProviderTarget implements RoutedTarget {
   readonly slowMs: number | undefined;
   readonly gate: TargetGate | undefined;
   readonly capabilities: RoutedTarget["capabilities"];
-  readonly state: RoutedTarget["state"] = {
-    health: healthy,
-    inFlight: 0,
-    outcomes: new OutcomeRate(),
-    whole: UNSEEN,
-    firstContent: UNSEEN,
-  };
+  readonly state: RoutedTarget["state"];
   readonly upstream: Upstream;
   readonly wires: readonly Wire[];
   readonly outputCaps: RoutedTarget["outputCaps"];
@@ -197,8 +214,18 @@ class ProviderTarget implements RoutedTarget {
   readonly #whole = new Map<Wire, RenderedEndpoint>();
   readonly #streamed = new Map<Wire, RenderedEndpoint>();
 
-  constructor(maker: Maker, account: number, model: string, prices: Prices, alias: AliasConfig | undefined) {
+  constructor(
+    maker: Maker,
+    account: number,
+    model: string,
+    prices: Prices,
+    alias: AliasConfig | undefined,
+    before: Known | undefined,
+  ) {
     const { config, kind, upstream } = maker;
+    const kept = keptState(before, config);
+    this.config = config;
+    this.state = kept?.state ?? unseen();
     const { book, nowMs, contracts } = prices;
     const facts = kind.priceBook === undefined ? undefined : book.facts(kind.priceBook, model, nowMs);
     const published: readonly PriceFrom[] =
@@ -224,7 +251,7 @@ class ProviderTarget implements RoutedTarget {
       alias?.contextWindow ?? kind.contextWindow ?? facts?.contextWindow ?? this.capabilities.contextWindow;
     this.maxOutput = alias?.maxOutput ?? kind.maxOutput;
     this.slowMs = config.timeouts.slowMs;
-    this.gate = gateOf(config);
+    this.gate = kept === undefined || kept.gate === "new" ? gateOf(config) : kept.gate;
     this.upstream = upstream;
     this.wires = wiresOf(kind, model);
     this.outputCaps = kind.quirks.outputCaps;

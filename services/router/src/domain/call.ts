@@ -35,8 +35,8 @@ export interface Call {
   readonly priority?: number;
   /** For routes with rules. */
   readonly tags: Readonly<Record<string, string>>;
-  /** Its key's rules keep it out of the cache. */
-  readonly cacheOff: boolean;
+  /** The most that its key's rules let be cached. */
+  readonly cacheable: "off" | "exact" | "semantic";
   /** What its provider may run for it; undefined: nothing that has a price. */
   readonly tools?: ToolBound | undefined;
   /** The limit of such calls that is written into a body which states none; 0: none is. */
@@ -111,9 +111,15 @@ export interface CallResult {
   readonly cache?: CacheUse | undefined;
 }
 
+/** `stale`: there was one, older than its client would have; `bypass`: its client asked for a new one. */
+export type CacheOutcome = "hit" | "semantic-hit" | "miss" | "stale" | "bypass";
+
 export interface CacheUse {
-  readonly hit: boolean;
+  readonly outcome: CacheOutcome;
+  /** 0 where nothing was given again, as of what was saved. */
   readonly ageMs: number;
   /** What the answer did cost when it was made. */
   readonly savedNanos: Nanos;
+  /** Of a semantic hit: the cosine between the two questions; else of the nearest that would not do. 0: none was compared. */
+  readonly similarity: number;
 }

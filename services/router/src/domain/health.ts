@@ -64,6 +64,11 @@ export function availability(health: Health, nowMs: number): Availability {
   return health.probing ? { waitMs: OPEN_MS, reason: health.reason ?? "provider_error" } : "probe";
 }
 
+export type BreakerState = "closed" | "open" | "half_open";
+
+export const breakerState = ({ openUntilMs, probing: isProbing }: Health): BreakerState =>
+  openUntilMs === 0 ? "closed" : isProbing ? "half_open" : "open";
+
 export const probing = (health: Health): Health => ({ ...health, probing: true });
 
 /** A probe that was cancelled, or failed by no fault of the target, tells nothing: the next request probes. */

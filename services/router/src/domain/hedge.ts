@@ -29,6 +29,10 @@ export class Hedge {
     this.#budget = budget;
   }
 
+  isAs({ afterMs, budget }: HedgeConfig): boolean {
+    return this.#afterMs === afterMs && this.#budget === budget;
+  }
+
   /** A request comes. */
   earn(): void {
     this.#saved = Math.min(MOST_SAVED, this.#saved + this.#budget);

@@ -16,12 +16,25 @@ export interface AliasConfig {
   readonly fallbacks: readonly string[];
   readonly rules: readonly RouteRule[];
   readonly canary: { readonly provider: string; readonly model: string; readonly percent: number } | undefined;
+  readonly shadow?: Shadow | undefined;
   /** 0: answers are not kept. */
   readonly cacheMs: number;
+  readonly semantic?: SemanticSettings | undefined;
   readonly hedge?: HedgeConfig | undefined;
   readonly price: Price | undefined;
   readonly contextWindow: number | undefined;
   readonly maxOutput: number | undefined;
+}
+
+/** Whose answers do for questions that are alike. */
+export interface SemanticSettings {
+  /** A name as clients use them. */
+  readonly embeddingModel: string;
+  /** The least cosine. */
+  readonly threshold: number;
+  readonly ttlMs: number;
+  /** Of a workspace. */
+  readonly maxEntries: number;
 }
 
 /** What a rule may look at: made by whoever has the request, read only where there are rules. */
@@ -62,14 +75,27 @@ export interface Canary<T extends Target = Target> {
   readonly share: number;
 }
 
+/** Who gets copies of requests: the ingress makes them, as requests of their own. */
+export interface Shadow {
+  readonly provider: string;
+  readonly model: string;
+  /** From 0 to 1. */
+  readonly share: number;
+  readonly keyId: string;
+  /** Of one ingress. */
+  readonly maxConcurrent: number;
+}
+
 export interface Route<T extends Target = Target> {
   readonly model: string;
   readonly groups: readonly Group<T>[];
   /** The first that matches says which other route is taken instead; that one's own rules are not looked at. */
   readonly rules: readonly (Pick<RouteRule, "when" | "matches"> & { readonly route: Route<T> })[];
   readonly canary: Canary<T> | undefined;
+  readonly shadow?: Shadow | undefined;
   /** How long answers are kept; 0: they are not. */
   readonly cacheMs: number;
+  readonly semantic?: SemanticSettings | undefined;
   /** Counts calls, for round-robin. */
   turn: number;
 }
@@ -111,7 +137,9 @@ export function routesOf<T extends Target>(
         canary === undefined
           ? undefined
           : { targets: makeTargets(canary.provider, canary.model, alias), share: canary.percent / 100 },
+      shadow: alias.shadow,
       cacheMs: alias.cacheMs,
+      semantic: alias.semantic,
       turn: 0,
     });
   }

@@ -16,6 +16,16 @@ export class TargetGate {
     this.waitMs = queue.waitMs;
   }
 
+  /** How many calls it may have at once now. */
+  get limit(): number {
+    return this.#limit.limit;
+  }
+
+  /** How many calls of a priority wait. */
+  waiting(priority: number): number {
+    return this.#line.lengthOf(priority);
+  }
+
   /** Whether one more may begin now: nobody overtakes those who wait. */
   hasRoom(inFlight: number): boolean {
     return this.#line.length === 0 && inFlight + this.#admitted < this.#limit.limit;

@@ -22,6 +22,11 @@ export class WaitingLine {
     return this.#waiting.length;
   }
 
+  /** How many of a priority wait. */
+  lengthOf(priority: number): number {
+    return this.#waiting.filter((one) => one.priority === priority).length;
+  }
+
   /** @returns whether it waits now; another one may have been shed for it */
   enter(one: Waiting): boolean {
     if (this.#waiting.length >= this.#most) {

@@ -24,7 +24,7 @@ export function attemptOf(target: RoutedTarget, attempt: number, failure: Attemp
 
 /** Another one answered first. What it was sent may be billed. */
 export function supersededFailure(failure: AttemptFailure | undefined): AttemptFailure {
-  const error = new WeirError("client_closed", "Another attempt answered first.");
+  const error = new WeirError("hedge_lost", "Another attempt answered first.");
   return { error, status: failure?.status ?? 200, billing: failure?.billing ?? "unknown", answer: undefined };
 }
 

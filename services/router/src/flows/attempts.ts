@@ -6,7 +6,7 @@ import type { AttemptFailure } from "../domain/failure.ts";
 import type { Hedge } from "../domain/hedge.ts";
 import type { TargetGate } from "../domain/target-gate.ts";
 import { availability, type Health, spendRetry } from "../domain/health.ts";
-import type { Attempted, Holds, RoutedTarget, SharedHealth, TokenCounter, Upstream } from "../ports.ts";
+import type { Holds, RoutedTarget, RouterEvents, SharedHealth, TokenCounter, Upstream } from "../ports.ts";
 import { attemptOf, leftAlone, notSent, pause } from "./attempt-record.ts";
 import { raced } from "./hedge.ts";
 import { launch } from "./launch.ts";
@@ -26,7 +26,7 @@ export interface FlowDependencies {
   readonly random: () => number;
   readonly holds: Holds;
   readonly tokens: TokenCounter;
-  readonly attempted: Attempted;
+  readonly events: RouterEvents;
   /** Undefined: there is one replica. */
   readonly shared: SharedHealth | undefined;
   /** Of the model that the client named; undefined: its requests are not hedged. */
@@ -111,7 +111,10 @@ export async function tryInTurn<T>(
   const { full } = tried;
   if (full?.gate === undefined) return tried;
   const leftMs = (context.deadlineMs ?? Infinity) - dependencies.clock.monotonicMs();
-  const error = await awaitTurn(full.gate, call.priority ?? 0, leftMs, context.signal);
+  const priority = call.priority ?? 0;
+  const waitingSinceMs = dependencies.clock.monotonicMs();
+  const { end, error } = await awaitTurn(full.gate, priority, leftMs, context.signal);
+  dependencies.events.queued(full, priority, end, dependencies.clock.monotonicMs() - waitingSinceMs);
   if (error !== undefined) return { running: undefined, failures: [], error, last: undefined };
   const turn: Turn = { gate: full.gate, taken: false };
   try {
@@ -216,6 +219,7 @@ async function tryThose<T>(
         ({ outcome } = race);
         if (race.lost !== undefined) {
           rivals.push(served.target, race.lost.started.target);
+          if (outcome.ok) dependencies.events.hedged(call.model, served === first ? "lost" : "won");
           failures.push(lostAttempt(dependencies, race.lost, attempting.stream, hedge));
         }
       }

@@ -1,17 +1,20 @@
-import type { Call, CallResult, ChatInput, RawAnswer } from "../domain/call.ts";
-import type { CacheControl } from "../domain/cache-control.ts";
-import type { CacheKey, KeptAnswer } from "../ports.ts";
-import type { AnswerFlights } from "./answer-flights.ts";
+import { nanos } from "@weir/kernel";
+import type { Attempt, CacheUse, CallResult, RawAnswer } from "../domain/call.ts";
+import type { CacheEvents, KeptAnswer } from "../ports.ts";
+import type { AnswerFlights, Wanted } from "./answer-flights.ts";
+import { lookedFor, NOT_LOOKED, type SemanticCaching } from "./semantic.ts";
 import type { Shown } from "./stream-side.ts";
 import type { StreamMessage } from "./stream.ts";
 
 /** How a request uses the cache. */
-export interface Caching {
+export interface Caching extends Wanted {
+  /** The name that the client used. */
+  readonly model: string;
   readonly flights: AnswerFlights;
-  readonly key: CacheKey;
-  readonly ttlMs: number;
-  readonly control: CacheControl;
+  readonly events: CacheEvents;
   readonly nowMs: () => number;
+  /** Undefined: equal requests only. */
+  readonly semantic?: SemanticCaching | undefined;
 }
 
 /** Larger ones are not kept. */
@@ -24,31 +27,87 @@ interface Whole<Output> {
 }
 type RawOutput = { readonly kind: "raw"; readonly answer: RawAnswer };
 
+/** What came of looking: an answer, or that a provider has to be called. */
+interface Found {
+  /** What the result says. */
+  readonly use: CacheUse;
+  readonly answer: KeptAnswer | undefined;
+  /** What looking cost. */
+  readonly attempts: readonly Attempt[];
+  /** Whom others wait for tells them once; undefined: nothing that they may have. */
+  readonly landed: (answer: KeptAnswer | undefined) => void;
+  /** Keeps what a provider answered. */
+  readonly keep: (answer: KeptAnswer) => void;
+}
+
+/** @throws WeirError client_closed for who leaves while it waits for another one's answer */
+async function lookInto(caching: Caching, signal: AbortSignal): Promise<Found> {
+  const { flights, events, semantic, control, model, nowMs } = caching;
+  const found = (use: CacheUse, rest: Omit<Found, "use">): Found => {
+    events.used(model, use);
+    return { use, ...rest };
+  };
+  const entry = await flights.enter(caching, signal);
+  if (entry.kind === "hit")
+    return found(hitOf(entry.answer, nowMs()), {
+      answer: entry.answer,
+      attempts: [],
+      landed: () => undefined,
+      keep: () => undefined,
+    });
+  const { landed, outcome } = entry;
+  let looked = NOT_LOOKED;
+  try {
+    if (semantic !== undefined && control.write) looked = await lookedFor(semantic, control, nowMs(), signal);
+  } catch (error) {
+    landed(undefined);
+    throw error;
+  }
+  const { answer, attempts, similarity, keep } = looked;
+  if (answer !== undefined) return found(hitOf(answer, nowMs()), { answer, attempts, landed, keep: () => undefined });
+  return found({ outcome, ageMs: 0, savedNanos: nanos(0n), similarity }, { answer, attempts, landed, keep });
+}
+
+function hitOf({ atMs, costNanos, similarity }: KeptAnswer, nowMs: number): CacheUse {
+  return {
+    outcome: similarity === undefined ? "hit" : "semantic-hit",
+    ageMs: Math.max(0, nowMs - atMs),
+    savedNanos: nanos(costNanos),
+    similarity: similarity ?? 0,
+  };
+}
+
+/** With what looking cost: it came first. */
+const accounted = (result: CallResult, { use, attempts }: Found): CallResult => ({
+  ...result,
+  cache: use,
+  attempts: attempts.length === 0 ? result.attempts : [...attempts, ...result.attempts],
+  providerUs: result.providerUs + spentOn(attempts),
+});
+
+const spentOn = (attempts: readonly Attempt[]): number => attempts.reduce((sum, { durationUs }) => sum + durationUs, 0);
+
 /** @param run calls a provider */
 export async function completeCached<Output extends { readonly kind: string }>(
   caching: Caching,
   signal: AbortSignal,
   run: () => Promise<Whole<Output | RawOutput>>,
 ): Promise<Whole<Output | RawOutput>> {
-  const entry = await caching.flights.enter(caching.key, caching.ttlMs, caching.control, signal);
-  if (entry.kind === "hit") {
-    const { status, contentType, body } = entry.answer;
-    return {
-      result: hitResult(entry.answer, caching.nowMs()),
-      output: { kind: "raw", answer: { status, contentType, body } },
-    };
-  }
-  let kept: KeptAnswer | undefined;
+  const found = await lookInto(caching, signal);
+  let kept = found.answer;
   try {
+    if (kept !== undefined) {
+      const { status, contentType, body } = kept;
+      return { result: hitResult(kept, found), output: { kind: "raw", answer: { status, contentType, body } } };
+    }
     const { result, output } = await run();
     kept = output.kind === "raw" ? keptWhole(result, (output as RawOutput).answer, caching.nowMs()) : undefined;
-    return { result: { ...result, cache: MISS }, output };
+    if (kept !== undefined) found.keep(kept);
+    return { result: accounted(result, found), output };
   } finally {
-    entry.landed(kept);
+    found.landed(kept);
   }
 }
-
-const MISS = { hit: false, ageMs: 0, savedNanos: 0n as CallResult["attempts"][number]["costNanos"] };
 
 function keptWhole(
   result: CallResult,
@@ -79,19 +138,19 @@ function keptOf(
   };
 }
 
-function hitResult(kept: KeptAnswer, nowMs: number): CallResult {
+function hitResult(kept: KeptAnswer, { use, attempts }: Found): CallResult {
   return {
     served: { ...kept.served, attempt: 0 },
     usage: kept.usage,
     finishReason: kept.finishReason,
-    attempts: [],
+    attempts,
     error: undefined,
     dropped: kept.dropped,
     headers: [],
-    providerUs: 0,
+    providerUs: spentOn(attempts),
     firstTokenUs: 0,
     priceVersion: kept.priceVersion,
-    cache: { hit: true, ageMs: Math.max(0, nowMs - kept.atMs), savedNanos: kept.costNanos as typeof MISS.savedNanos },
+    cache: use,
   };
 }
 
@@ -101,17 +160,21 @@ export async function* streamCached(
   signal: AbortSignal,
   run: () => AsyncGenerator<StreamMessage, void, undefined>,
 ): AsyncGenerator<StreamMessage, void, undefined> {
-  const entry = await caching.flights.enter(caching.key, caching.ttlMs, caching.control, signal);
-  if (entry.kind === "hit") return yield* replayed(entry.answer, caching.nowMs());
+  const found = await lookInto(caching, signal);
+  let kept = found.answer;
+  if (kept !== undefined) {
+    found.landed(kept);
+    return yield* replayed(kept, found);
+  }
   const frames: Uint8Array[] = [];
   let bytes = 0;
-  let kept: KeptAnswer | undefined;
   try {
     for await (const message of run()) {
       if (message.kind === "shown" && bytes <= MAX_KEPT_BYTES) {
         for (const one of message.shown) bytes += collect(frames, one);
       }
-      if (message.kind === "start") yield { ...message, cache: MISS };
+      if (message.kind === "start")
+        yield { ...message, cache: found.use, failures: [...found.attempts, ...message.failures] };
       else if (message.kind === "end") {
         if (message.failure === undefined && message.result.error === undefined && bytes <= MAX_KEPT_BYTES) {
           kept = keptOf(message.result, caching.nowMs(), {
@@ -121,12 +184,13 @@ export async function* streamCached(
             terminal: message.terminal,
             outputBytes: message.outputBytes,
           });
+          if (kept !== undefined) found.keep(kept);
         }
-        yield { ...message, result: { ...message.result, cache: MISS } };
+        yield { ...message, result: accounted(message.result, found) };
       } else yield message;
     }
   } finally {
-    entry.landed(kept);
+    found.landed(kept);
   }
 }
 
@@ -137,8 +201,8 @@ function collect(frames: Uint8Array[], shown: Shown): number {
   return shown.bytes.length;
 }
 
-function* replayed(kept: KeptAnswer, nowMs: number): Generator<StreamMessage, void, undefined> {
-  const result = hitResult(kept, nowMs);
+function* replayed(kept: KeptAnswer, found: Found): Generator<StreamMessage, void, undefined> {
+  const result = hitResult(kept, found);
   const { served, cache } = result;
   if (served === undefined) return;
   const { outputBytes, terminal, dropped } = kept;
@@ -148,7 +212,7 @@ function* replayed(kept: KeptAnswer, nowMs: number): Generator<StreamMessage, vo
     dropped,
     price: undefined,
     inputTokensEstimate: 0,
-    failures: [],
+    failures: found.attempts,
     outputBytes: 0,
     headers: [],
     cache,
@@ -156,7 +220,3 @@ function* replayed(kept: KeptAnswer, nowMs: number): Generator<StreamMessage, vo
   yield { kind: "shown", shown: [{ kind: "frame", bytes: kept.body }], outputBytes };
   yield { kind: "end", result, terminal, failure: undefined, outputBytes };
 }
-
-/** Whether a request's answer can be kept at all. Typed callers get messages, which are not. */
-export const isCacheable = (input: Pick<ChatInput, "kind">, cacheMs: number, call: Pick<Call, "cacheOff">): boolean =>
-  cacheMs > 0 && input.kind === "raw" && !call.cacheOff;

@@ -29,7 +29,7 @@ export interface Embedded {
     | { readonly kind: "none" };
 }
 
-interface Answered {
+export interface EmbeddingAnswer {
   readonly output: Embedded["output"];
   readonly usage: Usage | undefined;
 }
@@ -44,12 +44,12 @@ export async function embed(
 ): Promise<Embedded> {
   const { clock, dialects, tokens } = dependencies;
   const startedMs = clock.monotonicMs();
-  let tried: Tried<Answered>;
+  let tried: Tried<EmbeddingAnswer>;
   try {
     tried = await tryInTurn(dependencies, call, context, targets, {
       stream: false,
       answers: () => 1,
-      run: (target, limits) => attempt(dependencies, call, input, limits, target),
+      run: (target, limits) => embedAt(dependencies, call, input, limits, target),
     });
   } catch (error) {
     tried = notSayable(error);
@@ -80,13 +80,14 @@ async function counted(tokens: TokenCounter, target: RoutedTarget, call: Call, i
 
 const NOTHING = { texts: undefined, bytes: 0 };
 
-async function attempt(
+/** One attempt. @throws WeirError unsupported where the target makes no embeddings */
+export async function embedAt(
   dependencies: FlowDependencies,
   call: Call,
   input: EmbedInput,
   context: CallContext,
   target: RoutedTarget,
-): Promise<Outcome<Answered>> {
+): Promise<Outcome<EmbeddingAnswer>> {
   const wire = target.wires.find(isEmbedWire);
   if (wire === undefined)
     throw new WeirError("unsupported", `${target.provider}/${target.model} makes no embeddings.`, { param: "model" });

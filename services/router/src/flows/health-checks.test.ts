@@ -1,9 +1,15 @@
 import { systemClock } from "@weir/kernel";
 import { expect, it } from "vitest";
 import { availability, failed, healthy } from "../domain/health.ts";
-import type { HealthCheck, RoutedTarget } from "../ports.ts";
+import type { HealthCheck, RoutedTarget, RouterEvents } from "../ports.ts";
 import { healthChecker } from "./health-checks.ts";
 
+const silent: RouterEvents = {
+  attempted: () => undefined,
+  hedged: () => undefined,
+  queued: () => undefined,
+  breaker: () => undefined,
+};
 const INTERVAL_MS = 1_000;
 
 function checked(answers: readonly boolean[]) {
@@ -18,7 +24,7 @@ function checked(answers: readonly boolean[]) {
   };
   const of = (provider: string) => ({ provider, state: { health: healthy } }) as unknown as RoutedTarget;
   const targets = [of("one"), of("one"), of("two")];
-  const run = healthChecker({ clock, shared: undefined, targets: () => targets }, check);
+  const run = healthChecker({ clock, shared: undefined, events: silent, targets: () => targets }, check);
   return {
     targets,
     now: () => nowMs,

@@ -1,6 +1,6 @@
 /** Providers that are asked now and then whether they are there, so that no request has to find out. */
 import type { Clock } from "@weir/kernel";
-import type { HealthCheck, RoutedTarget, SharedHealth } from "../ports.ts";
+import type { HealthCheck, RoutedTarget, RouterEvents, SharedHealth } from "../ports.ts";
 import { checked } from "./target-health.ts";
 
 /** One failure may be chance. */
@@ -11,6 +11,7 @@ const HOLDS = 3;
 export interface Checking {
   readonly clock: Clock;
   readonly shared: SharedHealth | undefined;
+  readonly events: RouterEvents;
   /** All there are now. */
   targets(): Iterable<RoutedTarget>;
 }

@@ -6,7 +6,7 @@ import { WeirError } from "@weir/kernel";
 import type { Attempt, Call } from "../domain/call.ts";
 import { availability } from "../domain/health.ts";
 import type { Hedge } from "../domain/hedge.ts";
-import type { RoutedTarget } from "../ports.ts";
+import type { HedgeEvent, RoutedTarget } from "../ports.ts";
 import { attemptOf, notSent, supersededFailure } from "./attempt-record.ts";
 import type { Attempting, CallContext, FlowDependencies, Outcome, Started } from "./attempts.ts";
 import type { Lost } from "./hedge.ts";
@@ -35,21 +35,26 @@ export async function beginRival<T>(
   const target = next.find(
     ({ state, gate }) => availability(state.health, nowMs) === "ready" && gate?.hasRoom(state.inFlight) !== false,
   );
-  if (target === undefined || !hedge.spend()) return undefined;
-  const { holds } = dependencies;
+  const { holds, events } = dependencies;
+  const denied = (event: HedgeEvent): undefined => {
+    events.hedged(call.model, event);
+    return undefined;
+  };
+  if (target === undefined) return denied("no_target");
+  if (!hedge.spend()) return denied("denied_by_share");
   const asks = mustAsk(call, attempt);
   if (asks) {
     const answers = (): number => attempting.answers();
     const refusal = await permit(holds, call, target, attempt, answers, priceFor(target, call, nowMs));
     if (refusal !== undefined) {
       hedge.refund();
-      return undefined;
+      return denied("denied_by_hold");
     }
   }
   if (!wanted() || context.signal.aborted) {
     hedge.refund();
     if (asks) await holds.release(held(call, attempt));
-    return undefined;
+    return denied("too_late");
   }
   const run = async (own: RoutedTarget, limits: CallContext): Promise<Outcome<T>> => {
     try {
@@ -60,6 +65,7 @@ export async function beginRival<T>(
       throw error;
     }
   };
+  events.hedged(call.model, "started");
   return launch(dependencies, target, attempt, context, run, true);
 }
 

@@ -2,6 +2,7 @@
 import type { Clock, Reason, WeirError } from "@weir/kernel";
 import { observed } from "../domain/peak-ewma.ts";
 import {
+  breakerState,
   checkFailed,
   checkPassed,
   failed,
@@ -12,11 +13,11 @@ import {
   tooSlow,
   unprobed,
 } from "../domain/health.ts";
-import type { Attempted, RoutedTarget, SharedHealth } from "../ports.ts";
+import type { RoutedTarget, RouterEvents, SharedHealth } from "../ports.ts";
 
 interface Dependencies {
   readonly clock: Clock;
-  readonly attempted: Attempted;
+  readonly events: RouterEvents;
   readonly shared: SharedHealth | undefined;
 }
 
@@ -34,7 +35,7 @@ export function finishServed(
 ): void {
   target.gate?.answered(firstContentMs !== undefined, firstContentMs ?? durationMs, target.state.inFlight);
   release(target);
-  const { attempted, clock } = dependencies;
+  const { events, clock } = dependencies;
   const { state, upstream, slowMs } = target;
   const nowMs = clock.nowMs();
   const slow = slowMs !== undefined && (firstContentMs ?? durationMs) > slowMs;
@@ -44,7 +45,7 @@ export function finishServed(
   if (firstContentMs === undefined) state.whole = observed(state.whole, durationMs, clock.monotonicMs());
   else state.firstContent = observed(state.firstContent, firstContentMs, clock.monotonicMs());
   upstream.stats.succeeded += 1n;
-  attempted(target, undefined, durationMs);
+  events.attempted(target, undefined, durationMs);
 }
 
 export function finishFailed(
@@ -55,13 +56,13 @@ export function finishFailed(
 ): void {
   if (SATURATED.has(error.reason)) target.gate?.overloaded();
   release(target);
-  const { attempted, clock } = dependencies;
+  const { events, clock } = dependencies;
   const { health, outcomes } = target.state;
   const nowMs = clock.nowMs();
   const tooMany = isFailureOfTarget(error.reason) && outcomes.note(true, nowMs);
   if (tooMany) outcomes.forget();
   learn(dependencies, target, failed(health, error.reason, error.retryAfterMs, nowMs, tooMany));
-  attempted(target, error, durationMs);
+  events.attempted(target, error, durationMs);
   if (error.reason === "client_closed" || error.reason === "provider_rejected") return;
   const { stats } = target.upstream;
   stats.failed += 1n;
@@ -84,7 +85,7 @@ export function finishSuperseded(
   if (stream && durationMs > state.firstContent.valueMs)
     state.firstContent = observed(state.firstContent, durationMs, nowMs);
   if (!stream && durationMs > state.whole.valueMs) state.whole = observed(state.whole, durationMs, nowMs);
-  dependencies.attempted(target, error, durationMs);
+  dependencies.events.attempted(target, error, durationMs);
 }
 
 export function release(target: RoutedTarget): void {
@@ -100,23 +101,27 @@ const SATURATED: ReadonlySet<Reason> = new Set(["provider_overloaded", "provider
 export const PROBED_ELSEWHERE_MS = 1_000;
 
 /** Marked before the others are asked: of this replica's own requests, too, only one may. */
-export async function beginProbe({ shared }: Dependencies, target: RoutedTarget): Promise<boolean> {
+export async function beginProbe({ shared, events }: Dependencies, target: RoutedTarget): Promise<boolean> {
   target.state.health = probing(target.state.health);
-  if (shared === undefined || (await shared.mayProbe(target))) return true;
+  if (shared === undefined || (await shared.mayProbe(target))) {
+    events.breaker(target, "half_open");
+    return true;
+  }
   target.state.health = unprobed(target.state.health);
   return false;
 }
 
 /** A probe that told nothing. */
-export function endProbe({ shared }: Pick<Dependencies, "shared">, target: RoutedTarget): void {
+export function endProbe({ shared, events }: Pick<Dependencies, "shared" | "events">, target: RoutedTarget): void {
   if (!target.state.health.probing) return;
   target.state.health = unprobed(target.state.health);
+  events.breaker(target, breakerState(target.state.health));
   shared?.probed(target);
 }
 
 /** A health check of its provider. @param openMs how long one that fails is left alone, if nothing better is heard */
 export function checked(
-  dependencies: Pick<Dependencies, "clock" | "shared">,
+  dependencies: Pick<Dependencies, "clock" | "shared" | "events">,
   target: RoutedTarget,
   passed: boolean,
   openMs: number,
@@ -127,10 +132,17 @@ export function checked(
 }
 
 /** Puts in force what an attempt showed, and lets the others know where they must. */
-function learn({ shared }: Pick<Dependencies, "shared">, target: RoutedTarget, health: Health): void {
+function learn(
+  { shared, events }: Pick<Dependencies, "shared" | "events">,
+  target: RoutedTarget,
+  health: Health,
+): void {
   const before = target.state.health;
   target.state.health = health;
-  if (shared === undefined || before === health) return;
+  if (before === health) return;
+  const state = breakerState(health);
+  if (state !== breakerState(before)) events.breaker(target, state);
+  if (shared === undefined) return;
   if (before.probing && !health.probing) shared.probed(target);
   if (before.openUntilMs !== health.openUntilMs || before.coolingUntilMs !== health.coolingUntilMs) shared.tell(target);
 }

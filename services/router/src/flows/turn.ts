@@ -5,30 +5,31 @@
 import { WeirError } from "@weir/kernel";
 import type { TargetGate } from "../domain/target-gate.ts";
 import type { Waiting } from "../domain/waiting-line.ts";
+import type { QueueEnd } from "../ports.ts";
 
-/** @returns undefined: it is this call's turn, and it calls `begun` */
-export function awaitTurn(
-  gate: TargetGate,
-  priority: number,
-  mostMs: number,
-  signal: AbortSignal,
-): Promise<WeirError | undefined> {
+export interface Turned {
+  readonly end: QueueEnd;
+  /** Undefined: it is this call's turn, and it calls `begun`. */
+  readonly error: WeirError | undefined;
+}
+
+export function awaitTurn(gate: TargetGate, priority: number, mostMs: number, signal: AbortSignal): Promise<Turned> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve(gone());
-    const over = (error: WeirError | undefined): void => {
+    if (signal.aborted) return resolve({ end: "left", error: gone() });
+    const over = (end: QueueEnd, error?: WeirError): void => {
       clearTimeout(timer);
       signal.removeEventListener("abort", leave);
-      resolve(error);
+      resolve({ end, error });
     };
-    const waiting: Waiting = { priority, admit: () => over(undefined), shed: () => over(saturated()) };
-    const quit = (error: WeirError): void => {
+    const waiting: Waiting = { priority, admit: () => over("admitted"), shed: () => over("shed", saturated()) };
+    const quit = (end: QueueEnd, error: WeirError): void => {
       gate.leave(waiting);
-      over(error);
+      over(end, error);
     };
-    const leave = (): void => quit(gone());
-    const timer = setTimeout(() => quit(saturated()), Math.min(gate.waitMs, mostMs));
+    const leave = (): void => quit("left", gone());
+    const timer = setTimeout(() => quit("timed_out", saturated()), Math.min(gate.waitMs, mostMs));
     signal.addEventListener("abort", leave, { once: true });
-    if (!gate.enter(waiting)) over(saturated());
+    if (!gate.enter(waiting)) over("shed", saturated());
   });
 }
 

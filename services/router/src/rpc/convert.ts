@@ -24,8 +24,15 @@ export function contextOf(context: HandlerContext, clock: Clock): CallContext {
 export function callOf(call: router.Call | undefined): Call & Pick<router.Call, "input"> {
   if (call === undefined) throw new WeirError("invalid_request", "There is no call in this request.");
   // The message itself, and not a copy of its many fields.
-  return Object.assign(call, { cacheOff: call.cache === common.CacheChoice.OFF });
+  return Object.assign(call, { cacheable: CACHEABLE[call.cache] ?? ("off" as const) });
 }
+
+const CACHEABLE: Readonly<Record<common.CacheChoice, Call["cacheable"]>> = {
+  [common.CacheChoice.UNSPECIFIED]: "semantic",
+  [common.CacheChoice.OFF]: "off",
+  [common.CacheChoice.EXACT]: "exact",
+  [common.CacheChoice.SEMANTIC]: "semantic",
+};
 
 /** @throws WeirError invalid_request */
 export function chatInputOf({ input }: Pick<router.Call, "input">, stream: boolean): ChatInput {

@@ -4,7 +4,7 @@ import { NO_RULES, providerNamed, regionNamed } from "@weir/rules";
 import { candidates } from "../domain/candidates.ts";
 import { availability } from "../domain/health.ts";
 import { faded } from "../domain/peak-ewma.ts";
-import type { Group } from "../domain/route-table.ts";
+import type { Group, Shadow } from "../domain/route-table.ts";
 import { estimatedCost, type Ranked } from "../domain/strategy.ts";
 import type { RoutedTarget } from "../ports.ts";
 import { candidateMessage } from "./result.ts";
@@ -46,7 +46,26 @@ export function explainRouteRpc(routing: Routing) {
         ...(Number.isFinite(cost) ? { costNanos: BigInt(Math.round(cost)) } : {}),
       };
     });
-    return create(router.ExplainRouteResponseSchema, { candidates: verdicts });
+    const { shadow } = route;
+    return create(router.ExplainRouteResponseSchema, {
+      candidates: verdicts,
+      ...(shadow === undefined ? {} : { shadow: { shadow, ...shadowVerdict(routing, shadow, request, nowMs) } }),
+    });
+  };
+}
+
+function shadowVerdict(
+  routing: Routing,
+  shadow: Shadow,
+  request: router.ExplainRouteRequest,
+  nowMs: number,
+): Pick<router.ShadowVerdict, "eligible" | "reason"> {
+  const { groups } = routing.route(`${shadow.provider}/${shadow.model}`);
+  const [target] = groups.flatMap(({ targets }) => targets);
+  const refusal = target === undefined ? "nobody serves it" : refusalOf(target, request, nowMs);
+  return {
+    eligible: refusal === undefined,
+    reason: refusal ?? `gets copies of ${shadow.share * 100} % of the requests`,
   };
 }
 

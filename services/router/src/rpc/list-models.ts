@@ -26,6 +26,7 @@ function responseOf(listed: readonly Route[]): router.ListModelsResponse {
     candidates:
       // Accounts of one provider differ in nothing that a caller knows.
       [...reachable(route)].filter(({ account }) => account === 0).map(candidateMessage),
+    ...(route.shadow === undefined ? {} : { shadow: route.shadow }),
   }));
   const response = create(router.ListModelsResponseSchema, { models });
   response.version = createHash("sha256")

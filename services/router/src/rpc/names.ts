@@ -2,6 +2,7 @@ import { common, router } from "@weir/contracts";
 import type { DialectName, FinishReason, MediaPart, ProviderDialectName, Role, ToolChoice } from "@weir/dialects";
 import { type Reason, WeirError } from "@weir/kernel";
 import type { Billing } from "../domain/billing.ts";
+import type { CacheOutcome } from "../domain/call.ts";
 
 /** The contract's enums and the domain's names, both ways. */
 
@@ -50,6 +51,14 @@ const BILLINGS = {
   unknown: router.Billing.UNKNOWN,
 } as const satisfies Record<Billing, router.Billing>;
 
+const CACHES = {
+  hit: { hit: true, kind: router.CacheKind.EXACT, miss: router.CacheMiss.UNSPECIFIED },
+  "semantic-hit": { hit: true, kind: router.CacheKind.SEMANTIC, miss: router.CacheMiss.UNSPECIFIED },
+  miss: { hit: false, kind: router.CacheKind.UNSPECIFIED, miss: router.CacheMiss.ABSENT },
+  stale: { hit: false, kind: router.CacheKind.UNSPECIFIED, miss: router.CacheMiss.STALE },
+  bypass: { hit: false, kind: router.CacheKind.UNSPECIFIED, miss: router.CacheMiss.BYPASS },
+} as const satisfies Record<CacheOutcome, Pick<router.CacheUse, "hit" | "kind" | "miss">>;
+
 function reversed<Name extends string>(table: Readonly<Record<Name, number>>): ReadonlyMap<number, Name> {
   return new Map(Object.entries(table).map(([name, value]) => [value as number, name as Name]));
 }
@@ -81,6 +90,8 @@ export const wireDialect = (name: ProviderDialectName): common.Dialect =>
   name in DIALECTS ? DIALECTS[name as DialectName] : common.Dialect.UNSPECIFIED;
 export const wireKind = (kind: MediaPart["kind"]): common.MediaPart_Kind => KINDS[kind];
 export const wireBilling = (billing: Billing): router.Billing => BILLINGS[billing];
+
+export const wireCache = (outcome: CacheOutcome): Pick<router.CacheUse, "hit" | "kind" | "miss"> => CACHES[outcome];
 
 export const wireFinish = (reason: FinishReason | undefined): common.FinishReason =>
   reason === undefined ? common.FinishReason.UNSPECIFIED : FINISHES[reason];

@@ -1,10 +1,10 @@
 import type { common, router } from "@weir/contracts";
 import type { Usage } from "@weir/dialects";
 import type { WeirError } from "@weir/kernel";
-import { type DatedPrice, type Price, type Rates, type ToolFees } from "@weir/pricing";
+import { type Capabilities, type DatedPrice, type Price, type Rates, type ToolFees } from "@weir/pricing";
 import type { Attempt, CacheUse, CallResult, HeaderPair, RawAnswer, Served } from "../domain/call.ts";
 import type { Target } from "../domain/target.ts";
-import { wireBilling, wireFinish, wireReason } from "./names.ts";
+import { wireBilling, wireCache, wireFinish, wireReason } from "./names.ts";
 
 /**
  * Messages written out whole: `create` looks its fields up one by one, which costs more than all the rest of a request's routing.
@@ -116,11 +116,12 @@ export function resultMessage(result: CallResult): router.Result {
   return message;
 }
 
-export const cacheMessage = ({ hit, ageMs, savedNanos }: CacheUse): router.CacheUse => ({
+export const cacheMessage = ({ outcome, ageMs, savedNanos, similarity }: CacheUse): router.CacheUse => ({
   $typeName: "weir.router.v1.CacheUse",
-  hit,
+  ...wireCache(outcome),
   ageMs: BigInt(Math.round(ageMs)),
   savedNanos,
+  similarity,
 });
 
 export const answerMessage = ({ status, contentType, body }: RawAnswer): router.RawAnswer => ({
@@ -189,6 +190,15 @@ const datedMessage = ({ workspace, fromMs, toMs, price }: DatedPrice): router.Da
   return message;
 };
 
+const able = ({ tools, images, audio, documents, structuredOutput, reasoning }: Capabilities) => ({
+  ...(tools === undefined ? {} : { tools }),
+  ...(images === undefined ? {} : { images }),
+  ...(audio === undefined ? {} : { audio }),
+  ...(documents === undefined ? {} : { documents }),
+  ...(structuredOutput === undefined ? {} : { structuredOutput }),
+  ...(reasoning === undefined ? {} : { reasoning }),
+});
+
 export function candidateMessage(target: Target): router.Candidate {
   const message: router.Candidate = {
     $typeName: "weir.router.v1.Candidate",
@@ -201,6 +211,7 @@ export function candidateMessage(target: Target): router.Candidate {
     prices: [],
     priceBook: target.priceBook,
     countsTokens: target.vocabulary !== undefined,
+    capabilities: { $typeName: "weir.router.v1.ModelCapabilities", ...able(target.capabilities) },
   };
   if (target.price !== undefined) message.price = priceMessage(target.price);
   message.prices = target.plan.dated.map(datedMessage);

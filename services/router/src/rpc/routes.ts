@@ -26,6 +26,8 @@ export interface Routing {
   upstreams(): readonly Upstream[];
   /** Streams that run, by request. */
   readonly streams: Map<string, AbortController>;
+  /** Ends a stream that may run in another replica. Soon false where none says that it has it. Never rejects. */
+  cancelElsewhere(requestId: string): Promise<boolean>;
 }
 
 export interface Chosen {

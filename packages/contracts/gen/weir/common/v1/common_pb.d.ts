@@ -611,6 +611,13 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_ANSWER_NOT_KEPT = 62;
    */
   ANSWER_NOT_KEPT = 62,
+
+  /**
+   * Of attempts only: another attempt of the same request answered first, and this one was cancelled.
+   *
+   * @generated from enum value: ERROR_REASON_HEDGE_LOST = 70;
+   */
+  HEDGE_LOST = 70,
 }
 
 /**

@@ -102,7 +102,8 @@ export declare type Call = Message<"weir.router.v1.Call"> & {
   outputCap: number;
 
   /**
-   * Attempt 1 is held under this owner; further attempts, 4 in all at most, must be held first. Empty: nothing is held.
+   * Attempt 1 is held under this owner; further attempts, 4 in all at most, must be held first, and so must attempt 5, which is no attempt
+   * at an answer: it asks for the embedding of the request's question, for the semantic cache. Empty: nothing is held.
    *
    * @generated from field: string hold_owner = 10;
    */
@@ -577,12 +578,14 @@ export declare type Result = Message<"weir.router.v1.Result"> & {
 export declare const ResultSchema: GenMessage<Result>;
 
 /**
- * From the cache: no provider was called, and nothing is charged.
+ * What came of looking for an answer in the cache.
  *
  * @generated from message weir.router.v1.CacheUse
  */
 export declare type CacheUse = Message<"weir.router.v1.CacheUse"> & {
   /**
+   * From the cache: no provider was called for an answer, and nothing is charged for one.
+   *
    * @generated from field: bool hit = 1;
    */
   hit: boolean;
@@ -598,6 +601,27 @@ export declare type CacheUse = Message<"weir.router.v1.CacheUse"> & {
    * @generated from field: int64 saved_nanos = 3;
    */
   savedNanos: bigint;
+
+  /**
+   * Of a hit; unspecified in records of before there were two kinds: exact.
+   *
+   * @generated from field: weir.router.v1.CacheKind kind = 4;
+   */
+  kind: CacheKind;
+
+  /**
+   * Of a semantic hit: the cosine between the two questions; of another end: of the nearest that would not do. 0: none was compared.
+   *
+   * @generated from field: double similarity = 5;
+   */
+  similarity: number;
+
+  /**
+   * Why it is no hit.
+   *
+   * @generated from field: weir.router.v1.CacheMiss miss = 6;
+   */
+  miss: CacheMiss;
 };
 
 /**
@@ -775,6 +799,13 @@ export declare type RoutableModel = Message<"weir.router.v1.RoutableModel"> & {
    * @generated from field: repeated weir.router.v1.Candidate candidates = 2;
    */
   candidates: Candidate[];
+
+  /**
+   * Absent: its requests are not copied.
+   *
+   * @generated from field: weir.router.v1.Shadow shadow = 40;
+   */
+  shadow?: Shadow | undefined;
 };
 
 /**
@@ -782,6 +813,50 @@ export declare type RoutableModel = Message<"weir.router.v1.RoutableModel"> & {
  * Use `create(RoutableModelSchema)` to create a new message.
  */
 export declare const RoutableModelSchema: GenMessage<RoutableModel>;
+
+/**
+ * Who gets copies of a model's requests, whose answers nobody sees: they are recorded, and compared later.
+ *
+ * @generated from message weir.router.v1.Shadow
+ */
+export declare type Shadow = Message<"weir.router.v1.Shadow"> & {
+  /**
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * What part of the requests is copied, from 0 to 1.
+   *
+   * @generated from field: double share = 3;
+   */
+  share: number;
+
+  /**
+   * Of one ingress at a time; what comes while so many run is not copied.
+   *
+   * @generated from field: uint32 max_concurrent = 4;
+   */
+  maxConcurrent: number;
+
+  /**
+   * The key whose budgets and limits hold and pay for the copies.
+   *
+   * @generated from field: string key_id = 5;
+   */
+  keyId: string;
+};
+
+/**
+ * Describes the message weir.router.v1.Shadow.
+ * Use `create(ShadowSchema)` to create a new message.
+ */
+export declare const ShadowSchema: GenMessage<Shadow>;
 
 /**
  * @generated from message weir.router.v1.Candidate
@@ -844,6 +919,13 @@ export declare type Candidate = Message<"weir.router.v1.Candidate"> & {
    * @generated from field: string price_book = 10;
    */
   priceBook: string;
+
+  /**
+   * As far as the catalogue knows.
+   *
+   * @generated from field: weir.router.v1.ModelCapabilities capabilities = 11;
+   */
+  capabilities?: ModelCapabilities | undefined;
 };
 
 /**
@@ -851,6 +933,61 @@ export declare type Candidate = Message<"weir.router.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export declare const CandidateSchema: GenMessage<Candidate>;
+
+/**
+ * What a model can do; of what is not known nothing is said.
+ *
+ * @generated from message weir.router.v1.ModelCapabilities
+ */
+export declare type ModelCapabilities = Message<"weir.router.v1.ModelCapabilities"> & {
+  /**
+   * Calls functions.
+   *
+   * @generated from field: optional bool tools = 1;
+   */
+  tools?: boolean | undefined;
+
+  /**
+   * Sees pictures.
+   *
+   * @generated from field: optional bool images = 2;
+   */
+  images?: boolean | undefined;
+
+  /**
+   * Hears.
+   *
+   * @generated from field: optional bool audio = 3;
+   */
+  audio?: boolean | undefined;
+
+  /**
+   * Reads documents.
+   *
+   * @generated from field: optional bool documents = 4;
+   */
+  documents?: boolean | undefined;
+
+  /**
+   * Answers by a JSON schema.
+   *
+   * @generated from field: optional bool structured_output = 5;
+   */
+  structuredOutput?: boolean | undefined;
+
+  /**
+   * Can think before it answers.
+   *
+   * @generated from field: optional bool reasoning = 6;
+   */
+  reasoning?: boolean | undefined;
+};
+
+/**
+ * Describes the message weir.router.v1.ModelCapabilities.
+ * Use `create(ModelCapabilitiesSchema)` to create a new message.
+ */
+export declare const ModelCapabilitiesSchema: GenMessage<ModelCapabilities>;
 
 /**
  * What a price book, an operator's override or a contract says for a time.
@@ -1194,6 +1331,11 @@ export declare type ExplainRouteResponse = Message<"weir.router.v1.ExplainRouteR
    * @generated from field: repeated weir.router.v1.CandidateVerdict candidates = 1;
    */
   candidates: CandidateVerdict[];
+
+  /**
+   * @generated from field: weir.router.v1.ShadowVerdict shadow = 40;
+   */
+  shadow?: ShadowVerdict | undefined;
 };
 
 /**
@@ -1201,6 +1343,32 @@ export declare type ExplainRouteResponse = Message<"weir.router.v1.ExplainRouteR
  * Use `create(ExplainRouteResponseSchema)` to create a new message.
  */
 export declare const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse>;
+
+/**
+ * @generated from message weir.router.v1.ShadowVerdict
+ */
+export declare type ShadowVerdict = Message<"weir.router.v1.ShadowVerdict"> & {
+  /**
+   * @generated from field: weir.router.v1.Shadow shadow = 1;
+   */
+  shadow?: Shadow | undefined;
+
+  /**
+   * @generated from field: bool eligible = 2;
+   */
+  eligible: boolean;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message weir.router.v1.ShadowVerdict.
+ * Use `create(ShadowVerdictSchema)` to create a new message.
+ */
+export declare const ShadowVerdictSchema: GenMessage<ShadowVerdict>;
 
 /**
  * @generated from message weir.router.v1.CandidateVerdict
@@ -1253,6 +1421,73 @@ export declare type CandidateVerdict = Message<"weir.router.v1.CandidateVerdict"
  * Use `create(CandidateVerdictSchema)` to create a new message.
  */
 export declare const CandidateVerdictSchema: GenMessage<CandidateVerdict>;
+
+/**
+ * @generated from enum weir.router.v1.CacheKind
+ */
+export enum CacheKind {
+  /**
+   * @generated from enum value: CACHE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The answer of an equal request.
+   *
+   * @generated from enum value: CACHE_KIND_EXACT = 1;
+   */
+  EXACT = 1,
+
+  /**
+   * The answer of a request that is equal but for how its question is put.
+   *
+   * @generated from enum value: CACHE_KIND_SEMANTIC = 2;
+   */
+  SEMANTIC = 2,
+}
+
+/**
+ * Describes the enum weir.router.v1.CacheKind.
+ */
+export declare const CacheKindSchema: GenEnum<CacheKind>;
+
+/**
+ * @generated from enum weir.router.v1.CacheMiss
+ */
+export enum CacheMiss {
+  /**
+   * A hit, or a record of before this was told.
+   *
+   * @generated from enum value: CACHE_MISS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * There was none.
+   *
+   * @generated from enum value: CACHE_MISS_ABSENT = 1;
+   */
+  ABSENT = 1,
+
+  /**
+   * There was one, older than its client would have.
+   *
+   * @generated from enum value: CACHE_MISS_STALE = 2;
+   */
+  STALE = 2,
+
+  /**
+   * Its client asked for a new one.
+   *
+   * @generated from enum value: CACHE_MISS_BYPASS = 3;
+   */
+  BYPASS = 3,
+}
+
+/**
+ * Describes the enum weir.router.v1.CacheMiss.
+ */
+export declare const CacheMissSchema: GenEnum<CacheMiss>;
 
 /**
  * What the provider will bill for an attempt, as far as anybody can know.
