@@ -20,7 +20,7 @@ export interface Bus extends AsyncDisposable {
   /**
    * Delivers every batch to each consumer name at least once; several subscriptions of one name share them. A name is durable: what comes
    * while nobody subscribes under it is kept for it. The handler resolves: acknowledged. It rejects: all of them are delivered again, with
-   * backoff, one by one, forever or `maxDeliveries` times. One call at a time. Resolves at once, also while the bus is away.
+   * backoff, one by one, forever or until the consumer gives up. One call at a time. Resolves at once, also while the bus is away.
    */
   subscribe(consumer: string, handler: BatchHandler, options?: SubscribeOptions): Promise<Subscription>;
 }
@@ -28,11 +28,15 @@ export interface Bus extends AsyncDisposable {
 export type BatchHandler = (batches: Batch[]) => Promise<void>;
 
 export interface SubscribeOptions {
-  /**
-   * For consumers that derive something (never for audit): a batch that fails this often is put aside as a dead letter, so that nobody behind
-   * it waits. Default: unlimited.
-   */
-  readonly maxDeliveries?: number;
+  /** For consumers that derive something (never for audit): so that nobody waits behind what cannot be handled. Default: never. */
+  readonly giveUp?: GiveUp;
+}
+
+export interface GiveUp {
+  /** Deliveries that have failed. */
+  readonly after: number;
+  /** Resolves when the batch is kept elsewhere (see DeadLetters); where it rejects, the batch is delivered again. */
+  readonly putAside: (batch: Batch, error: unknown) => Promise<void>;
 }
 
 export interface Subscription extends AsyncDisposable {

@@ -56,7 +56,6 @@ export function jetStreamBus(options: JetStreamBusOptions): Bus {
   const settings: StreamSettings = {
     stream,
     subject,
-    deadStream: `${stream}_DEAD`,
     maxBytes: 1 << 30,
     maxAgeMs: 7 * 86_400_000,
     replicas: 1,
@@ -110,7 +109,7 @@ class JetStreamBus implements Bus {
       settings: this.#settings,
       consumer,
       handler,
-      maxDeliveries: options.maxDeliveries ?? Number.POSITIVE_INFINITY,
+      giveUp: options.giveUp,
       ensureStreams: () => this.#ensureStreams(true),
       onClosed: () => this.#subscriptions.delete(subscription),
     });
@@ -136,10 +135,9 @@ class JetStreamBus implements Bus {
   }
 
   async #makeStreams(): Promise<void> {
-    const { stream, deadStream, subject } = this.#settings;
+    const { stream, subject } = this.#settings;
     const manager = await jetstreamManager(this.#link.connected());
     await this.#makeStream(manager, stream, subject);
-    await this.#makeStream(manager, deadStream, `${subject}.dead.>`);
   }
 
   async #makeStream(manager: JetStreamManager, name: string, subject: string): Promise<void> {

@@ -9,16 +9,16 @@ import {
   type JsMsg,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import type { BatchHandler, Subscription } from "./bus.ts";
+import type { BatchHandler, GiveUp, Subscription } from "./bus.ts";
 import type { NatsLink } from "./nats-link.ts";
-import { batchOf, headersOf, type StreamSettings } from "./stream-settings.ts";
+import { batchOf, type StreamSettings } from "./stream-settings.ts";
 
 export interface JetStreamSubscriptionOptions {
   readonly link: NatsLink;
   readonly settings: StreamSettings;
   readonly consumer: string;
   readonly handler: BatchHandler;
-  readonly maxDeliveries: number;
+  readonly giveUp: GiveUp | undefined;
   readonly ensureStreams: () => Promise<void>;
   readonly onClosed: () => void;
 }
@@ -132,7 +132,7 @@ export class JetStreamSubscription implements Subscription {
         for (const message of group) message.ack();
       } catch (error) {
         this.lastError = error;
-        for (const message of group) await this.#refuse(message);
+        for (const message of group) await this.#refuse(message, error);
       }
       this.#held = [];
     }
@@ -147,17 +147,12 @@ export class JetStreamSubscription implements Subscription {
     return this.#queue.splice(0, again < 0 ? this.#queue.length : again);
   }
 
-  async #refuse(message: JsMsg): Promise<void> {
-    const { link, settings, consumer, maxDeliveries } = this.#options;
+  async #refuse(message: JsMsg, reason: unknown): Promise<void> {
+    const { giveUp } = this.#options;
     const { deliveryCount } = message.info;
-    if (deliveryCount >= maxDeliveries) {
+    if (giveUp !== undefined && deliveryCount >= giveUp.after) {
       try {
-        // Not the message's own headers: among them is the stream that it was meant for.
-        const headers = headersOf(batchOf(message.headers, message.data));
-        const options = { headers, msgID: `${consumer}:${message.seq}`, timeout: settings.publishTimeoutMs };
-        const subject = `${settings.subject}.dead.${consumer}`;
-        const dead = jetstream(link.connected()).publish(subject, message.data, options);
-        await link.unlessLost(dead);
+        await giveUp.putAside(batchOf(message.headers, message.data), reason);
         message.ack();
         this.deadLetters += 1;
         return;

@@ -3,6 +3,7 @@ import {
   type BatchHandler,
   type Bus,
   BusUnavailableError,
+  type GiveUp,
   type SubscribeOptions,
   type Subscription,
 } from "./bus.ts";
@@ -130,7 +131,7 @@ class Consumer {
 class MemorySubscription implements Subscription {
   readonly #consumer: Consumer;
   readonly #handler: BatchHandler;
-  readonly #maxDeliveries: number;
+  readonly #giveUp: GiveUp | undefined;
   readonly #retryMs: number;
   readonly #release: (entry: Entry) => void;
   readonly #running: Promise<void>;
@@ -142,13 +143,13 @@ class MemorySubscription implements Subscription {
   constructor(
     consumer: Consumer,
     handler: BatchHandler,
-    { maxDeliveries = Number.POSITIVE_INFINITY }: SubscribeOptions,
+    { giveUp }: SubscribeOptions,
     retryMs: number,
     release: (entry: Entry) => void,
   ) {
     this.#consumer = consumer;
     this.#handler = handler;
-    this.#maxDeliveries = maxDeliveries;
+    this.#giveUp = giveUp;
     this.#retryMs = retryMs;
     this.#release = release;
     consumer.subscriptions.add(this);
@@ -179,17 +180,17 @@ class MemorySubscription implements Subscription {
       await this.#handler(group.map(({ entry }) => entry.batch));
     } catch (error) {
       this.lastError = error;
-      return await this.#failed(group);
+      return await this.#failed(group, error);
     }
     this.lastError = undefined;
     for (const { entry } of group) this.#release(entry);
   }
 
-  async #failed(group: Delivery[]): Promise<void> {
+  async #failed(group: Delivery[], reason: unknown): Promise<void> {
     const again: Delivery[] = [];
     for (const delivery of group) {
       delivery.failures += 1;
-      if (delivery.failures < this.#maxDeliveries) {
+      if (!(await this.#putAside(delivery, reason))) {
         again.push(delivery);
         continue;
       }
@@ -200,6 +201,18 @@ class MemorySubscription implements Subscription {
     if (first === undefined) return;
     this.#consumer.queue = [...again, ...this.#consumer.queue];
     await this.#pause(Math.min(this.#retryMs * 2 ** Math.min(first.failures - 1, 20), LONGEST_WAIT_MS));
+  }
+
+  /** @returns false where it has to be delivered again */
+  async #putAside({ entry, failures }: Delivery, reason: unknown): Promise<boolean> {
+    if (this.#giveUp === undefined || failures < this.#giveUp.after) return false;
+    try {
+      await this.#giveUp.putAside(entry.batch, reason);
+      return true;
+    } catch (error) {
+      this.lastError = error;
+      return false;
+    }
   }
 
   /** Until woken: by something new (where no time is given), or the end. */

@@ -5,8 +5,6 @@ import type { Batch } from "./bus.ts";
 export interface StreamSettings {
   readonly stream: string;
   readonly subject: string;
-  /** Batches that a consumer has given up: "<subject>.dead.<consumer>". */
-  readonly deadStream: string;
   readonly maxBytes: number;
   readonly maxAgeMs: number;
   readonly replicas: number;

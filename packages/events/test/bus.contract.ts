@@ -75,19 +75,28 @@ export function busContract(name: string, make: () => Promise<Bus>): void {
     it("puts a batch aside that a deriving consumer fails on, and lets the others through", async () => {
       await using bus = await make();
       const got = new Set<number>();
+      const aside: Batch[] = [];
+      let refusals = 2;
+      const putAside = async (dead: Batch, error: unknown): Promise<void> => {
+        expect(error).toMatchObject({ message: "poison" });
+        // What cannot be kept is not let go of.
+        if (refusals-- > 0) throw new Error("the store is away");
+        aside.push(dead);
+      };
       const subscription: Subscription = await bus.subscribe(
         "evaluation",
         async (batches) => {
           if (batches.some(({ first }) => first === 2)) throw new Error("poison");
           for (const { first } of batches) got.add(first);
         },
-        { maxDeliveries: 3 },
+        { giveUp: { after: 3, putAside } },
       );
       await Promise.all([1, 2, 3].map((number) => bus.publish(batch(number))));
       await until(() => got.size === 2 && subscription.deadLetters === 1, "the others are taken, and it is put aside");
       await bus.publish(batch(4));
       await until(() => got.has(4), "the next one is taken");
       expect(got).toEqual(new Set([1, 3, 4]));
+      expect(aside.map(copyOf)).toEqual([copyOf(batch(2))]);
     });
 
     it("calls a handler with one group at a time, of a hundred at most", async () => {

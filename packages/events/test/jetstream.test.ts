@@ -5,11 +5,15 @@ import {
   type Batch,
   type Bus,
   decodeFrames,
+  deadLetter,
+  type DeadLetters,
   jetStreamBus,
   type JetStreamBusOptions,
+  jetStreamDeadLetters,
   startRelay,
 } from "../src/index.ts";
 import { batch, busContract } from "./bus.contract.ts";
+import { deadLettersContract } from "./dead-letters.contract.ts";
 import { type NatsServer, natsServer } from "./nats-server.ts";
 import { NONE, open, scratch, text, until } from "./support.ts";
 import { TestLog } from "./test-log.ts";
@@ -26,6 +30,17 @@ afterAll(() => server[Symbol.asyncDispose]());
 function fresh() {
   streams += 1;
   return { stream: `T${streams}`, subject: `t${streams}.records`, maxBytes: 64 << 20 };
+}
+
+/** Until it is connected. */
+async function soon<T>(task: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + 30_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    try {
+      return await task();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+  }
 }
 
 /** As a relay publishes: while the connection is being made, it tries again. */
@@ -72,6 +87,33 @@ async function emptyBus(): Promise<Bus> {
 }
 
 busContract("JetStream", emptyBus);
+
+/** One whose stream is empty, and that is connected. */
+async function emptyLetters(): Promise<DeadLetters> {
+  const { stream, subject } = fresh();
+  const store = jetStreamDeadLetters({ url: server.url, stream: `${stream}_DEAD`, subject: `${subject}.dead` });
+  await soon(() => store.list(0, 1));
+  return store;
+}
+
+deadLettersContract("JetStream", emptyLetters);
+
+describe("JetStream's dead letters", () => {
+  it("reject soon while NATS is away, and are there again when it is", { timeout: 60_000 }, async () => {
+    await using own = await natsServer();
+    await using store = jetStreamDeadLetters({ url: own.url });
+    const letter = deadLetter("evaluation", batch(1), "why", Date.now());
+    await expect(store.put([letter])).rejects.toMatchObject({ name: "BusUnavailableError" });
+    await own.start();
+    await soon(() => store.put([letter]));
+    await own.kill();
+    const lost = Date.now();
+    await expect(store.list(0, 10)).rejects.toMatchObject({ name: "BusUnavailableError" });
+    expect(Date.now() - lost).toBeLessThan(10_000);
+    await own.start();
+    expect((await soon(() => store.list(0, 10))).letters.map(({ id }) => id)).toEqual([letter.id]);
+  });
+});
 
 describe("the JetStream bus", () => {
   it("rejects soon while NATS is away, at boot and later, and works when it comes", { timeout: 60_000 }, async () => {

@@ -1,5 +1,5 @@
 import type { WeirConfig } from "@weir/config";
-import type { Bus } from "@weir/events";
+import type { Bus, DeadLetters } from "@weir/events";
 import type { Clock } from "@weir/kernel";
 import type { DatabaseAddress } from "@weir/storage";
 import type { Telemetry } from "@weir/telemetry";
@@ -13,5 +13,7 @@ export interface EvaluationOptions {
   readonly database: DatabaseAddress;
   /** Undefined: it only answers questions, and another instance does the evaluating. */
   readonly bus?: Pick<Bus, "subscribe"> | undefined;
+  /** Of its consumer. Whoever gives it closes it. */
+  readonly deadLetters: Omit<DeadLetters, keyof AsyncDisposable>;
   readonly clock?: Clock | undefined;
 }

@@ -1,10 +1,12 @@
 /** What the service tells operators: metrics and log lines. Nothing else in this service writes either. */
 import { createCounter, createGauge, type Telemetry } from "@weir/telemetry";
+import type { DeadLetter } from "./domain/dead-letter.ts";
 import type { EvaluateDependencies } from "./flows/evaluate.ts";
 
 type FlowEvents = EvaluateDependencies["events"];
 
 export interface EvaluationEvents extends FlowEvents {
+  readonly buried: (letter: DeadLetter, error: unknown) => void;
   /** Why the store cannot be used right now. */
   readonly away: string | undefined;
   readonly back: () => void;
@@ -47,9 +49,9 @@ export function evaluationEvents({ log, metrics }: Pick<Telemetry, "log" | "metr
       back();
       results.add(count);
     },
-    buried({ producer, reason }, error) {
+    buried({ id, producer, reason }, error) {
       letters.add(1);
-      log.error({ err: error, producer, reason }, "a record became a dead letter");
+      log.error({ err: error, letter: id, producer, reason }, "a record became a dead letter");
     },
     failed(error) {
       away = "evaluation cannot use its database";

@@ -1,7 +1,7 @@
 import { followConfig, openConfig } from "@weir/config";
 import { evaluation } from "@weir/contracts";
 import { remoteSecrets } from "@weir/credentials";
-import { jetStreamBus } from "@weir/events";
+import { jetStreamBus, jetStreamDeadLetters } from "@weir/events";
 import { serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createEvaluation } from "./service.ts";
@@ -13,12 +13,15 @@ await using telemetry = createTelemetry({ service: "weir-evaluation", level: con
 if (config.databaseUrl === undefined) throw new Error("evaluation needs a database: set WEIR_DATABASE_URL");
 if (config.natsUrl === undefined) throw new Error("evaluation needs NATS to receive records: set WEIR_NATS_URL");
 
-await using bus = jetStreamBus({ url: config.natsUrl.reveal() });
+const natsUrl = config.natsUrl.reveal();
+await using bus = jetStreamBus({ url: natsUrl });
+await using deadLetters = jetStreamDeadLetters({ url: natsUrl });
 await using service = await createEvaluation({
   config,
   telemetry,
   database: { connectionString: config.databaseUrl.reveal() },
   bus,
+  deadLetters,
 });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,

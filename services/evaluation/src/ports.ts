@@ -1,7 +1,8 @@
+import type { DeadLetter, DeadRecord } from "./domain/dead-letter.ts";
 import type { DatasetLine } from "./domain/dataset.ts";
 import type { DefinedEvaluator } from "./domain/definition.ts";
 import type { EvaluatorVersion, Run, RunResult } from "./domain/run.ts";
-import type { DeadLetter, Result } from "./domain/result.ts";
+import type { Delivered, Result } from "./domain/result.ts";
 import type { Evaluator } from "./domain/subject.ts";
 
 /** Rejects with WeirError overloaded when the store is away; with any other error when it refuses what it is given. */
@@ -10,7 +11,22 @@ export interface ResultWriter {
   register(evaluators: readonly Evaluator[]): Promise<void>;
   /** Stores all or none; passes over what is there (by request, evaluator and version). */
   save(results: readonly Result[]): Promise<void>;
-  bury(letters: readonly DeadLetter[], atMs: number): Promise<void>;
+}
+
+/** Rejects while it is away. What is put is on disk, once, whatever is put how often. */
+export interface DeadLetterStore {
+  put(letters: readonly DeadLetter[]): Promise<void>;
+  /** Oldest first, behind the place `after`; `next`: the place behind the last of them, undefined: there are no more. */
+  list(after: number, limit: number): Promise<{ readonly letters: DeadLetter[]; readonly next: number | undefined }>;
+  get(id: string): Promise<DeadLetter | undefined>;
+  /** @returns whether it was there */
+  drop(id: string): Promise<boolean>;
+}
+
+export interface LetterReader {
+  /** What is to be evaluated of it. */
+  delivered(letter: DeadLetter): Iterable<Delivered>;
+  records(letter: DeadLetter): DeadRecord[];
 }
 
 export interface ResultFilter {

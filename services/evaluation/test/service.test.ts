@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { audit, common, evaluation } from "@weir/contracts";
-import { type Batch, type BatchHandler, encodeFrames, FRAME_KIND } from "@weir/events";
+import { type Batch, type BatchHandler, encodeFrames, FRAME_KIND, sqliteDeadLetters } from "@weir/events";
 import { Secret, uuidv7 } from "@weir/kernel";
 import { networkPeers, type Service, serveRoutes } from "@weir/mesh";
 import { openPool } from "@weir/storage";
@@ -75,9 +75,10 @@ async function evaluating(url: string) {
   const bus = handBus();
   const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
   const config = { adminToken: new Secret(TOKEN) };
-  const service = await createEvaluation({ config, telemetry, database: { connectionString: url }, bus });
+  const deadLetters = sqliteDeadLetters(":memory:");
+  const service = await createEvaluation({ config, telemetry, database: { connectionString: url }, bus, deadLetters });
   await service.start();
-  return Object.assign(service, { bus });
+  return Object.assign(service, { bus, deadLetters });
 }
 
 async function withClient<T>(
@@ -164,8 +165,8 @@ test("poison becomes a dead letter, once, and those behind it are evaluated", as
   for (let times = 0; times < 3; times++) await service.bus.deliver([{ producer: "p", first: 1, last: 99, data }]);
   await using pool = poolOf(url);
   expect((await pool.query("select from evaluation.evaluation_result")).rowCount).toBe(40);
-  const letters = await pool.query<{ reason: string }>("select reason from evaluation.dead_letter order by id");
-  expect(letters.rows.map(({ reason }) => reason).toSorted()).toEqual([
+  const { letters } = await service.deadLetters.list(0, 10);
+  expect(letters.map(({ reason }) => reason).toSorted()).toEqual([
     "an outcome that cannot be read",
     "an outcome without a request id",
     "bytes that are no record",

@@ -1,10 +1,14 @@
 import { hash } from "node:crypto";
 import { audit, common } from "@weir/contracts";
-import { type Batch, decodeFrames, FRAME_KIND, type Frame } from "@weir/events";
+import { type Batch, deadLetter, decodeFrames, encodeFrames, FRAME_KIND, type Frame } from "@weir/events";
 import { isReason, type Reason } from "@weir/kernel";
 import { compileCodec } from "@weir/mesh";
+import type { DeadRecord } from "../domain/dead-letter.ts";
 import type { Delivered } from "../domain/result.ts";
 import type { Finish, Subject } from "../domain/subject.ts";
+
+/** The name on the bus. */
+export const CONSUMER = "evaluation";
 
 const outcome = compileCodec(audit.OutcomeSchema);
 
@@ -17,8 +21,15 @@ export function* readOutcomes(batches: readonly Batch[]): Generator<Delivered> {
   }
 }
 
-function delivered(producer: string, { kind, header }: Frame): Delivered {
-  const origin = { producer, digest: () => hash("sha256", header, "buffer") };
+function delivered(producer: string, frame: Frame): Delivered {
+  const { kind, header, number } = frame;
+  const origin: Pick<Delivered, "letter"> = {
+    letter(reason, atMs) {
+      const last = kind === FRAME_KIND.quarantined ? Math.max(number, frame.ref) : number;
+      const batch = { producer, first: number, last, data: encodeFrames([frame]) };
+      return deadLetter(CONSUMER, batch, reason, atMs);
+    },
+  };
   if (kind === FRAME_KIND.quarantined) return { ...origin, subject: undefined, reason: "bytes that are no record" };
   try {
     const subject = subjectOf(outcome.decode(header));
@@ -28,6 +39,22 @@ function delivered(producer: string, { kind, header }: Frame): Delivered {
     // The decoder's own words may quote the bytes.
     return { ...origin, subject: undefined, reason: "an outcome that cannot be read" };
   }
+}
+
+/** What a dead letter's records say of themselves. Throws nothing. */
+export function readDeadRecords(data: Uint8Array): DeadRecord[] {
+  return decodeFrames(data).frames.map(({ kind, number, header }) => {
+    const name = Object.entries(FRAME_KIND).find(([, value]) => value === kind)?.[0] ?? String(kind);
+    const record = { kind: name, number, requestId: "", workspaceId: "", digest: hash("sha256", header, "buffer") };
+    if (kind !== FRAME_KIND.outcome) return record;
+    try {
+      const { requestId, workspaceId } = subjectOf(outcome.decode(header));
+      return { ...record, requestId, workspaceId };
+    } catch {
+      // Which is why it is here.
+      return record;
+    }
+  });
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

@@ -25,14 +25,6 @@ export function postgresResultWriter(pool: pg.Pool): ResultWriter {
       }));
       await rows(SAVE, [JSON.stringify(stored)]);
     },
-    async bury(letters, atMs) {
-      const stored = letters.map(({ producer, digest, reason }) => ({
-        producer,
-        digest: Buffer.from(digest).toString("hex"),
-        reason,
-      }));
-      await rows(BURY, [JSON.stringify(stored), atMs]);
-    },
   };
 }
 
@@ -46,12 +38,6 @@ const SAVE = `
   select request_id, workspace, evaluator, version, verdict, score, findings, at_ms
   from jsonb_to_recordset($1) g(request_id uuid, workspace text, evaluator text, version int, verdict smallint,
                                 score double precision, findings text[], at_ms bigint)
-  on conflict do nothing`;
-
-const BURY = `
-  insert into dead_letter (producer, digest, reason, at_ms)
-  select producer, decode(digest, 'hex'), reason, $2
-  from jsonb_to_recordset($1) g(producer text, digest text, reason text)
   on conflict do nothing`;
 
 interface ResultRow {

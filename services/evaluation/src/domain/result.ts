@@ -1,10 +1,10 @@
+import type { DeadLetter } from "./dead-letter.ts";
 import type { Assessment, Evaluator, Subject } from "./subject.ts";
 
 /** What came over the bus, read as far as it can be. */
 export interface Delivered {
-  readonly producer: string;
-  /** SHA-256 of its bytes; only what is buried needs it. */
-  readonly digest: () => Uint8Array;
+  /** The record as it came; only what is buried needs it. */
+  readonly letter: (reason: string, atMs: number) => DeadLetter;
   /** Undefined: it cannot be evaluated, for `reason`. */
   readonly subject: Subject | undefined;
   readonly reason: string;
@@ -17,14 +17,6 @@ export interface Result extends Assessment {
   readonly evaluator: string;
   readonly version: number;
   readonly atMs: number;
-}
-
-/** What could not be evaluated at all. */
-export interface DeadLetter {
-  readonly producer: string;
-  /** Of the bytes, which the audit log keeps. */
-  readonly digest: Uint8Array;
-  readonly reason: string;
 }
 
 export const resultOf = (evaluator: Evaluator, subject: Subject, atMs: number): Result => ({

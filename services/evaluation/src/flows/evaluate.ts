@@ -1,17 +1,19 @@
 import { WeirError } from "@weir/kernel";
-import { type DeadLetter, type Delivered, type Result, resultOf } from "../domain/result.ts";
+import type { DeadLetter } from "../domain/dead-letter.ts";
+import { type Delivered, type Result, resultOf } from "../domain/result.ts";
 import type { Evaluator } from "../domain/subject.ts";
 import type { ResultWriter } from "../ports.ts";
 
 export interface EvaluateDependencies {
   readonly evaluators: readonly Evaluator[];
-  readonly results: ResultWriter;
+  readonly results: Pick<ResultWriter, "save">;
+  /** Puts it where it waits for an operator. Where it rejects, all that was delivered comes again. */
+  readonly bury: (letter: DeadLetter, cause: unknown) => Promise<void>;
   readonly nowMs: () => number;
   /** Rejects when the service ends. */
   readonly wait: (ms: number) => Promise<void>;
   readonly events: {
     readonly saved: (results: number) => void;
-    readonly buried: (letter: DeadLetter, error: unknown) => void;
     readonly storeAway: (error: WeirError) => void;
   };
 }
@@ -69,12 +71,8 @@ async function save(work: readonly Work[], deps: EvaluateDependencies): Promise<
   await save(work.slice(middle), deps);
 }
 
-async function bury(delivered: Delivered, reason: string, cause: unknown, deps: EvaluateDependencies): Promise<void> {
-  const letter = { producer: delivered.producer, digest: delivered.digest(), reason };
-  const refusal = await refusalOf(() => deps.results.bury([letter], deps.nowMs()), deps);
-  if (refusal !== undefined) throw refusal;
-  deps.events.buried(letter, cause);
-}
+const bury = (delivered: Delivered, reason: string, cause: unknown, deps: EvaluateDependencies): Promise<void> =>
+  deps.bury(delivered.letter(reason, deps.nowMs()), cause);
 
 /** Tries for as long as the store is away. Resolves with undefined once it is done, or with the error by which the store refused. */
 async function refusalOf(task: () => Promise<void>, deps: EvaluateDependencies): Promise<unknown> {

@@ -3,9 +3,11 @@ import type { Secret } from "@weir/kernel";
 import { type Route, route } from "@weir/mesh";
 import type { ResultBrowser } from "../flows/browse.ts";
 import type { Comparison, Question } from "../flows/compare.ts";
+import type { LetterDesk } from "../flows/dead-letters.ts";
 import type { Runs } from "../flows/runs.ts";
 import { adminGuard } from "./admin.ts";
 import { datasetHandlers } from "./datasets.ts";
+import { deadLetterHandlers } from "./dead-letters.ts";
 import { listEvaluators } from "./list-evaluators.ts";
 import { listResults } from "./list-results.ts";
 import { putEvaluator } from "./put-evaluator.ts";
@@ -15,6 +17,7 @@ import { runHandlers } from "./runs.ts";
 export interface Handling {
   readonly results: ResultBrowser;
   readonly runs: Runs;
+  readonly letters: LetterDesk;
   readonly compare: (question: Question) => Promise<Comparison>;
   /** @throws WeirError missing_key, invalid_key, permission_denied */
   readonly requireAdmin: (headers: Headers) => void;
@@ -29,6 +32,7 @@ export function evaluationRoutes(work: Omit<Handling, "requireAdmin">, adminToke
       putEvaluator: putEvaluator(handling),
       ...datasetHandlers(handling),
       ...runHandlers(handling),
+      ...deadLetterHandlers(handling),
     }),
   ];
 }

@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { AppendRecordsRequestSchema, AppendRecordsResponseSchema, CommitUploadRequestSchema, CommitUploadResponseSchema, CompareRunsRequestSchema, CompareRunsResponseSchema, ContinueRunRequestSchema, ContinueRunResponseSchema, CreateRunRequestSchema, CreateRunResponseSchema, PutEvaluatorRequestSchema, PutEvaluatorResponseSchema, StartUploadRequestSchema, StartUploadResponseSchema, StreamRunResultsRequestSchema, StreamRunResultsResponseSchema } from "./run_pb.js";
+import type { DropDeadLettersRequestSchema, DropDeadLettersResponseSchema, GetDeadLetterRequestSchema, GetDeadLetterResponseSchema, ListDeadLettersRequestSchema, ListDeadLettersResponseSchema, RetryDeadLettersRequestSchema, RetryDeadLettersResponseSchema } from "./dead_letters_pb.js";
 
 /**
  * Describes the file weir/evaluation/v1/evaluation.proto.
@@ -300,6 +301,40 @@ export declare const EvaluationService: GenService<{
     methodKind: "unary";
     input: typeof CompareRunsRequestSchema;
     output: typeof CompareRunsResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.ListDeadLetters
+   */
+  listDeadLetters: {
+    methodKind: "unary";
+    input: typeof ListDeadLettersRequestSchema;
+    output: typeof ListDeadLettersResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.GetDeadLetter
+   */
+  getDeadLetter: {
+    methodKind: "unary";
+    input: typeof GetDeadLetterRequestSchema;
+    output: typeof GetDeadLetterResponseSchema;
+  },
+  /**
+   * Once more, as if they had just come. What was worked in already has no second effect.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.RetryDeadLetters
+   */
+  retryDeadLetters: {
+    methodKind: "unary";
+    input: typeof RetryDeadLettersRequestSchema;
+    output: typeof RetryDeadLettersResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.DropDeadLetters
+   */
+  dropDeadLetters: {
+    methodKind: "unary";
+    input: typeof DropDeadLettersRequestSchema;
+    output: typeof DropDeadLettersResponseSchema;
   },
 }>;
 
