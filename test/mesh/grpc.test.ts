@@ -133,6 +133,11 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       expect(embed?.["embeddings"]).toHaveLength(2);
       const { models } = (await call("listModels", {})) as unknown as { models: { id: string }[] };
       expect(models.map(({ id }) => id)).toEqual(expect.arrayContaining(["m-echo", "m-gemini"]));
+      expect(models.find(({ id }) => id === "m-openai")).toMatchObject({
+        providers: ["openai"],
+        capabilities: expect.arrayContaining(["tools", "images", "structured_output"]) as unknown,
+        price: { inputNanosPerMtok: expect.anything() as unknown },
+      });
     });
 
     test("errors have their codes", async () => {

@@ -8,7 +8,6 @@ import { costOf } from "@weir/pricing";
 import {
   type Answer,
   type Attempt,
-  type CacheUse,
   type Call,
   type CallResult,
   type Output,
@@ -19,6 +18,7 @@ import {
 } from "../domain/call.ts";
 import type { CallOptions, InputCounter, Upstream } from "../ports.ts";
 import type { TypedInput, TypedOutput } from "../wire.ts";
+import { cacheUseOf } from "./wire-cache.ts";
 import { finishReasonOf, reasonOf, wireDialect } from "./wire-names.ts";
 import { wireCache } from "./wire-rules.ts";
 
@@ -73,11 +73,9 @@ function resultOf(result: router.Result | undefined): CallResult {
     firstTokenUs: result.firstTokenUs,
     costNanos: result.costNanos,
     priceVersion: result.priceVersion,
-    ...(result.cache === undefined ? {} : { cache: cacheOf(result.cache) }),
+    ...(result.cache === undefined ? {} : { cache: cacheUseOf(result.cache) }),
   };
 }
-
-const cacheOf = ({ hit, ageMs, savedNanos }: router.CacheUse): CacheUse => ({ hit, ageMs: Number(ageMs), savedNanos });
 
 const rawOf = (answer: router.RawAnswer): Output<never> => ({
   kind: "raw",
@@ -232,7 +230,7 @@ export function routerUpstream(
                 dropped: start.dropped,
                 headers: headersOf(start.headers),
                 rates: ratesOf(start),
-                ...(start.cache === undefined ? {} : { cache: cacheOf(start.cache) }),
+                ...(start.cache === undefined ? {} : { cache: cacheUseOf(start.cache) }),
                 failedAttempts: start.failedAttempts.map(attemptOf),
               };
               break;

@@ -108,7 +108,8 @@ function settlementsIn(outcome: audit.Outcome): SettlementInit[] {
   const { requestId, keyId } = intent;
   const attempts = result?.attempts ?? [];
   // Without an account nobody remembers which attempts were made: what is still held is charged at its bound.
-  if (attempts.length === 0) {
+  const hit = result?.cache?.hit === true;
+  if (attempts.length === 0 && !hit) {
     return lostSettlements(requestId, keyId).map(({ attempt }) => ({
       requestId,
       keyId,
@@ -116,7 +117,12 @@ function settlementsIn(outcome: audit.Outcome): SettlementInit[] {
       outcome: { case: "atBound", value: {} },
     }));
   }
-  return attempts.map((attempt) => ({ requestId, keyId, attempt: attempt.attempt, outcome: chargeOf(attempt) }));
+  const settlements = attempts.map(
+    (attempt): SettlementInit => ({ requestId, keyId, attempt: attempt.attempt, outcome: chargeOf(attempt) }),
+  );
+  if (!attempts.some(({ attempt }) => attempt === 1))
+    settlements.push({ requestId, keyId, attempt: 1, outcome: { case: "void", value: {} } });
+  return settlements;
 }
 
 function chargeOf(attempt: router.Attempt): NonNullable<SettlementInit["outcome"]> {

@@ -30,7 +30,12 @@ export interface Candidate {
   readonly maxOutputTokens: number;
   /** The router can count what it reads, if it has to be known better than by its bytes. */
   readonly countsTokens: boolean;
+  /** What it is known to be able to. */
+  readonly capabilities?: ReadonlySet<Capability>;
 }
+
+export const CAPABILITIES = ["tools", "images", "audio", "documents", "structured_output", "reasoning"] as const;
+export type Capability = (typeof CAPABILITIES)[number];
 
 export interface Bound {
   readonly costNanos: bigint;

@@ -47,13 +47,20 @@ export interface CallResult {
   readonly cache?: CacheUse | undefined;
 }
 
+/** `stale`: there was one, older than its client would have; `bypass`: its client asked for a new one. */
+export type CacheOutcome = "hit" | "semantic-hit" | "miss" | "stale" | "bypass";
+
 export interface CacheUse {
-  /** No provider was called, and nothing is charged. */
-  readonly hit: boolean;
+  readonly outcome: CacheOutcome;
   readonly ageMs: number;
   /** What the answer did cost when it was made. */
   readonly savedNanos: bigint;
+  /** Of a semantic hit: the cosine between the two questions; else of the nearest that would not do. 0: none was compared. */
+  readonly similarity: number;
 }
+
+/** No provider was called for an answer, and nothing is charged for one. */
+export const isHit = (use: CacheUse | undefined): boolean => use?.outcome === "hit" || use?.outcome === "semantic-hit";
 
 /** Bytes for an HTTP client, or the typed answer for an RPC caller; `Typed` is the contract's message, opaque here. */
 export type Output<Typed> =

@@ -2,6 +2,12 @@ import type { Usage } from "@weir/dialects";
 import type { WeirError } from "@weir/kernel";
 import type { Attempt, CallResult, Served, StreamRates } from "./call.ts";
 
+/** What attempts cost that are known to the end. */
+export const accountOf = (attempts: readonly Attempt[]): Pick<CallResult, "attempts" | "costNanos"> => ({
+  attempts,
+  costNanos: attempts.reduce((sum, { costNanos }) => sum + costNanos, 0n),
+});
+
 /**
  * The account of a stream whose end nobody saw: the client left, or the router died. The provider bills what it sent, so the output
  * counts at its upper bound (a token has at least one byte) and is marked estimated. Without rates the attempt's billing is unknown and
@@ -52,7 +58,7 @@ export function estimatedResult(
     headers: [],
     providerUs: waitedUs,
     firstTokenUs: 0,
-    costNanos,
+    costNanos: costNanos + accountOf(failedAttempts).costNanos,
     priceVersion: rates?.priceVersion ?? "",
   };
 }

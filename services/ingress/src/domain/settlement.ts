@@ -21,8 +21,8 @@ export interface Settlement {
   readonly charge: Charge;
 }
 
-/** As many attempts as the router makes at most (see router.proto). */
-const POSSIBLE_ATTEMPTS = 4;
+/** As many attempts as the router makes at most, that at an embedding included (see router.proto). */
+const POSSIBLE_ATTEMPTS = 5;
 
 /**
  * For a call whose account was lost: the router died, or the client left before it answered. Any of its attempts may have been billed;
@@ -41,7 +41,8 @@ const tokensOf = (usage: Usage | undefined): bigint =>
   usage === undefined ? 0n : BigInt(usage.inputTokens) + BigInt(usage.outputTokens);
 
 /**
- * One settlement per attempt. An attempt that was sent and not answered may have been billed: it is charged at its bound, so that
+ * One settlement per attempt, and one for the first, which is held from the start, where it was not made: an answer of the cache may have cost
+ * an embedding, and nothing else. An attempt that was sent and not answered may have been billed: it is charged at its bound, so that
  * no budget is ever exceeded on the provider's own ledger.
  * @param mayHaveTried where there are no attempts: whether that is because nobody told of them
  * @param error how it ended for its caller. What Weir's own limits kept from every provider takes nothing from other limits; what was not sent
@@ -59,7 +60,12 @@ export function settlementsOf(
       ? lostSettlements(requestId, keyId)
       : [{ requestId, attempt: 1, keyId, charge: { kind: "void", notCalled: isOwnLimit(error) } }];
   }
-  return attempts.map((attempt) => ({ requestId, attempt: attempt.attempt, keyId, charge: chargeOf(attempt) }));
+  const settlements = attempts.map(
+    (attempt): Settlement => ({ requestId, attempt: attempt.attempt, keyId, charge: chargeOf(attempt) }),
+  );
+  if (!attempts.some(({ attempt }) => attempt === 1))
+    settlements.push({ requestId, attempt: 1, keyId, charge: { kind: "void", notCalled: isOwnLimit(error) } });
+  return settlements;
 }
 
 const isOwnLimit = (error: Reason | undefined): boolean => error === "rate_limited" || error === "policy_unavailable";

@@ -1,6 +1,6 @@
 import { dollarsOf } from "@weir/kernel";
 import type { Trail } from "../flows/trail.ts";
-import type { CacheUse, Served } from "../domain/call.ts";
+import { type CacheUse, isHit, type Served } from "../domain/call.ts";
 
 /** What could end a header line, or start another. */
 const UNSAFE = /[^\t\x20-\x7e]/g;
@@ -33,9 +33,11 @@ export function servedHeaders(
 /** `age` as in RFC 9111 §5.1. */
 function cacheLines(cache: CacheUse | undefined): string {
   if (cache === undefined) return line("x-weir-cache", "none");
-  if (!cache.hit) return line("x-weir-cache", "miss");
+  const text = line("x-weir-cache", cache.outcome);
+  if (!isHit(cache)) return text;
   const age = line("age", Math.floor(cache.ageMs / 1000));
-  return line("x-weir-cache", "hit") + age + line("x-weir-cache-saved-usd", dollarsOf(cache.savedNanos));
+  const near = cache.outcome === "hit" ? "" : line("x-weir-cache-similarity", cache.similarity.toFixed(4));
+  return text + near + age + line("x-weir-cache-saved-usd", dollarsOf(cache.savedNanos));
 }
 
 /** For a stream's start, when attempts, cost and overhead are not final: only what is known. */

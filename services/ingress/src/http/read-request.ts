@@ -12,9 +12,8 @@ import { type FacadeDialect, shapeOf } from "../domain/shape.ts";
 import type { Incoming } from "../flows/trail.ts";
 import { waitingOf } from "../domain/waiting.ts";
 
-/** Headers of clients that providers may want, and no others. */
-/** The router obeys the last one itself; the others are for a provider of that dialect. */
-const FORWARDED = ["anthropic-beta", "anthropic-version", "openai-beta", "cache-control"] as const;
+/** Headers of clients that providers may want, and no others. The router obeys the last two itself. */
+const FORWARDED = ["anthropic-beta", "anthropic-version", "openai-beta", "cache-control", "x-weir-cache"] as const;
 
 const BATCH = 4_096;
 const randomness = new Uint8Array(BATCH);

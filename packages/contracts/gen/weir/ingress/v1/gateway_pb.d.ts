@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { ChatEvent, ChatRequest, ChatResponse, EmbedRequest, EmbedResponse } from "../../common/v1/chat_pb.js";
-import type { Usage } from "../../common/v1/common_pb.js";
+import type { Price, Usage } from "../../common/v1/common_pb.js";
 
 /**
  * Describes the file weir/ingress/v1/gateway.proto.
@@ -176,6 +176,8 @@ export declare type ListModelsResponse = Message<"weir.ingress.v1.ListModelsResp
 export declare const ListModelsResponseSchema: GenMessage<ListModelsResponse>;
 
 /**
+ * What every one of those that may serve a name can do.
+ *
  * @generated from message weir.ingress.v1.Model
  */
 export declare type Model = Message<"weir.ingress.v1.Model"> & {
@@ -185,6 +187,8 @@ export declare type Model = Message<"weir.ingress.v1.Model"> & {
   id: string;
 
   /**
+   * 0: unknown, as of output.
+   *
    * @generated from field: uint32 context_window = 2;
    */
   contextWindow: number;
@@ -193,6 +197,34 @@ export declare type Model = Message<"weir.ingress.v1.Model"> & {
    * @generated from field: uint32 max_output_tokens = 3;
    */
   maxOutputTokens: number;
+
+  /**
+   * Who may serve it, for this key.
+   *
+   * @generated from field: repeated string providers = 4;
+   */
+  providers: string[];
+
+  /**
+   * Where; of those that state it.
+   *
+   * @generated from field: repeated string regions = 5;
+   */
+  regions: string[];
+
+  /**
+   * Some of tools, images, audio, documents, structured_output, reasoning: what all of them are known to have.
+   *
+   * @generated from field: repeated string capabilities = 6;
+   */
+  capabilities: string[];
+
+  /**
+   * The dearest, for the key's workspace, now; absent where one of them is unknown.
+   *
+   * @generated from field: weir.common.v1.Price price = 7;
+   */
+  price?: Price | undefined;
 };
 
 /**
