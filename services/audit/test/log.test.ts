@@ -8,7 +8,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { recordOf } from "../src/adapters/header-reader.ts";
 import { postgresLogReader } from "../src/adapters/postgres-log-reader.ts";
 import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
-import type { LogFilter } from "../src/domain/log-entry.ts";
+import { type LogFilter, NO_FILTER } from "../src/domain/log-entry.ts";
+import { conditions } from "../src/adapters/record-filter.ts";
 import { KIND, type LogRecord } from "../src/domain/record.ts";
 import { logBrowser } from "../src/flows/browse.ts";
 import { frame, intentRecord, outcomeHeader, outcomeRecord, poolOf, prepared, requestId } from "./support.ts";
@@ -30,7 +31,7 @@ beforeEach(async () => {
 const sha256: Sha256 = (bytes) => createHash("sha256").update(bytes).digest();
 const append = (records: readonly LogRecord[]): Promise<number> => postgresLogWriter(pool).append(records);
 const browser = () => logBrowser(postgresLogReader(pool), { open: () => Promise.resolve(new Map()) });
-const everything = { workspaceId: "", keyId: "", model: "", outcome: 0, kind: 0, fromMs: undefined, toMs: undefined };
+const everything = NO_FILTER;
 
 /** A Fisher-Yates shuffle by a small seeded generator, so that a failure can be run again. */
 function shuffled<T>(items: readonly T[], seed: number): T[] {
@@ -234,6 +235,16 @@ test("filters and sums", async () => {
   expect(await numbers({ outcome: audit.OutcomeKind.FAILED })).toEqual([2]);
   expect(await numbers({ fromMs: at(2), toMs: at(4) })).toEqual([3, 2]);
   expect(await numbers({ kind: KIND.intent })).toEqual([4]);
+  expect(await numbers({ provider: "echo" })).toEqual([3, 2, 1]);
+  expect(await numbers({ provider: "none" })).toEqual([]);
+  expect(await numbers({ status: 200, workspaceId: "w2" })).toEqual([3]);
+  expect(await numbers({ status: 429 })).toEqual([]);
+  expect(await numbers({ minCostNanos: 1_000n })).toEqual([3, 2, 1]);
+  expect(await numbers({ minCostNanos: 1_001n })).toEqual([]);
+  expect(await numbers({ minCostNanos: 1n, maxCostNanos: 999n })).toEqual([]);
+  expect(await numbers({ endUserHmac: new Uint8Array(32).fill(8), workspaceId: "w1" })).toEqual([]);
+  await append([outcomeRecord("p", 5, 0, { seed: 5, endUserHmac: new Uint8Array(32).fill(8) })]);
+  expect(await numbers({ endUserHmac: new Uint8Array(32).fill(8) })).toEqual([5]);
   expect(await browser().summarize("w1", undefined, undefined)).toEqual([
     {
       provider: "echo",
@@ -259,6 +270,54 @@ test("filters and sums", async () => {
   await expect(browser().list(everything, { size: 1, token: "?" })).rejects.toMatchObject({
     reason: "invalid_request",
   });
+});
+
+test("a page token that was not given out here is refused, or is the place that it says; none breaks anything", async () => {
+  await append([1, 2, 3].map((seed) => outcomeRecord("p", seed, 0, { seed })));
+  const page = (token: string) => browser().list(everything, { size: 1, token });
+  const given = (await page("")).nextPageToken;
+  const tokens = fc.oneof(
+    fc.string(),
+    fc.stringMatching(/^-?[0-9a-z]{1,12}\.[0-9a-z]{1,12}$/),
+    // One character of a true one is another.
+    fc
+      .tuple(fc.nat(given.length - 1), fc.string({ minLength: 1, maxLength: 1 }))
+      .map(([at, other]) => given.slice(0, at) + other + given.slice(at + 1)),
+  );
+  await fc.assert(
+    fc.asyncProperty(tokens, async (token) => {
+      const answer = await page(token).catch((error: unknown) => error);
+      if (answer instanceof Error) expect(answer).toMatchObject({ reason: "invalid_request", param: "page_token" });
+      else expect((answer as { entries: unknown[] }).entries.length).toBeLessThanOrEqual(1);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("each of these questions is answered from an index", async () => {
+  await append(Array.from({ length: 400 }, (_, at) => outcomeRecord("p", at + 1, 0, { seed: at })));
+  await using owner = poolOf(database);
+  await owner.query("analyze audit.audit_record");
+  const plans: [Partial<LogFilter>, RegExp][] = [
+    [{}, /at_ms_index_idx/],
+    [{ workspaceId: "w" }, /workspace_at_ms_index_idx/],
+    [{ keyId: "k" }, /key_id_at_ms_index_idx/],
+    [{ model: "m" }, /model_at_ms_index_idx/],
+    [{ status: 503 }, /status_at_ms_index_idx/],
+    [{ minCostNanos: 1_000_000_000n }, /at_ms_index_idx1/],
+  ];
+  for (const [filter, index] of plans) {
+    const { where, values } = conditions({ ...NO_FILTER, ...filter });
+    const text = `explain select r.index from audit_record r where ${["true", ...where].join(" and ")} order by r.at_ms desc, r.index desc limit 10`;
+    const client = await owner.connect();
+    try {
+      await client.query("set enable_seqscan = off; set enable_sort = off");
+      const { rows } = await client.query<{ "QUERY PLAN": string }>(text, values);
+      expect(rows.map((row) => row["QUERY PLAN"]).join("\n"), JSON.stringify(Object.keys(filter))).toMatch(index);
+    } finally {
+      client.release();
+    }
+  }
 });
 
 test("texts that no store takes, and headers that are no message, are stored all the same", async () => {

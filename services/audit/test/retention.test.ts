@@ -418,7 +418,7 @@ test("any policies, ages and holds: what is removed is what a list of all record
       expect(await left("audit_payload")).toEqual(expected("payloadsDays").filter((at) => recordsLeft.includes(at)));
       expect(await left("audit_leaf")).toHaveLength(made.length);
     }),
-    { numRuns: 15 },
+    { numRuns: 8 },
   );
 }, 120_000);
 

@@ -56,6 +56,7 @@ export interface Request {
   readonly outcome?: audit.OutcomeKind;
   readonly intentProducer?: string;
   readonly intentNumber?: number;
+  readonly endUserHmac?: Uint8Array;
 }
 
 export const requestId = (request: Request): string => idOf(request.seed);
@@ -72,6 +73,7 @@ export const intentMessage = (request: Request): audit.Intent =>
     inputHmac: new Uint8Array(32).fill(7),
     boundNanos: 5_000_000n,
     policyVersion: 12n,
+    ...(request.endUserHmac === undefined ? {} : { endUserHmac: request.endUserHmac }),
   });
 
 export const outcomeMessage = (request: Request): audit.Outcome =>
