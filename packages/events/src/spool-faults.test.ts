@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { FaultyFiles } from "../test/faulty-files.ts";
 import { NONE, onDisk, open, scratch, text, until } from "../test/support.ts";
 import { listEpochs, listSegments } from "./epoch-directory.ts";
-import { FRAME_KIND } from "./frame.ts";
+import { FRAME_KIND, FRAME_OVERHEAD } from "./frame.ts";
 import { decodeFrames } from "./frames.ts";
 import { framesOf } from "./recovery.ts";
 
@@ -146,20 +146,28 @@ describe("strict mode", () => {
   it("syncs before every acknowledgement, and groups what comes while it does", async () => {
     const files = new FaultyFiles();
     files.syncMs = 10;
-    const spool = await open(scratch(), { files, strict: true });
+    const directory = scratch();
+    const spool = await open(directory, { files, strict: true });
+    const [epoch] = listEpochs(directory);
+    // The names of all folders down to the segment, and of the segment in it.
+    expect(files.syncedFolders).toEqual([join(directory, "a-0"), directory, epoch?.path]);
     const first = files.syncs;
     let acknowledged = 0;
+    /** What is written up to a record, at least: each has one byte, "open" has four. */
+    const bytesTo = (number: number): number => FRAME_OVERHEAD + 4 + (number - 1) * (FRAME_OVERHEAD + 1);
     const worker = async (): Promise<void> => {
       for (let at = 0; at < 5; at += 1) {
-        const syncedBefore = files.synced;
-        await spool.intent(text("i"), NONE, 0);
-        acknowledged += 1;
-        expect(files.synced).toBeGreaterThan(syncedBefore);
+        const intent = await spool.intent(text("i"), NONE, 0);
+        // Of a sync that began when this record was written already, not of any that ended meanwhile.
+        expect(files.synced).toBeGreaterThanOrEqual(bytesTo(intent));
+        const outcome = await spool.outcome(intent, text("o"), NONE);
+        expect(files.synced).toBeGreaterThanOrEqual(bytesTo(outcome));
+        acknowledged += 2;
       }
     };
     await Promise.all(Array.from({ length: 20 }, worker));
-    expect(acknowledged).toBe(100);
-    expect(files.syncs - first).toBeLessThanOrEqual(12);
+    expect(acknowledged).toBe(200);
+    expect(files.syncs - first).toBeLessThanOrEqual(24);
     await spool.close();
   });
 

@@ -109,6 +109,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
         ordinal: (previous?.ordinal ?? 0) + 1,
         settlements: options.settlements === true,
       });
+      // Files that are synced are of no use in a folder whose name a power loss forgets.
+      if (strict) for (const folder of [join(directory, line), directory]) files.syncDirectory(folder);
       const spool = new LiveSpool({
         place: epoch.place,
         lock: epoch.lock,

@@ -16,6 +16,8 @@ export class FaultyFiles implements SegmentFiles {
   syncs = 0;
   /** How many bytes of all segments are synced. */
   synced = 0;
+  /** Folders whose names are. */
+  readonly syncedFolders: string[] = [];
   #written = 0;
 
   create(path: string): number {
@@ -54,6 +56,7 @@ export class FaultyFiles implements SegmentFiles {
   }
 
   syncDirectory(path: string): void {
+    this.syncedFolders.push(path);
     systemFiles.syncDirectory(path);
   }
 }

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { audit, policy } from "@weir/contracts";
 import { nanosOfDollars } from "@weir/kernel";
 import { choice, type Flags, UsageError, wholeNumber } from "../command.ts";
@@ -85,7 +86,12 @@ export async function workspaceIdOf({ client, call }: Connection, flags: Flags):
   const [id, name] = [flags.text("workspace-id"), flags.text("workspace")];
   if (id !== undefined && name !== undefined) throw new UsageError("give --workspace or --workspace-id");
   if (name === undefined) return id;
-  const { workspaces } = await client(policy.PolicyAdminService).listWorkspaces({}, call);
+  const { workspaces } = await client(policy.PolicyAdminService)
+    .listWorkspaces({}, call)
+    .catch((error: unknown) => {
+      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
+      throw new Error("policy, which knows names, is behind another address than the log: give --workspace-id");
+    });
   const found = workspaces.find((workspace) => workspace.name === name || workspace.id === name);
   if (found === undefined) throw new Error(`there is no workspace ${name}`);
   return found.id;
