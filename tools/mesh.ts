@@ -48,6 +48,7 @@ async function main(): Promise<number> {
     WEIR_PEER_ROUTER: address("router"),
     WEIR_PEER_AUDIT: address("audit"),
     WEIR_PEER_EVALUATION: address("evaluation"),
+    WEIR_PEER_INGRESS: address("ingress"),
   };
   const meshToken = { [TOKEN_HEADER]: tokens.mesh };
   // Before the services: a port in use is known at once, and who comes too early gets 503.
@@ -63,6 +64,7 @@ async function main(): Promise<number> {
           [policy.BudgetService.typeName]: { port: ports.policy, headers: {} },
           [policy.TokenService.typeName]: { port: ports.policy, headers: {} },
           [audit.AuditProofService.typeName]: { port: ports.audit, headers: meshToken },
+          [audit.ErasureService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.CostService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.AuditService.typeName]: { port: ports.audit, headers: meshToken },
           [evaluation.EvaluationService.typeName]: { port: ports.evaluation, headers: meshToken },

@@ -83,10 +83,42 @@ async function send(url: URL, internal: ReadonlySet<string>, { body, headers, ..
  */
 export async function guardedGet(url: URL, internal: ReadonlySet<string>, signal: AbortSignal): Promise<Buffer> {
   const response = await send(url, internal, { method: "GET", headers: { accept: "application/json" }, signal });
-  if (response.statusCode !== 200) {
-    response.destroy();
-    throw new EgressError(`${url.origin} answered ${response.statusCode}`);
-  }
+  if (response.statusCode !== 200) refused(url, response);
+  return await read(url, response);
+}
+
+/**
+ * Sends a small document; nothing of the answer but its status is read.
+ * @param internal origins that the operator lets be internal, or plain http
+ * @throws Error; also where it is not answered with 2xx
+ */
+export async function guardedPost(url: URL, internal: ReadonlySet<string>, post: Post): Promise<void> {
+  (await posted(url, internal, post)).destroy();
+}
+
+/**
+ * Sends a document and reads a small one: no more than 256 KiB.
+ * @param internal origins that the operator lets be internal, or plain http
+ * @throws Error; also where it is not answered with 2xx
+ */
+export const guardedAsk = async (url: URL, internal: ReadonlySet<string>, post: Post): Promise<Buffer> =>
+  read(url, await posted(url, internal, post));
+
+type Post = Pick<Ask, "headers" | "signal"> & { readonly body: string };
+
+async function posted(url: URL, internal: ReadonlySet<string>, post: Post): Promise<IncomingMessage> {
+  const response = await send(url, internal, { method: "POST", ...post });
+  const { statusCode = 0 } = response;
+  if (statusCode < 200 || statusCode > 299) refused(url, response);
+  return response;
+}
+
+function refused(url: URL, response: IncomingMessage): never {
+  response.destroy();
+  throw new EgressError(`${url.origin} answered ${response.statusCode}`);
+}
+
+async function read(url: URL, response: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
@@ -96,20 +128,4 @@ export async function guardedGet(url: URL, internal: ReadonlySet<string>, signal
     parts.push(part);
   }
   return Buffer.concat(parts);
-}
-
-/**
- * Sends a small document; nothing of the answer but its status is read.
- * @param internal origins that the operator lets be internal, or plain http
- * @throws Error; also where it is not answered with 2xx
- */
-export async function guardedPost(
-  url: URL,
-  internal: ReadonlySet<string>,
-  { headers, body, signal }: Pick<Ask, "headers" | "signal"> & { readonly body: string },
-): Promise<void> {
-  const response = await send(url, internal, { method: "POST", headers, body, signal });
-  const { statusCode = 0 } = response;
-  response.destroy();
-  if (statusCode < 200 || statusCode > 299) throw new EgressError(`${url.origin} answered ${statusCode}`);
 }

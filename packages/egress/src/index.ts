@@ -1,2 +1,2 @@
 export { isPublic } from "./addresses.ts";
-export { EgressError, guardedGet, guardedPost, requireReachable } from "./guarded.ts";
+export { EgressError, guardedAsk, guardedGet, guardedPost, requireReachable } from "./guarded.ts";

@@ -2,8 +2,9 @@ import { followConfig, openConfig } from "@weir/config";
 import { evaluation } from "@weir/contracts";
 import { remoteSecrets } from "@weir/credentials";
 import { jetStreamBus, jetStreamDeadLetters } from "@weir/events";
-import { serveRoutes } from "@weir/mesh";
+import { networkPeers, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
+import { peerAddresses } from "./config.ts";
 import { createEvaluation } from "./service.ts";
 
 const load = { providerSecrets: false, fetchSecrets: remoteSecrets(process.env) };
@@ -16,12 +17,15 @@ if (config.natsUrl === undefined) throw new Error("evaluation needs NATS to rece
 const natsUrl = config.natsUrl.reveal();
 await using bus = jetStreamBus({ url: natsUrl });
 await using deadLetters = jetStreamDeadLetters({ url: natsUrl });
+const hooks = { tracer: telemetry.tracing ? telemetry.tracer : undefined };
+await using peers = networkPeers({ addresses: peerAddresses(config), token: config.meshToken, hooks });
 await using service = await createEvaluation({
   config,
   telemetry,
   database: { connectionString: config.databaseUrl.reveal() },
   bus,
   deadLetters,
+  peers,
 });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,
@@ -29,7 +33,7 @@ const server = await serveRoutes(service.routes, {
   // All of its calls want the admin token.
   exempt: [evaluation.EvaluationService],
   validate: [evaluation.EvaluationService],
-  hooks: { tracer: telemetry.tracing ? telemetry.tracer : undefined },
+  hooks,
   health: { notReady: () => service.notReady(), metrics: telemetry },
 });
 await service.start();

@@ -1,17 +1,19 @@
-/** An evaluation service in a process of its own, for tests that kill it. Prints its port; argument: the database's URL. */
+/** An evaluation service in a process of its own, for tests that kill it. Prints its port; arguments: the database's URL, its data folder, and the gateway's address. */
 import { sqliteDeadLetters } from "@weir/events";
 import { Secret } from "@weir/kernel";
-import { serveRoutes } from "@weir/mesh";
+import { networkPeers, serveRoutes } from "@weir/mesh";
 import { createTelemetry } from "@weir/telemetry";
 import { createEvaluation } from "../src/index.ts";
+import { testConfig } from "./test-config.ts";
 
+const [url = "", dataDir = "", gateway = ""] = process.argv.slice(2);
 const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
-const config = { adminToken: new Secret("operator-token") };
 const service = await createEvaluation({
-  config,
+  config: testConfig(dataDir, gateway === "" ? undefined : new Secret("wk_evaluation")),
   telemetry,
-  database: { connectionString: process.argv[2] ?? "" },
+  database: { connectionString: url },
   deadLetters: sqliteDeadLetters(":memory:"),
+  peers: gateway === "" ? undefined : networkPeers({ addresses: () => gateway }),
 });
 await service.start();
 const server = await serveRoutes(service.routes, { listen: { host: "127.0.0.1", port: 0 } });

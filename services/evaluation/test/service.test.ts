@@ -2,15 +2,15 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { audit, common, evaluation } from "@weir/contracts";
 import { type Batch, type BatchHandler, encodeFrames, FRAME_KIND, sqliteDeadLetters } from "@weir/events";
-import { Secret, uuidv7 } from "@weir/kernel";
+import { uuidv7 } from "@weir/kernel";
 import { networkPeers, type Service, serveRoutes } from "@weir/mesh";
 import { openPool } from "@weir/storage";
 import { createTelemetry } from "@weir/telemetry";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createEvaluation } from "../src/index.ts";
+import { ADMIN_TOKEN as TOKEN, testConfig } from "./test-config.ts";
 
-const TOKEN = "operator-token";
 const headers = { authorization: `Bearer ${TOKEN}` };
 
 let server: BackingPostgres;
@@ -74,7 +74,7 @@ function handBus() {
 async function evaluating(url: string) {
   const bus = handBus();
   const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
-  const config = { adminToken: new Secret(TOKEN) };
+  const config = testConfig("/nonexistent");
   const deadLetters = sqliteDeadLetters(":memory:");
   const service = await createEvaluation({ config, telemetry, database: { connectionString: url }, bus, deadLetters });
   await service.start();

@@ -59,6 +59,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
     config.databaseUrl === undefined
       ? starting.use(await startEmbeddedPostgres(folder.path, telemetry.log)).address
       : { connectionString: config.databaseUrl.reveal() };
+  const natsUrl = config.natsUrl?.reveal();
   const background = starting.use(
     await startBackground(
       {
@@ -73,7 +74,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
         payloadKeys: config.audit.payloadKeys.map((key) => key.reveal()),
         database,
         spoolDirectory: spoolDirectory(config.dataDir),
-        natsUrl: config.natsUrl?.reveal(),
+        natsUrl,
         level: config.log.level,
       },
       { line: writeLine, died: (error) => telemetry.log.error({ err: error }, "the background thread died") },
@@ -89,7 +90,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
     return service;
   };
   const redisUrl = config.redisUrl?.reveal();
-  const authority = await run(await createPolicy({ config, telemetry, database, redisUrl }));
+  const authority = await run(await createPolicy({ config, telemetry, database, redisUrl, natsUrl }));
   const router = await run(await createRouter({ config, telemetry, peers, redisUrl, database }));
   // Without a bus they answer questions only; the background thread does the work.
   await run(
@@ -100,7 +101,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
       workspaceRetention: workspaceRetention(config, () => peers.client(policy.PolicyAdminService)),
     }),
   );
-  const deadLetters = starting.use(openDeadLetters(config.natsUrl?.reveal(), config.dataDir));
+  const deadLetters = starting.use(openDeadLetters(natsUrl, config.dataDir));
   await run(await createEvaluation({ config, telemetry, database, deadLetters, peers }));
   const allMetrics = mergedMetrics(telemetry, () => background.metrics());
   const front = await explainListen("WEIR_HTTP_LISTEN", config.http.listen, async () =>

@@ -1,13 +1,13 @@
-import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { fromJsonString } from "@bufbuild/protobuf";
 import { evaluation } from "@weir/contracts";
-import { type Command, required, UsageError, wholeNumber } from "../command.ts";
+import { type Command, required, wholeNumber } from "../command.ts";
 import type { Connection } from "../connection.ts";
-import { type Output, printable } from "../output.ts";
+import { comparisonText } from "../evaluations/texts.ts";
+import { follow, startRun } from "../evaluations/run.ts";
 
 /** Of an upload's chunk. */
 const CHUNK_LINES = 1_000;
@@ -47,14 +47,19 @@ export const runCommands: readonly Command[] = [
     words: { least: 1, most: 1 },
     options: { evaluator: { type: "string", multiple: true } },
     async run({ connection, output, flags, args: [dataset = ""] }) {
-      const evaluators = flags.list("evaluator").map(referenceOf);
-      if (evaluators.length === 0) throw new UsageError("--evaluator is missing");
-      const opened = connection();
-      const runId = randomUUID();
-      await opened.client(evaluation.EvaluationService).createRun({ runId, dataset, evaluators }, opened.call);
-      // Told before it is judged: whoever is interrupted knows what to resume.
-      output.note(`run ${runId}`);
-      await follow(opened, runId, output);
+      const runId = await startRun(connection(), output, { dataset }, flags);
+      await follow(connection(), runId, output);
+    },
+  },
+  {
+    name: "eval rejudge",
+    usage: "<replay's run> --dataset DATASET --evaluator NAME[@VERSION]…",
+    summary: "judge the stored answers of a replay once more; nothing is generated",
+    words: { least: 1, most: 1 },
+    options: { evaluator: { type: "string", multiple: true }, dataset: { type: "string" } },
+    async run({ connection, output, flags, args: [answersOf = ""] }) {
+      const runId = await startRun(connection(), output, { dataset: required(flags, "dataset"), answersOf }, flags);
+      await follow(connection(), runId, output);
     },
   },
   {
@@ -62,7 +67,7 @@ export const runCommands: readonly Command[] = [
     usage: "<run>",
     summary: "go on with a run that was interrupted; tells the digest of one that is done",
     words: { least: 1, most: 1 },
-    run: ({ connection, output, args: [runId = ""] }) => follow(connection(), runId, output),
+    run: async ({ connection, output, args: [runId = ""] }) => void (await follow(connection(), runId, output)),
   },
   {
     name: "eval results",
@@ -99,33 +104,6 @@ export const runCommands: readonly Command[] = [
     },
   },
 ];
-
-const comparisonText = (of: evaluation.CompareRunsResponse): string =>
-  [
-    `${of.pairs} pairs (${of.unpaired} records are left out: not in both, or not judged in both)`,
-    `passed: ${of.baselinePassed} before, ${of.candidatePassed} now; lost ${of.lost}, gained ${of.gained}`,
-    `McNemar, exact and two-sided: p = ${of.pValue.toPrecision(3)}`,
-    `mean score: ${signed(of.meanDifference)} (95 %: ${signed(of.low)} to ${signed(of.high)}, bootstrap)`,
-  ].join("\n");
-
-const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
-
-function referenceOf(text: string): { name: string; version: number } {
-  const [name = "", version, ...rest] = text.split("@");
-  if (rest.length > 0) throw new UsageError(`--evaluator is NAME or NAME@VERSION, not ${printable(text)}`);
-  return { name, version: version === undefined ? 0 : Number(wholeNumber("the version", version, 1n)) };
-}
-
-async function follow({ client, call }: Connection, runId: string, output: Output): Promise<void> {
-  let last: evaluation.ContinueRunResponse | undefined;
-  // No deadline: a run may take hours, and tells where it is.
-  const { headers } = call;
-  for await (const at of client(evaluation.EvaluationService).continueRun({ runId }, { headers })) last = at;
-  if (last === undefined || last.resultsDigest === "") throw new Error(`The run stopped: weir eval resume ${runId}`);
-  output.message(evaluation.ContinueRunResponseSchema, last, ({ judged, resultsDigest }) => {
-    return `${judged} records judged\nresults ${resultsDigest}`;
-  });
-}
 
 async function upload({ client, call }: Connection, file: string): Promise<evaluation.CommitUploadResponse> {
   const service = client(evaluation.EvaluationService);

@@ -3,6 +3,7 @@ import { audit, common } from "@weir/contracts";
 import { type Batch, deadLetter, decodeFrames, encodeFrames, FRAME_KIND, type Frame } from "@weir/events";
 import { isReason, type Reason } from "@weir/kernel";
 import { compileCodec } from "@weir/mesh";
+import { EVALUATION_TAG } from "./gateway-models.ts";
 import type { DeadRecord } from "../domain/dead-letter.ts";
 import type { Delivered } from "../domain/result.ts";
 import type { Finish, Subject } from "../domain/subject.ts";
@@ -75,10 +76,13 @@ const FINISH: Partial<Record<common.FinishReason, Finish>> = {
   [common.FinishReason.ERROR]: "error",
 };
 
-function subjectOf({ intent, kind, error, result }: audit.Outcome): Subject {
+function subjectOf({ intent, kind, error, result, atMs }: audit.Outcome): Subject {
   return {
     requestId: intent?.requestId ?? "",
     workspaceId: intent?.workspaceId ?? "",
+    model: intent?.model ?? "",
+    ofEvaluation: Object.hasOwn(intent?.tags ?? {}, EVALUATION_TAG),
+    endedMs: Number(atMs),
     ended: ENDED[kind] ?? "unknown",
     error: reasonOf(error) ?? reasonOf(result?.error?.reason),
     makes: intent?.dialect === common.Dialect.OPENAI_EMBEDDINGS ? "embedding" : "answer",

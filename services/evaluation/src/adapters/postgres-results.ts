@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { Result } from "../domain/result.ts";
+import type { Assessed, Result, SampledRequest } from "../domain/result.ts";
 import type { Evaluator } from "../domain/subject.ts";
 import type { ResultReader, ResultWriter } from "../ports.ts";
 import { rowsOf, VERDICT, verdictOf } from "./postgres-rows.ts";
@@ -12,32 +12,76 @@ export function postgresResultWriter(pool: pg.Pool): ResultWriter {
         JSON.stringify(evaluators.map(({ name, version, description }) => ({ name, version, description }))),
       ]);
     },
-    async save(results) {
-      const stored = results.map((result) => ({
-        request_id: result.requestId,
-        workspace: result.workspaceId,
-        evaluator: result.evaluator,
-        version: result.version,
-        verdict: VERDICT[result.verdict],
-        score: result.score,
-        findings: result.findings,
-        at_ms: result.atMs,
-      }));
-      await rows(SAVE, [JSON.stringify(stored)]);
+    async save(assessed) {
+      const sampled = assessed.flatMap((one) => one.sampled ?? []);
+      await rows(SAVE, [JSON.stringify(assessed.flatMap(resultRows)), JSON.stringify(sampled.map(sampledRow))]);
     },
   };
 }
+
+export function resultRows({ results, signals }: Assessed) {
+  return results.map((result, at) => {
+    // Each request counts once, whatever evaluates it.
+    const answer = at === 0 ? signals?.answer : undefined;
+    return {
+      request_id: result.requestId,
+      workspace: result.workspaceId,
+      evaluator: result.evaluator,
+      version: result.version,
+      verdict: VERDICT[result.verdict],
+      score: result.score,
+      findings: result.findings,
+      at_ms: result.atMs,
+      model: signals?.model ?? null,
+      hour: signals?.hour ?? null,
+      refused: answer?.refused ?? null,
+      length: answer?.length ?? null,
+    };
+  });
+}
+
+const sampledRow = ({ requestId, workspaceId, model, endedMs }: SampledRequest) => ({
+  request_id: requestId,
+  workspace: workspaceId,
+  model,
+  at_ms: endedMs,
+});
 
 const REGISTER = `
   insert into evaluator (name, version, description)
   select name, version, description from jsonb_to_recordset($1) g(name text, version int, description text)
   on conflict do nothing`;
 
+/**
+ * The statement's parts that store results, with `saved`: those that are new.
+ * Only what was not there counts among the signals: a record may come any number of times, also twice in one statement.
+ * @param from a part before it, with a comma: nothing is stored where it has no row
+ */
+export const savedResults = (from = ""): string => `
+  given as (
+    select distinct on (g.request_id, g.evaluator, g.version) g.* from ${from}jsonb_to_recordset($1) g(
+      request_id uuid, workspace text, evaluator text, version int, verdict smallint, score double precision, findings text[],
+      at_ms bigint, model text, hour bigint, refused boolean, length double precision)),
+  saved as (
+    insert into evaluation_result (request_id, workspace, evaluator, version, verdict, score, findings, at_ms)
+    select request_id, workspace, evaluator, version, verdict, score, findings, at_ms from given
+    on conflict do nothing returning request_id, evaluator, version),
+  signals as (
+    insert into signal_sum (hour, workspace, model, evaluator, version, scores, score_sum, score_squares,
+                            answers, refusals, lengths, length_sum, length_squares)
+    select hour, workspace, model, evaluator, version,
+           count(*) filter (where verdict in (1, 2)), coalesce(sum(score) filter (where verdict in (1, 2)), 0),
+           coalesce(sum(score * score) filter (where verdict in (1, 2)), 0),
+           count(refused), count(*) filter (where refused),
+           count(length), coalesce(sum(length), 0), coalesce(sum(length * length), 0)
+    from given join saved using (request_id, evaluator, version) where model is not null
+    group by hour, workspace, model, evaluator, version)`;
+
 const SAVE = `
-  insert into evaluation_result (request_id, workspace, evaluator, version, verdict, score, findings, at_ms)
-  select request_id, workspace, evaluator, version, verdict, score, findings, at_ms
-  from jsonb_to_recordset($1) g(request_id uuid, workspace text, evaluator text, version int, verdict smallint,
-                                score double precision, findings text[], at_ms bigint)
+  with ${savedResults()}
+  insert into sampled_request (request_id, workspace, model, at_ms, due_ms)
+  select request_id, workspace, model, at_ms, at_ms from jsonb_to_recordset($2) g(request_id uuid, workspace text, model text, at_ms bigint)
+  where exists (select from saved where saved.request_id = g.request_id)
   on conflict do nothing`;
 
 interface ResultRow {

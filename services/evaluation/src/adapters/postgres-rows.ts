@@ -1,12 +1,20 @@
 import { WeirError } from "@weir/kernel";
 import { isUnavailable } from "@weir/storage";
 import type pg from "pg";
+import type { Label } from "../domain/dataset.ts";
 import type { Verdict } from "../domain/subject.ts";
 
 /** Verdict of weir.evaluation.v1; a test keeps the two equal. */
-export const VERDICT: Readonly<Record<Verdict, number>> = { pass: 1, fail: 2, "not-evaluable": 3 };
+export const VERDICT: Readonly<Record<Verdict, number>> = { pass: 1, fail: 2, "not-evaluable": 3, unjudged: 4 };
 const VERDICT_NAMES = new Map(Object.entries(VERDICT).map(([name, number]) => [number, name as Verdict]));
 export const verdictOf = (stored: number): Verdict => VERDICT_NAMES.get(stored) ?? "not-evaluable";
+
+export const LABEL: Readonly<Record<Label, number>> = { pass: VERDICT.pass, fail: VERDICT.fail };
+
+export function labelOf(stored: number | null): Label | undefined {
+  if (stored === LABEL.pass) return "pass";
+  return stored === LABEL.fail ? "fail" : undefined;
+}
 
 /** Says `overloaded` where the database is away. */
 export async function whileThere<T>(task: () => Promise<T>): Promise<T> {

@@ -2,17 +2,20 @@ import { hash } from "node:crypto";
 import { WeirError } from "@weir/kernel";
 import type pg from "pg";
 import type { DefinedEvaluator } from "../domain/definition.ts";
-import type { EvaluatorVersion } from "../domain/run.ts";
+import type { AnswerSource, EvaluatorVersion } from "../domain/run.ts";
 import type { RunStore } from "../ports.ts";
-import { postgresDatasets } from "./postgres-datasets.ts";
-import { inTransaction, isDuplicate, rowsOf, VERDICT, verdictOf } from "./postgres-rows.ts";
+import { postgresAnswers } from "./postgres-answers.ts";
+import { postgresDatasets, sourceOf } from "./postgres-datasets.ts";
+import { inTransaction, isDuplicate, labelOf, LABEL, rowsOf, VERDICT, verdictOf } from "./postgres-rows.ts";
+import type { TextKeys } from "./sealed-texts.ts";
 
 const PAGE = 2_000;
 
-export function postgresRuns(pool: pg.Pool): RunStore {
+export function postgresRuns(pool: pg.Pool, keys: TextKeys): RunStore {
   const rows = rowsOf(pool);
   return {
-    ...postgresDatasets(pool),
+    ...postgresDatasets(pool, keys),
+    ...postgresAnswers(pool, keys),
     define: (name, description, text, atMs) =>
       inTransaction(pool, (client) => define(client, name, description, text, atMs)),
     async definition(name, version) {
@@ -27,27 +30,29 @@ export function postgresRuns(pool: pg.Pool): RunStore {
         ...(JSON.parse(row.text) as Pick<DefinedEvaluator, "description" | "definition">),
       };
     },
-    async createRun(id, dataset, evaluators, atMs) {
-      const found = await rows<{ same: boolean }>(CREATE_RUN, [id, dataset, JSON.stringify(evaluators), atMs]);
-      if (found.length === 0) throw new WeirError("not_found", `There is no dataset ${dataset}.`, { param: "dataset" });
-      const [same] = await rows("select from run where id = $1 and dataset = decode($2, 'hex') and evaluators = $3", [
-        id,
-        dataset,
-        JSON.stringify(evaluators),
-      ]);
-      if (same === undefined) throw new WeirError("already_exists", `Run ${id} is another run.`, { param: "run_id" });
+    async createRun(id, dataset, evaluators, answers, atMs) {
+      const values = [id, dataset, JSON.stringify(evaluators), ...answerColumns(answers)];
+      const found = await rows<{ erased: boolean }>(CREATE_RUN, [...values, atMs]);
+      const [known] = found;
+      if (known === undefined)
+        throw new WeirError("not_found", `There is no dataset ${dataset}.`, { param: "dataset" });
+      const [same] = await rows(SAME_RUN, values);
+      if (same !== undefined) return;
+      if (known.erased) throw new WeirError("not_found", `Dataset ${dataset} was erased.`, { param: "dataset" });
+      throw new WeirError("already_exists", `Run ${id} is another run.`, { param: "run_id" });
     },
     async run(id) {
-      const [row] = await rows<{ upload: string; records: number; evaluators: string; digest: string | null }>(RUN, [
-        id,
-      ]);
+      const [row] = await rows<RunRow>(RUN, [id]);
       if (row === undefined) return undefined;
-      const { upload, records, digest } = row;
+      const { upload, records, digest, erased } = row;
       return {
         id,
         upload,
+        source: sourceOf(row.source),
         records,
+        erased,
         evaluators: JSON.parse(row.evaluators) as EvaluatorVersion[],
+        answers: answerSourceOf(row),
         resultsDigest: digest ?? undefined,
       };
     },
@@ -67,6 +72,9 @@ export function postgresRuns(pool: pg.Pool): RunStore {
         verdict: VERDICT[result.verdict],
         score: result.score,
         findings: result.findings,
+        length: result.length ?? null,
+        baseline_length: result.baselineLength ?? null,
+        label: result.label === undefined ? null : LABEL[result.label],
       }));
       try {
         await rows(SAVE, [run, JSON.stringify(stored)]);
@@ -78,10 +86,17 @@ export function postgresRuns(pool: pg.Pool): RunStore {
     },
     async runResults(run, ordinal) {
       const found = await rows<ResultRow>(RESULTS, [run, ordinal, PAGE]);
-      return found.map(({ record_id: recordId, verdict, ...row }) => ({
-        ...row,
-        recordId,
-        verdict: verdictOf(verdict),
+      return found.map((row) => ({
+        ordinal: row.ordinal,
+        recordId: row.record_id,
+        evaluator: row.evaluator,
+        version: row.version,
+        verdict: verdictOf(row.verdict),
+        score: row.score,
+        findings: row.findings,
+        length: row.length ?? undefined,
+        baselineLength: row.baseline_length ?? undefined,
+        label: labelOf(row.label),
       }));
     },
     async endRun(run, digest, atMs) {
@@ -92,13 +107,37 @@ export function postgresRuns(pool: pg.Pool): RunStore {
     },
     async pairs(baseline, candidate, evaluator, after) {
       const found = await rows<PairRow>(PAIRS, [baseline, candidate, evaluator, after, PAGE]);
-      return found.map(({ record_id: recordId, verdict_a, score_a, verdict_b, score_b }) => ({
+      return found.map(({ record_id: recordId, verdict_a, score_a, length_a, verdict_b, score_b, length_b }) => ({
         recordId,
-        baseline: verdict_a === null ? undefined : { verdict: verdictOf(verdict_a), score: score_a ?? 0 },
-        candidate: verdict_b === null ? undefined : { verdict: verdictOf(verdict_b), score: score_b ?? 0 },
+        baseline: judgedOf(verdict_a, score_a, length_a),
+        candidate: judgedOf(verdict_b, score_b, length_b),
       }));
     },
   };
+}
+
+const judgedOf = (verdict: number | null, score: number | null, length: number | null) =>
+  verdict === null ? undefined : { verdict: verdictOf(verdict), score: score ?? 0, length: length ?? undefined };
+
+const answerColumns = (answers: AnswerSource): [candidate: string | null, answersOf: string | null] => [
+  answers.of === "model" ? answers.model : null,
+  answers.of === "run" ? answers.run : null,
+];
+
+function answerSourceOf({ candidate, answers_of: run }: RunRow): AnswerSource {
+  if (candidate !== null) return { of: "model", model: candidate };
+  return run === null ? { of: "dataset" } : { of: "run", run };
+}
+
+interface RunRow {
+  readonly upload: string;
+  readonly source: number;
+  readonly records: number;
+  readonly evaluators: string;
+  readonly candidate: string | null;
+  readonly answers_of: string | null;
+  readonly erased: boolean;
+  readonly digest: string | null;
 }
 
 interface ResultRow {
@@ -109,42 +148,58 @@ interface ResultRow {
   readonly verdict: number;
   readonly score: number;
   readonly findings: string[];
+  readonly length: number | null;
+  readonly baseline_length: number | null;
+  readonly label: number | null;
 }
 
 interface PairRow {
   readonly record_id: string;
   readonly verdict_a: number | null;
   readonly score_a: number | null;
+  readonly length_a: number | null;
   readonly verdict_b: number | null;
   readonly score_b: number | null;
+  readonly length_b: number | null;
 }
 
 const CREATE_RUN = `
-  with known as (select digest from dataset where digest = decode($2, 'hex')),
-  made as (insert into run (id, dataset, evaluators, at_ms) select $1, digest, $3, $4 from known on conflict do nothing)
-  select true as same from known`;
+  with known as (
+    select d.digest, exists (select from dataset_erasure e where e.dataset = d.digest) as erased
+    from dataset d where d.digest = decode($2, 'hex')),
+  made as (
+    insert into run (id, dataset, evaluators, candidate, answers_of, at_ms)
+    select $1, digest, $3, $4, $5, $6 from known where not erased on conflict do nothing)
+  select erased from known`;
+
+const SAME_RUN = `
+  select from run where id = $1 and dataset = decode($2, 'hex') and evaluators = $3
+    and candidate is not distinct from $4 and answers_of is not distinct from $5`;
 
 const RUN = `
-  select d.upload, d.records, r.evaluators, encode(e.results_digest, 'hex') as digest
-  from run r join dataset d on d.digest = r.dataset left join run_end e on e.run = r.id where r.id = $1`;
+  select d.upload, u.source, d.records, r.evaluators, r.candidate, r.answers_of, encode(e.results_digest, 'hex') as digest,
+         exists (select from dataset_erasure x where x.dataset = d.digest) as erased
+  from run r join dataset d on d.digest = r.dataset join upload u on u.id = d.upload left join run_end e on e.run = r.id
+  where r.id = $1`;
 
 const SAVE = `
-  insert into run_result (run, ordinal, evaluator, version, record_id, verdict, score, findings)
-  select $1, ordinal, evaluator, version, record_id, verdict, score, findings
+  insert into run_result (run, ordinal, evaluator, version, record_id, verdict, score, findings, length, baseline_length, label)
+  select $1, ordinal, evaluator, version, record_id, verdict, score, findings, length, baseline_length, label
   from jsonb_to_recordset($2) g(ordinal int, evaluator text, version int, record_id text, verdict smallint,
-                                score double precision, findings text[])`;
+                                score double precision, findings text[], length int, baseline_length int, label smallint)`;
 
 // Whole records: the page goes on from the record behind its last.
 const RESULTS = `
-  select ordinal, record_id, evaluator, version, verdict, score, findings from run_result
+  select ordinal, record_id, evaluator, version, verdict, score, findings, length, baseline_length, label from run_result
   where run = $1 and ordinal >= $2 and ordinal < $2 + $3 order by ordinal, evaluator, version`;
 
 const PAIRS = `
-  with a as (select record_id, verdict, score from run_result
+  with a as (select record_id, verdict, score, length from run_result
              where run = $1 and evaluator = $3 and record_id > $4 order by record_id limit $5),
-       b as (select record_id, verdict, score from run_result
+       b as (select record_id, verdict, score, length from run_result
              where run = $2 and evaluator = $3 and record_id > $4 order by record_id limit $5)
-  select record_id, a.verdict as verdict_a, a.score as score_a, b.verdict as verdict_b, b.score as score_b
+  select record_id, a.verdict as verdict_a, a.score as score_a, a.length as length_a,
+         b.verdict as verdict_b, b.score as score_b, b.length as length_b
   from a full join b using (record_id)
   -- Behind the end of a page that was cut, the other side may not have been read yet.
   where record_id <= least((select case when count(*) = $5 then max(record_id) end from a),

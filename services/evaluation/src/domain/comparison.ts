@@ -1,7 +1,8 @@
+import type { RunResult } from "./run.ts";
 import { mcnemar } from "./statistics/mcnemar.ts";
-import type { Assessment } from "./subject.ts";
+import { type Line, Regression } from "./statistics/regression.ts";
 
-type Judged = Pick<Assessment, "verdict" | "score">;
+type Judged = Pick<RunResult, "verdict" | "score" | "length">;
 
 export interface Counts {
   readonly pairs: number;
@@ -12,6 +13,11 @@ export interface Counts {
   readonly gained: number;
   readonly pValue: number;
   readonly meanDifference: number;
+  /**
+   * The mean difference as if the answers of both runs were equally long: where its regression on the logarithm of their lengths' ratio crosses zero
+   * (after Y. Dubois et al., 2024, length-controlled win rates). Undefined: lengths are not known, or all differ by the same ratio.
+   */
+  readonly lengthControlled: Line | undefined;
 }
 
 /** Counts pairs of verdicts on the same record. Eight bytes are kept of each pair. */
@@ -22,6 +28,7 @@ export class PairCount {
   private readonly passed = { baseline: 0, candidate: 0 };
   private lost = 0;
   private gained = 0;
+  private readonly byLength = new Regression();
 
   /** Undefined: that run does not have the record. */
   add(baseline: Judged | undefined, candidate: Judged | undefined): void {
@@ -40,7 +47,10 @@ export class PairCount {
       larger.set(this.differences);
       this.differences = larger;
     }
-    this.differences[this.pairs++] = candidate.score - baseline.score;
+    const difference = candidate.score - baseline.score;
+    this.differences[this.pairs++] = difference;
+    if (candidate.length !== undefined && baseline.length !== undefined)
+      this.byLength.add(Math.log((1 + candidate.length) / (1 + baseline.length)), difference);
   }
 
   /** Candidate less baseline, in the order they were added. */
@@ -60,9 +70,10 @@ export class PairCount {
       gained,
       pValue: mcnemar(lost, gained),
       meanDifference: pairs === 0 ? 0 : sum / pairs,
+      lengthControlled: this.byLength.line(),
     };
   }
 }
 
 const isJudged = (judged: Judged | undefined): judged is Judged =>
-  judged !== undefined && judged.verdict !== "not-evaluable";
+  judged !== undefined && (judged.verdict === "pass" || judged.verdict === "fail");

@@ -1,5 +1,6 @@
 import type { DatasetRecord } from "./dataset.ts";
-import type { Check, Definition, HeuristicDefinition } from "./definition.ts";
+import type { Check, HeuristicDefinition, PureDefinition } from "./definition.ts";
+import { charactersOf } from "./item.ts";
 import type { Assessment } from "./subject.ts";
 
 /** The same record always gets the same assessment. */
@@ -39,7 +40,7 @@ const REFUSALS = [
 
 /** @param compileSchema @throws WeirError invalid_request for a schema that cannot be used */
 export function recordEvaluator(
-  definition: Definition,
+  definition: PureDefinition,
   compileSchema: (schema: string) => SchemaCheck,
 ): RecordEvaluator {
   const assess =
@@ -47,7 +48,11 @@ export function recordEvaluator(
   return (record) => (record.answer === undefined ? notEvaluable("no-answer") : assess(record));
 }
 
-const notEvaluable = (finding: string): Assessment => ({ verdict: "not-evaluable", score: 0, findings: [finding] });
+export const notEvaluable = (finding: string): Assessment => ({
+  verdict: "not-evaluable",
+  score: 0,
+  findings: [finding],
+});
 
 function heuristic({ checks, passAt }: HeuristicDefinition): RecordEvaluator {
   const needsReference = checks.some(({ check }) => check === "equals-reference");
@@ -65,7 +70,7 @@ function heuristic({ checks, passAt }: HeuristicDefinition): RecordEvaluator {
 function findingOf(check: Check, { answer = "", reference = "" }: DatasetRecord): string | undefined {
   switch (check.check) {
     case "length": {
-      const characters = codePoints(answer);
+      const characters = charactersOf(answer);
       if (characters < check.minCharacters) return "too-short";
       return check.maxCharacters > 0 && characters > check.maxCharacters ? "too-long" : undefined;
     }
@@ -99,16 +104,10 @@ const schemaEvaluator =
     return { verdict: "fail", score: 0, findings: [`schema: ${failing}`] };
   };
 
-function codePoints(text: string): number {
-  let count = 0;
-  for (const _ of text) count++;
-  return count;
-}
-
 const FENCE = "```";
 
 /** Fenced JSON, as models write it, counts. */
-function jsonOf(answer: string): { readonly value: unknown } | undefined {
+export function jsonOf(answer: string): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(unfenced(answer.trim())) };
   } catch {

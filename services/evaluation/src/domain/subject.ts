@@ -4,6 +4,12 @@ import type { Reason } from "@weir/kernel";
 export interface Subject {
   readonly requestId: string;
   readonly workspaceId: string;
+  /** As the client named it. */
+  readonly model: string;
+  /** It is a call of an evaluator's own. */
+  readonly ofEvaluation: boolean;
+  /** 0: not known. */
+  readonly endedMs: number;
   readonly ended: "succeeded" | "failed" | "cancelled" | "unknown";
   /** Why it failed; undefined where it did not, or nobody knows. */
   readonly error: Reason | undefined;
@@ -19,7 +25,8 @@ export interface Subject {
 
 export type Finish = "stop" | "length" | "tool-calls" | "content-filter" | "refusal" | "pause" | "error";
 
-export type Verdict = "pass" | "fail" | "not-evaluable";
+/** `not-evaluable`: the record lacks what is needed. `unjudged`: it has it, and whoever was asked gave no verdict. */
+export type Verdict = "pass" | "fail" | "not-evaluable" | "unjudged";
 
 export interface Assessment {
   readonly verdict: Verdict;

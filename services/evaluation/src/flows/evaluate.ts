@@ -1,12 +1,14 @@
 import { WeirError } from "@weir/kernel";
 import type { DeadLetter } from "../domain/dead-letter.ts";
-import { type Delivered, type Result, resultOf } from "../domain/result.ts";
-import type { Evaluator } from "../domain/subject.ts";
+import { type Assessed, type Delivered, resultOf, type SampledRequest, signalsOf } from "../domain/result.ts";
+import type { Evaluator, Subject } from "../domain/subject.ts";
 import type { ResultWriter } from "../ports.ts";
 
 export interface EvaluateDependencies {
   readonly evaluators: readonly Evaluator[];
   readonly results: Pick<ResultWriter, "save">;
+  /** Undefined: its answer is not one of the share that is judged. */
+  readonly sampled: (subject: Subject) => SampledRequest | undefined;
   /** Puts it where it waits for an operator. Where it rejects, all that was delivered comes again. */
   readonly bury: (letter: DeadLetter, cause: unknown) => Promise<void>;
   readonly nowMs: () => number;
@@ -20,7 +22,7 @@ export interface EvaluateDependencies {
 
 interface Work {
   readonly delivered: Delivered;
-  readonly results: readonly Result[];
+  readonly assessed: Assessed;
 }
 
 const CHUNK = 500;
@@ -52,7 +54,8 @@ async function assessed(delivered: Delivered, deps: EvaluateDependencies): Promi
   }
   try {
     const atMs = deps.nowMs();
-    return { delivered, results: deps.evaluators.map((evaluator) => resultOf(evaluator, subject, atMs)) };
+    const results = deps.evaluators.map((evaluator) => resultOf(evaluator, subject, atMs));
+    return { delivered, assessed: { results, signals: signalsOf(subject), sampled: deps.sampled(subject) } };
   } catch (error) {
     await bury(delivered, "an evaluator failed on it", error, deps);
     return undefined;
@@ -62,9 +65,9 @@ async function assessed(delivered: Delivered, deps: EvaluateDependencies): Promi
 async function save(work: readonly Work[], deps: EvaluateDependencies): Promise<void> {
   const [first] = work;
   if (first === undefined) return;
-  const results = work.flatMap((item) => item.results);
-  const refusal = await refusalOf(() => deps.results.save(results), deps);
-  if (refusal === undefined) return deps.events.saved(results.length);
+  const all = work.map((item) => item.assessed);
+  const refusal = await refusalOf(() => deps.results.save(all), deps);
+  if (refusal === undefined) return deps.events.saved(all.reduce((sum, { results }) => sum + results.length, 0));
   if (work.length === 1) return bury(first.delivered, "the database refuses its results", refusal, deps);
   const middle = work.length >> 1;
   await save(work.slice(0, middle), deps);

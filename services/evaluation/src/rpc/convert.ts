@@ -7,6 +7,7 @@ const VERDICTS: Readonly<Record<Verdict, evaluation.Verdict>> = {
   pass: evaluation.Verdict.PASS,
   fail: evaluation.Verdict.FAIL,
   "not-evaluable": evaluation.Verdict.NOT_EVALUABLE,
+  unjudged: evaluation.Verdict.UNJUDGED,
 };
 
 export const resultToWire = (result: Result): MessageInitShape<typeof evaluation.EvaluationResultSchema> => ({

@@ -4,6 +4,9 @@ import { type Route, route } from "@weir/mesh";
 import type { ResultBrowser } from "../flows/browse.ts";
 import type { Comparison, Question } from "../flows/compare.ts";
 import type { LetterDesk } from "../flows/dead-letters.ts";
+import type { Sampling } from "../domain/sampling.ts";
+import type { DriftQuestion, FoundDrift } from "../flows/drift.ts";
+import type { SnapshotQuestion } from "../flows/snapshot.ts";
 import type { Runs } from "../flows/runs.ts";
 import { adminGuard } from "./admin.ts";
 import { datasetHandlers } from "./datasets.ts";
@@ -11,6 +14,7 @@ import { deadLetterHandlers } from "./dead-letters.ts";
 import { listEvaluators } from "./list-evaluators.ts";
 import { listResults } from "./list-results.ts";
 import { putEvaluator } from "./put-evaluator.ts";
+import { onlineHandlers } from "./online.ts";
 import { runHandlers } from "./runs.ts";
 
 /** What the handlers share. */
@@ -19,6 +23,17 @@ export interface Handling {
   readonly runs: Runs;
   readonly letters: LetterDesk;
   readonly compare: (question: Question) => Promise<Comparison>;
+  readonly snapshot: (
+    question: SnapshotQuestion,
+    signal: AbortSignal,
+  ) => AsyncIterable<{ readonly records: number; readonly dataset: string }>;
+  readonly sampling: {
+    readonly list: () => Promise<Sampling[]>;
+    /** @returns with the versions that will judge. @throws WeirError not_found, invalid_request */
+    readonly put: (sampling: Sampling) => Promise<Sampling>;
+  };
+  readonly drift: (question: DriftQuestion) => Promise<FoundDrift[]>;
+  readonly nowMs: () => number;
   /** @throws WeirError missing_key, invalid_key, permission_denied */
   readonly requireAdmin: (headers: Headers) => void;
 }
@@ -32,6 +47,7 @@ export function evaluationRoutes(work: Omit<Handling, "requireAdmin">, adminToke
       putEvaluator: putEvaluator(handling),
       ...datasetHandlers(handling),
       ...runHandlers(handling),
+      ...onlineHandlers(handling),
       ...deadLetterHandlers(handling),
     }),
   ];

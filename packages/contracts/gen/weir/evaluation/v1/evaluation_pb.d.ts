@@ -4,7 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { AppendRecordsRequestSchema, AppendRecordsResponseSchema, CommitUploadRequestSchema, CommitUploadResponseSchema, CompareRunsRequestSchema, CompareRunsResponseSchema, ContinueRunRequestSchema, ContinueRunResponseSchema, CreateRunRequestSchema, CreateRunResponseSchema, PutEvaluatorRequestSchema, PutEvaluatorResponseSchema, StartUploadRequestSchema, StartUploadResponseSchema, StreamRunResultsRequestSchema, StreamRunResultsResponseSchema } from "./run_pb.js";
+import type { AppendRecordsRequestSchema, AppendRecordsResponseSchema, CommitUploadRequestSchema, CommitUploadResponseSchema, CompareRunsRequestSchema, CompareRunsResponseSchema, ContinueRunRequestSchema, ContinueRunResponseSchema, CreateRunRequestSchema, CreateRunResponseSchema, EraseDatasetRequestSchema, EraseDatasetResponseSchema, ListRisksRequestSchema, ListRisksResponseSchema, PutEvaluatorRequestSchema, PutEvaluatorResponseSchema, SnapshotTrafficRequestSchema, SnapshotTrafficResponseSchema, StartUploadRequestSchema, StartUploadResponseSchema, StreamRunResultsRequestSchema, StreamRunResultsResponseSchema, SummarizeRunRequestSchema, SummarizeRunResponseSchema } from "./run_pb.js";
+import type { CheckDriftRequestSchema, CheckDriftResponseSchema, ListSamplingRequestSchema, ListSamplingResponseSchema, PutSamplingRequestSchema, PutSamplingResponseSchema } from "./online_pb.js";
 import type { DropDeadLettersRequestSchema, DropDeadLettersResponseSchema, GetDeadLetterRequestSchema, GetDeadLetterResponseSchema, ListDeadLettersRequestSchema, ListDeadLettersResponseSchema, RetryDeadLettersRequestSchema, RetryDeadLettersResponseSchema } from "./dead_letters_pb.js";
 
 /**
@@ -207,6 +208,13 @@ export enum Verdict {
    * @generated from enum value: VERDICT_NOT_EVALUABLE = 3;
    */
   NOT_EVALUABLE = 3,
+
+  /**
+   * The record holds what it needs, and the judge gave no verdict: it refused, or answered in no form that can be read. Never a score.
+   *
+   * @generated from enum value: VERDICT_UNJUDGED = 4;
+   */
+  UNJUDGED = 4,
 }
 
 /**
@@ -301,6 +309,74 @@ export declare const EvaluationService: GenService<{
     methodKind: "unary";
     input: typeof CompareRunsRequestSchema;
     output: typeof CompareRunsResponseSchema;
+  },
+  /**
+   * A dataset of requests that went through Weir: their ids, never their texts.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.SnapshotTraffic
+   */
+  snapshotTraffic: {
+    methodKind: "server_streaming";
+    input: typeof SnapshotTrafficRequestSchema;
+    output: typeof SnapshotTrafficResponseSchema;
+  },
+  /**
+   * Destroys what a dataset holds of texts, and the answers that were generated from them. Results stay.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.EraseDataset
+   */
+  eraseDataset: {
+    methodKind: "unary";
+    input: typeof EraseDatasetRequestSchema;
+    output: typeof EraseDatasetResponseSchema;
+  },
+  /**
+   * What a finished run found, by evaluator, with its agreement with people's labels.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.SummarizeRun
+   */
+  summarizeRun: {
+    methodKind: "unary";
+    input: typeof SummarizeRunRequestSchema;
+    output: typeof SummarizeRunResponseSchema;
+  },
+  /**
+   * The records of a finished run that are most likely bad, worst first.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.ListRisks
+   */
+  listRisks: {
+    methodKind: "unary";
+    input: typeof ListRisksRequestSchema;
+    output: typeof ListRisksResponseSchema;
+  },
+  /**
+   * How much of a workspace's traffic is judged as it comes, and by what.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.PutSampling
+   */
+  putSampling: {
+    methodKind: "unary";
+    input: typeof PutSamplingRequestSchema;
+    output: typeof PutSamplingResponseSchema;
+  },
+  /**
+   * @generated from rpc weir.evaluation.v1.EvaluationService.ListSampling
+   */
+  listSampling: {
+    methodKind: "unary";
+    input: typeof ListSamplingRequestSchema;
+    output: typeof ListSamplingResponseSchema;
+  },
+  /**
+   * Whether models answer otherwise than they did.
+   *
+   * @generated from rpc weir.evaluation.v1.EvaluationService.CheckDrift
+   */
+  checkDrift: {
+    methodKind: "unary";
+    input: typeof CheckDriftRequestSchema;
+    output: typeof CheckDriftResponseSchema;
   },
   /**
    * @generated from rpc weir.evaluation.v1.EvaluationService.ListDeadLetters

@@ -2,7 +2,7 @@
 // @generated from file weir/evaluation/v1/run.proto (package weir.evaluation.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
@@ -11,7 +11,8 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_weir_evaluation_v1_run: GenFile;
 
 /**
- * What an evaluator does, as data. Both kinds are deterministic: the same record always gets the same assessment.
+ * What an evaluator does, as data. Heuristics and schemas are deterministic; what the others said of a text is kept, and counts for the same
+ * text ever after.
  *
  * @generated from message weir.evaluation.v1.Definition
  */
@@ -33,6 +34,24 @@ export declare type Definition = Message<"weir.evaluation.v1.Definition"> & {
      */
     value: string;
     case: "jsonSchema";
+  } | {
+    /**
+     * @generated from field: weir.evaluation.v1.Judge judge = 3;
+     */
+    value: Judge;
+    case: "judge";
+  } | {
+    /**
+     * @generated from field: weir.evaluation.v1.Similarity similarity = 4;
+     */
+    value: Similarity;
+    case: "similarity";
+  } | {
+    /**
+     * @generated from field: weir.evaluation.v1.Webhook webhook = 5;
+     */
+    value: Webhook;
+    case: "webhook";
   } | { case: undefined; value?: undefined };
 };
 
@@ -41,6 +60,168 @@ export declare type Definition = Message<"weir.evaluation.v1.Definition"> & {
  * Use `create(DefinitionSchema)` to create a new message.
  */
 export declare const DefinitionSchema: GenMessage<Definition>;
+
+/**
+ * A model that judges by a rubric. It is called through Weir with `evaluation.key`: that key's rules, limits and budgets hold.
+ *
+ * @generated from message weir.evaluation.v1.Judge
+ */
+export declare type Judge = Message<"weir.evaluation.v1.Judge"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * What a good answer is, for the model.
+   *
+   * @generated from field: string rubric = 2;
+   */
+  rubric: string;
+
+  /**
+   * @generated from field: weir.evaluation.v1.Judge.Against against = 3;
+   */
+  against: Judge_Against;
+
+  /**
+   * Absent: 0.7 alone, 0.5 beside another.
+   *
+   * @generated from field: optional double pass_at = 4;
+   */
+  passAt?: number | undefined;
+
+  /**
+   * Absent: not sent, because some models take none.
+   *
+   * @generated from field: optional double temperature = 5;
+   */
+  temperature?: number | undefined;
+
+  /**
+   * 0: 1,024.
+   *
+   * @generated from field: uint32 max_output_tokens = 6;
+   */
+  maxOutputTokens: number;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.Judge.
+ * Use `create(JudgeSchema)` to create a new message.
+ */
+export declare const JudgeSchema: GenMessage<Judge>;
+
+/**
+ * @generated from enum weir.evaluation.v1.Judge.Against
+ */
+export enum Judge_Against {
+  /**
+   * Alone: a score from 0 to 10, told as 0 to 1. The reference is shown where there is one.
+   *
+   * @generated from enum value: AGAINST_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Beside the reference, in both orders: 1 better in both, 0 worse in both, 0.5 anything else.
+   *
+   * @generated from enum value: AGAINST_REFERENCE = 1;
+   */
+  REFERENCE = 1,
+
+  /**
+   * Beside the dataset's own answer, the same way; in replays.
+   *
+   * @generated from enum value: AGAINST_BASELINE = 2;
+   */
+  BASELINE = 2,
+}
+
+/**
+ * Describes the enum weir.evaluation.v1.Judge.Against.
+ */
+export declare const Judge_AgainstSchema: GenEnum<Judge_Against>;
+
+/**
+ * The cosine of the answer's and the reference's embeddings; below zero counts as zero.
+ *
+ * @generated from message weir.evaluation.v1.Similarity
+ */
+export declare type Similarity = Message<"weir.evaluation.v1.Similarity"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * Absent: 0.8.
+   *
+   * @generated from field: optional double pass_at = 2;
+   */
+  passAt?: number | undefined;
+
+  /**
+   * 0: as many as the model has.
+   *
+   * @generated from field: uint32 dimensions = 3;
+   */
+  dimensions: number;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.Similarity.
+ * Use `create(SimilaritySchema)` to create a new message.
+ */
+export declare const SimilaritySchema: GenMessage<Similarity>;
+
+/**
+ * Gets POST {"evaluator", "version", "record": {"id", "input", "answer", "reference"}} and answers {"score": 0 to 1, "passed"?, "findings"?}.
+ *
+ * @generated from message weir.evaluation.v1.Webhook
+ */
+export declare type Webhook = Message<"weir.evaluation.v1.Webhook"> & {
+  /**
+   * https, and public unless webhooks.internal_origins has its origin.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * The name of one of evaluation.secrets, with which it is signed; empty: it is not.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * 0: 10 s.
+   *
+   * @generated from field: uint32 timeout_ms = 3;
+   */
+  timeoutMs: number;
+
+  /**
+   * In all; 0: 3.
+   *
+   * @generated from field: uint32 attempts = 4;
+   */
+  attempts: number;
+
+  /**
+   * Where it says nothing of `passed`. Absent: 0.5.
+   *
+   * @generated from field: optional double pass_at = 5;
+   */
+  passAt?: number | undefined;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.Webhook.
+ * Use `create(WebhookSchema)` to create a new message.
+ */
+export declare const WebhookSchema: GenMessage<Webhook>;
 
 /**
  * @generated from message weir.evaluation.v1.Heuristic
@@ -282,7 +463,8 @@ export declare type AppendRecordsRequest = Message<"weir.evaluation.v1.AppendRec
   first: number;
 
   /**
-   * JSON objects: {"id", "input", "answer"?, "reference"?}; at most 1 MiB each.
+   * JSON objects: {"id", "input", "answer"?, "reference"?, "label"?}; at most 1 MiB each. A label is what a person said of the answer:
+   * "pass" or "fail".
    *
    * @generated from field: repeated string lines = 3;
    */
@@ -370,6 +552,20 @@ export declare type CreateRunRequest = Message<"weir.evaluation.v1.CreateRunRequ
    * @generated from field: repeated weir.evaluation.v1.EvaluatorRef evaluators = 3;
    */
   evaluators: EvaluatorRef[];
+
+  /**
+   * A replay: this model answers each input anew, once, and its answers are judged. Empty: the dataset's answers are.
+   *
+   * @generated from field: string candidate_model = 4;
+   */
+  candidateModel: string;
+
+  /**
+   * Another way: the answers of this replay of the same dataset are judged; nothing is generated.
+   *
+   * @generated from field: string answers_of = 5;
+   */
+  answersOf: string;
 };
 
 /**
@@ -607,6 +803,24 @@ export declare type CompareRunsResponse = Message<"weir.evaluation.v1.CompareRun
    * @generated from field: uint32 evaluator_version = 11;
    */
   evaluatorVersion: number;
+
+  /**
+   * The same mean difference if both runs' answers were equally long (the intercept of a regression on the logarithm of their lengths), with
+   * its interval; absent where no lengths are known or all differ alike.
+   *
+   * @generated from field: optional double length_controlled_difference = 12;
+   */
+  lengthControlledDifference?: number | undefined;
+
+  /**
+   * @generated from field: double length_controlled_low = 13;
+   */
+  lengthControlledLow: number;
+
+  /**
+   * @generated from field: double length_controlled_high = 14;
+   */
+  lengthControlledHigh: number;
 };
 
 /**
@@ -614,4 +828,379 @@ export declare type CompareRunsResponse = Message<"weir.evaluation.v1.CompareRun
  * Use `create(CompareRunsResponseSchema)` to create a new message.
  */
 export declare const CompareRunsResponseSchema: GenMessage<CompareRunsResponse>;
+
+/**
+ * Empty or 0: any.
+ *
+ * @generated from message weir.evaluation.v1.SnapshotTrafficRequest
+ */
+export declare type SnapshotTrafficRequest = Message<"weir.evaluation.v1.SnapshotTrafficRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string workspace_id = 2;
+   */
+  workspaceId: string;
+
+  /**
+   * @generated from field: int64 from_ms = 3;
+   */
+  fromMs: bigint;
+
+  /**
+   * Exclusive; 0: now.
+   *
+   * @generated from field: int64 to_ms = 4;
+   */
+  toMs: bigint;
+
+  /**
+   * @generated from field: string model = 5;
+   */
+  model: string;
+
+  /**
+   * @generated from field: string key_id = 6;
+   */
+  keyId: string;
+
+  /**
+   * All of them.
+   *
+   * @generated from field: map<string, string> tags = 7;
+   */
+  tags: { [key: string]: string };
+
+  /**
+   * @generated from field: weir.evaluation.v1.Ended ended = 8;
+   */
+  ended: Ended;
+
+  /**
+   * Of the requests that fit, by their ids and the seed: the same ones each time. 0: all.
+   *
+   * @generated from field: double share = 9;
+   */
+  share: number;
+
+  /**
+   * @generated from field: uint32 seed = 10;
+   */
+  seed: number;
+
+  /**
+   * The newest ones; 0: 100,000.
+   *
+   * @generated from field: uint32 max_records = 11;
+   */
+  maxRecords: number;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.SnapshotTrafficRequest.
+ * Use `create(SnapshotTrafficRequestSchema)` to create a new message.
+ */
+export declare const SnapshotTrafficRequestSchema: GenMessage<SnapshotTrafficRequest>;
+
+/**
+ * Where it is; the last one has the dataset.
+ *
+ * @generated from message weir.evaluation.v1.SnapshotTrafficResponse
+ */
+export declare type SnapshotTrafficResponse = Message<"weir.evaluation.v1.SnapshotTrafficResponse"> & {
+  /**
+   * @generated from field: uint32 records = 1;
+   */
+  records: number;
+
+  /**
+   * @generated from field: string dataset = 2;
+   */
+  dataset: string;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.SnapshotTrafficResponse.
+ * Use `create(SnapshotTrafficResponseSchema)` to create a new message.
+ */
+export declare const SnapshotTrafficResponseSchema: GenMessage<SnapshotTrafficResponse>;
+
+/**
+ * @generated from message weir.evaluation.v1.EraseDatasetRequest
+ */
+export declare type EraseDatasetRequest = Message<"weir.evaluation.v1.EraseDatasetRequest"> & {
+  /**
+   * @generated from field: string dataset = 1;
+   */
+  dataset: string;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.EraseDatasetRequest.
+ * Use `create(EraseDatasetRequestSchema)` to create a new message.
+ */
+export declare const EraseDatasetRequestSchema: GenMessage<EraseDatasetRequest>;
+
+/**
+ * @generated from message weir.evaluation.v1.EraseDatasetResponse
+ */
+export declare type EraseDatasetResponse = Message<"weir.evaluation.v1.EraseDatasetResponse"> & {
+  /**
+   * When it was erased first.
+   *
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.EraseDatasetResponse.
+ * Use `create(EraseDatasetResponseSchema)` to create a new message.
+ */
+export declare const EraseDatasetResponseSchema: GenMessage<EraseDatasetResponse>;
+
+/**
+ * @generated from message weir.evaluation.v1.SummarizeRunRequest
+ */
+export declare type SummarizeRunRequest = Message<"weir.evaluation.v1.SummarizeRunRequest"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.SummarizeRunRequest.
+ * Use `create(SummarizeRunRequestSchema)` to create a new message.
+ */
+export declare const SummarizeRunRequestSchema: GenMessage<SummarizeRunRequest>;
+
+/**
+ * @generated from message weir.evaluation.v1.SummarizeRunResponse
+ */
+export declare type SummarizeRunResponse = Message<"weir.evaluation.v1.SummarizeRunResponse"> & {
+  /**
+   * @generated from field: repeated weir.evaluation.v1.EvaluatorSummary evaluators = 1;
+   */
+  evaluators: EvaluatorSummary[];
+};
+
+/**
+ * Describes the message weir.evaluation.v1.SummarizeRunResponse.
+ * Use `create(SummarizeRunResponseSchema)` to create a new message.
+ */
+export declare const SummarizeRunResponseSchema: GenMessage<SummarizeRunResponse>;
+
+/**
+ * @generated from message weir.evaluation.v1.EvaluatorSummary
+ */
+export declare type EvaluatorSummary = Message<"weir.evaluation.v1.EvaluatorSummary"> & {
+  /**
+   * @generated from field: string evaluator = 1;
+   */
+  evaluator: string;
+
+  /**
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * @generated from field: uint32 passed = 3;
+   */
+  passed: number;
+
+  /**
+   * @generated from field: uint32 failed = 4;
+   */
+  failed: number;
+
+  /**
+   * @generated from field: uint32 not_evaluable = 5;
+   */
+  notEvaluable: number;
+
+  /**
+   * @generated from field: uint32 unjudged = 6;
+   */
+  unjudged: number;
+
+  /**
+   * Of the records it judged.
+   *
+   * @generated from field: double mean_score = 7;
+   */
+  meanScore: number;
+
+  /**
+   * Absent: no record that it judged has a label.
+   *
+   * @generated from field: weir.evaluation.v1.Agreement agreement = 8;
+   */
+  agreement?: Agreement | undefined;
+
+  /**
+   * Of judgments beside another answer, as if both had been equally long.
+   *
+   * @generated from field: optional double length_controlled_score = 9;
+   */
+  lengthControlledScore?: number | undefined;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.EvaluatorSummary.
+ * Use `create(EvaluatorSummarySchema)` to create a new message.
+ */
+export declare const EvaluatorSummarySchema: GenMessage<EvaluatorSummary>;
+
+/**
+ * Of the records that both the evaluator and a person judged.
+ *
+ * @generated from message weir.evaluation.v1.Agreement
+ */
+export declare type Agreement = Message<"weir.evaluation.v1.Agreement"> & {
+  /**
+   * @generated from field: uint32 both_pass = 1;
+   */
+  bothPass: number;
+
+  /**
+   * @generated from field: uint32 both_fail = 2;
+   */
+  bothFail: number;
+
+  /**
+   * The evaluator passes what the person failed; and the other way.
+   *
+   * @generated from field: uint32 only_evaluator = 3;
+   */
+  onlyEvaluator: number;
+
+  /**
+   * @generated from field: uint32 only_label = 4;
+   */
+  onlyLabel: number;
+
+  /**
+   * Cohen's kappa: 1 full agreement, 0 as by chance. Absent where one of the two always said the same and chance explains all.
+   *
+   * @generated from field: optional double kappa = 5;
+   */
+  kappa?: number | undefined;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.Agreement.
+ * Use `create(AgreementSchema)` to create a new message.
+ */
+export declare const AgreementSchema: GenMessage<Agreement>;
+
+/**
+ * @generated from message weir.evaluation.v1.ListRisksRequest
+ */
+export declare type ListRisksRequest = Message<"weir.evaluation.v1.ListRisksRequest"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * 0: 20.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message weir.evaluation.v1.ListRisksRequest.
+ * Use `create(ListRisksRequestSchema)` to create a new message.
+ */
+export declare const ListRisksRequestSchema: GenMessage<ListRisksRequest>;
+
+/**
+ * @generated from message weir.evaluation.v1.ListRisksResponse
+ */
+export declare type ListRisksResponse = Message<"weir.evaluation.v1.ListRisksResponse"> & {
+  /**
+   * @generated from field: repeated weir.evaluation.v1.Risk risks = 1;
+   */
+  risks: Risk[];
+};
+
+/**
+ * Describes the message weir.evaluation.v1.ListRisksResponse.
+ * Use `create(ListRisksResponseSchema)` to create a new message.
+ */
+export declare const ListRisksResponseSchema: GenMessage<ListRisksResponse>;
+
+/**
+ * @generated from message weir.evaluation.v1.Risk
+ */
+export declare type Risk = Message<"weir.evaluation.v1.Risk"> & {
+  /**
+   * @generated from field: string record = 1;
+   */
+  record: string;
+
+  /**
+   * 0 to 1: one less its lowest score; at least 0.5 where it could not be judged.
+   *
+   * @generated from field: double risk = 2;
+   */
+  risk: number;
+
+  /**
+   * Which evaluator says so, and what it found.
+   *
+   * @generated from field: string evaluator = 3;
+   */
+  evaluator: string;
+
+  /**
+   * @generated from field: repeated string findings = 4;
+   */
+  findings: string[];
+};
+
+/**
+ * Describes the message weir.evaluation.v1.Risk.
+ * Use `create(RiskSchema)` to create a new message.
+ */
+export declare const RiskSchema: GenMessage<Risk>;
+
+/**
+ * @generated from enum weir.evaluation.v1.Ended
+ */
+export enum Ended {
+  /**
+   * Those that have an answer to judge.
+   *
+   * @generated from enum value: ENDED_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENDED_SUCCEEDED = 1;
+   */
+  SUCCEEDED = 1,
+
+  /**
+   * @generated from enum value: ENDED_FAILED = 2;
+   */
+  FAILED = 2,
+
+  /**
+   * @generated from enum value: ENDED_CANCELLED = 3;
+   */
+  CANCELLED = 3,
+}
+
+/**
+ * Describes the enum weir.evaluation.v1.Ended.
+ */
+export declare const EndedSchema: GenEnum<Ended>;
 

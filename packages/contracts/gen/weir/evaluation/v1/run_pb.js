@@ -2,14 +2,14 @@
 // @generated from file weir/evaluation/v1/run.proto (package weir.evaluation.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 
 /**
  * Describes the file weir/evaluation/v1/run.proto.
  */
 export const file_weir_evaluation_v1_run = /*@__PURE__*/
-  fileDesc("Chx3ZWlyL2V2YWx1YXRpb24vdjEvcnVuLnByb3RvEhJ3ZWlyLmV2YWx1YXRpb24udjEicwoKRGVmaW5pdGlvbhIyCgloZXVyaXN0aWMYASABKAsyHS53ZWlyLmV2YWx1YXRpb24udjEuSGV1cmlzdGljSAASIgoLanNvbl9zY2hlbWEYAiABKAlCC7pICHIGIAIogIAQSABCDQoEa2luZBIFukgCCAEifQoJSGV1cmlzdGljEjUKBmNoZWNrcxgBIAMoCzIZLndlaXIuZXZhbHVhdGlvbi52MS5DaGVja0IKukgHkgEECAEQMhItCgdwYXNzX2F0GAIgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAAEgAiAEBQgoKCF9wYXNzX2F0IpkCCgVDaGVjaxIxCgZsZW5ndGgYASABKAsyHy53ZWlyLmV2YWx1YXRpb24udjEuTGVuZ3RoQ2hlY2tIABIxCgpub19yZWZ1c2FsGAIgASgLMhsud2Vpci5ldmFsdWF0aW9uLnYxLk5vdGhpbmdIABI0CghrZXl3b3JkcxgDIAEoCzIgLndlaXIuZXZhbHVhdGlvbi52MS5LZXl3b3JkQ2hlY2tIABIrCgRqc29uGAQgASgLMhsud2Vpci5ldmFsdWF0aW9uLnYxLk5vdGhpbmdIABI3ChBlcXVhbHNfcmVmZXJlbmNlGAUgASgLMhsud2Vpci5ldmFsdWF0aW9uLnYxLk5vdGhpbmdIAEIOCgVjaGVjaxIFukgCCAEiCQoHTm90aGluZyI9CgtMZW5ndGhDaGVjaxIWCg5taW5fY2hhcmFjdGVycxgBIAEoDRIWCg5tYXhfY2hhcmFjdGVycxgCIAEoDSJKCgxLZXl3b3JkQ2hlY2sSCwoDYWxsGAEgAygJEgsKA2FueRgCIAMoCRIMCgRub25lGAMgAygJEhIKCm1hdGNoX2Nhc2UYBCABKAginQEKE1B1dEV2YWx1YXRvclJlcXVlc3QSKwoEbmFtZRgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSHQoLZGVzY3JpcHRpb24YAiABKAlCCLpIBXIDKOgHEjoKCmRlZmluaXRpb24YAyABKAsyHi53ZWlyLmV2YWx1YXRpb24udjEuRGVmaW5pdGlvbkIGukgDyAEBIicKFFB1dEV2YWx1YXRvclJlc3BvbnNlEg8KB3ZlcnNpb24YASABKA0iLgoSU3RhcnRVcGxvYWRSZXF1ZXN0EhgKBG5hbWUYASABKAlCCrpIB3IFIAEoyAEiKAoTU3RhcnRVcGxvYWRSZXNwb25zZRIRCgl1cGxvYWRfaWQYASABKAkiXgoUQXBwZW5kUmVjb3Jkc1JlcXVlc3QSGwoJdXBsb2FkX2lkGAEgASgJQgi6SAVyA7ABARINCgVmaXJzdBgCIAEoDRIaCgVsaW5lcxgDIAMoCUILukgIkgEFCAEQiCciKAoVQXBwZW5kUmVjb3Jkc1Jlc3BvbnNlEg8KB3JlY29yZHMYASABKA0iMgoTQ29tbWl0VXBsb2FkUmVxdWVzdBIbCgl1cGxvYWRfaWQYASABKAlCCLpIBXIDsAEBIjgKFENvbW1pdFVwbG9hZFJlc3BvbnNlEg8KB2RhdGFzZXQYASABKAkSDwoHcmVjb3JkcxgCIAEoDSKWAQoQQ3JlYXRlUnVuUmVxdWVzdBIYCgZydW5faWQYASABKAlCCLpIBXIDsAEBEiYKB2RhdGFzZXQYAiABKAlCFbpIEnIQMg5eWzAtOWEtZl17NjR9JBJACgpldmFsdWF0b3JzGAMgAygLMiAud2Vpci5ldmFsdWF0aW9uLnYxLkV2YWx1YXRvclJlZkIKukgHkgEECAEQFCI2CgxFdmFsdWF0b3JSZWYSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIPCgd2ZXJzaW9uGAIgASgNIkkKEUNyZWF0ZVJ1blJlc3BvbnNlEjQKCmV2YWx1YXRvcnMYASADKAsyIC53ZWlyLmV2YWx1YXRpb24udjEuRXZhbHVhdG9yUmVmIi4KEkNvbnRpbnVlUnVuUmVxdWVzdBIYCgZydW5faWQYASABKAlCCLpIBXIDsAEBIk4KE0NvbnRpbnVlUnVuUmVzcG9uc2USDgoGanVkZ2VkGAEgASgNEg8KB3JlY29yZHMYAiABKA0SFgoOcmVzdWx0c19kaWdlc3QYAyABKAkiMwoXU3RyZWFtUnVuUmVzdWx0c1JlcXVlc3QSGAoGcnVuX2lkGAEgASgJQgi6SAVyA7ABASIpChhTdHJlYW1SdW5SZXN1bHRzUmVzcG9uc2USDQoFbGluZXMYASABKAkilAEKEkNvbXBhcmVSdW5zUmVxdWVzdBIaCghiYXNlbGluZRgBIAEoCUIIukgFcgOwAQESGwoJY2FuZGlkYXRlGAIgASgJQgi6SAVyA7ABARIaCglldmFsdWF0b3IYAyABKAlCB7pIBHICEAESDAoEc2VlZBgEIAEoDRIbCglyZXNhbXBsZXMYBSABKA1CCLpIBSoDGJBOIucBChNDb21wYXJlUnVuc1Jlc3BvbnNlEg0KBXBhaXJzGAEgASgNEhAKCHVucGFpcmVkGAIgASgNEhcKD2Jhc2VsaW5lX3Bhc3NlZBgDIAEoDRIYChBjYW5kaWRhdGVfcGFzc2VkGAQgASgNEgwKBGxvc3QYBSABKA0SDgoGZ2FpbmVkGAYgASgNEg8KB3BfdmFsdWUYByABKAESFwoPbWVhbl9kaWZmZXJlbmNlGAggASgBEgsKA2xvdxgJIAEoARIMCgRoaWdoGAogASgBEhkKEWV2YWx1YXRvcl92ZXJzaW9uGAsgASgNYgZwcm90bzM", [file_buf_validate_validate]);
+  fileDesc("Chx3ZWlyL2V2YWx1YXRpb24vdjEvcnVuLnByb3RvEhJ3ZWlyLmV2YWx1YXRpb24udjEihQIKCkRlZmluaXRpb24SMgoJaGV1cmlzdGljGAEgASgLMh0ud2Vpci5ldmFsdWF0aW9uLnYxLkhldXJpc3RpY0gAEiIKC2pzb25fc2NoZW1hGAIgASgJQgu6SAhyBiACKICAEEgAEioKBWp1ZGdlGAMgASgLMhkud2Vpci5ldmFsdWF0aW9uLnYxLkp1ZGdlSAASNAoKc2ltaWxhcml0eRgEIAEoCzIeLndlaXIuZXZhbHVhdGlvbi52MS5TaW1pbGFyaXR5SAASLgoHd2ViaG9vaxgFIAEoCzIbLndlaXIuZXZhbHVhdGlvbi52MS5XZWJob29rSABCDQoEa2luZBIFukgCCAEi5wIKBUp1ZGdlEhkKBW1vZGVsGAEgASgJQgq6SAdyBRABGIACEhsKBnJ1YnJpYxgCIAEoCUILukgIcgYgASiAgAISPAoHYWdhaW5zdBgDIAEoDjIhLndlaXIuZXZhbHVhdGlvbi52MS5KdWRnZS5BZ2FpbnN0Qgi6SAWCAQIQARItCgdwYXNzX2F0GAQgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAAEgAiAEBEjEKC3RlbXBlcmF0dXJlGAUgASgBQhe6SBQSEhkAAAAAAAAAQCkAAAAAAAAAAEgBiAEBEhkKEW1heF9vdXRwdXRfdG9rZW5zGAYgASgNIk8KB0FnYWluc3QSFwoTQUdBSU5TVF9VTlNQRUNJRklFRBAAEhUKEUFHQUlOU1RfUkVGRVJFTkNFEAESFAoQQUdBSU5TVF9CQVNFTElORRACQgoKCF9wYXNzX2F0Qg4KDF90ZW1wZXJhdHVyZSJ2CgpTaW1pbGFyaXR5EhkKBW1vZGVsGAEgASgJQgq6SAdyBRABGIACEi0KB3Bhc3NfYXQYAiABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAASACIAQESEgoKZGltZW5zaW9ucxgDIAEoDUIKCghfcGFzc19hdCKwAQoHV2ViaG9vaxIXCgN1cmwYASABKAlCCrpIB3IFEAEY0A8SFwoGc2VjcmV0GAIgASgJQge6SARyAhg/Eh0KCnRpbWVvdXRfbXMYAyABKA1CCbpIBioEGODUAxIZCghhdHRlbXB0cxgEIAEoDUIHukgEKgIYBRItCgdwYXNzX2F0GAUgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAAEgAiAEBQgoKCF9wYXNzX2F0In0KCUhldXJpc3RpYxI1CgZjaGVja3MYASADKAsyGS53ZWlyLmV2YWx1YXRpb24udjEuQ2hlY2tCCrpIB5IBBAgBEDISLQoHcGFzc19hdBgCIAEoAUIXukgUEhIZAAAAAAAA8D8pAAAAAAAAAABIAIgBAUIKCghfcGFzc19hdCKZAgoFQ2hlY2sSMQoGbGVuZ3RoGAEgASgLMh8ud2Vpci5ldmFsdWF0aW9uLnYxLkxlbmd0aENoZWNrSAASMQoKbm9fcmVmdXNhbBgCIAEoCzIbLndlaXIuZXZhbHVhdGlvbi52MS5Ob3RoaW5nSAASNAoIa2V5d29yZHMYAyABKAsyIC53ZWlyLmV2YWx1YXRpb24udjEuS2V5d29yZENoZWNrSAASKwoEanNvbhgEIAEoCzIbLndlaXIuZXZhbHVhdGlvbi52MS5Ob3RoaW5nSAASNwoQZXF1YWxzX3JlZmVyZW5jZRgFIAEoCzIbLndlaXIuZXZhbHVhdGlvbi52MS5Ob3RoaW5nSABCDgoFY2hlY2sSBbpIAggBIgkKB05vdGhpbmciPQoLTGVuZ3RoQ2hlY2sSFgoObWluX2NoYXJhY3RlcnMYASABKA0SFgoObWF4X2NoYXJhY3RlcnMYAiABKA0iSgoMS2V5d29yZENoZWNrEgsKA2FsbBgBIAMoCRILCgNhbnkYAiADKAkSDAoEbm9uZRgDIAMoCRISCgptYXRjaF9jYXNlGAQgASgIIp0BChNQdXRFdmFsdWF0b3JSZXF1ZXN0EisKBG5hbWUYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEh0KC2Rlc2NyaXB0aW9uGAIgASgJQgi6SAVyAyjoBxI6CgpkZWZpbml0aW9uGAMgASgLMh4ud2Vpci5ldmFsdWF0aW9uLnYxLkRlZmluaXRpb25CBrpIA8gBASInChRQdXRFdmFsdWF0b3JSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgNIi4KElN0YXJ0VXBsb2FkUmVxdWVzdBIYCgRuYW1lGAEgASgJQgq6SAdyBSABKMgBIigKE1N0YXJ0VXBsb2FkUmVzcG9uc2USEQoJdXBsb2FkX2lkGAEgASgJIl4KFEFwcGVuZFJlY29yZHNSZXF1ZXN0EhsKCXVwbG9hZF9pZBgBIAEoCUIIukgFcgOwAQESDQoFZmlyc3QYAiABKA0SGgoFbGluZXMYAyADKAlCC7pICJIBBQgBEIgnIigKFUFwcGVuZFJlY29yZHNSZXNwb25zZRIPCgdyZWNvcmRzGAEgASgNIjIKE0NvbW1pdFVwbG9hZFJlcXVlc3QSGwoJdXBsb2FkX2lkGAEgASgJQgi6SAVyA7ABASI4ChRDb21taXRVcGxvYWRSZXNwb25zZRIPCgdkYXRhc2V0GAEgASgJEg8KB3JlY29yZHMYAiABKA0i1gEKEENyZWF0ZVJ1blJlcXVlc3QSGAoGcnVuX2lkGAEgASgJQgi6SAVyA7ABARImCgdkYXRhc2V0GAIgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSQAoKZXZhbHVhdG9ycxgDIAMoCzIgLndlaXIuZXZhbHVhdGlvbi52MS5FdmFsdWF0b3JSZWZCCrpIB5IBBAgBEBQSIQoPY2FuZGlkYXRlX21vZGVsGAQgASgJQgi6SAVyAxiAAhIbCgphbnN3ZXJzX29mGAUgASgJQge6SARyAhgkIjYKDEV2YWx1YXRvclJlZhIVCgRuYW1lGAEgASgJQge6SARyAhABEg8KB3ZlcnNpb24YAiABKA0iSQoRQ3JlYXRlUnVuUmVzcG9uc2USNAoKZXZhbHVhdG9ycxgBIAMoCzIgLndlaXIuZXZhbHVhdGlvbi52MS5FdmFsdWF0b3JSZWYiLgoSQ29udGludWVSdW5SZXF1ZXN0EhgKBnJ1bl9pZBgBIAEoCUIIukgFcgOwAQEiTgoTQ29udGludWVSdW5SZXNwb25zZRIOCgZqdWRnZWQYASABKA0SDwoHcmVjb3JkcxgCIAEoDRIWCg5yZXN1bHRzX2RpZ2VzdBgDIAEoCSIzChdTdHJlYW1SdW5SZXN1bHRzUmVxdWVzdBIYCgZydW5faWQYASABKAlCCLpIBXIDsAEBIikKGFN0cmVhbVJ1blJlc3VsdHNSZXNwb25zZRINCgVsaW5lcxgBIAEoCSKUAQoSQ29tcGFyZVJ1bnNSZXF1ZXN0EhoKCGJhc2VsaW5lGAEgASgJQgi6SAVyA7ABARIbCgljYW5kaWRhdGUYAiABKAlCCLpIBXIDsAEBEhoKCWV2YWx1YXRvchgDIAEoCUIHukgEcgIQARIMCgRzZWVkGAQgASgNEhsKCXJlc2FtcGxlcxgFIAEoDUIIukgFKgMYkE4i8gIKE0NvbXBhcmVSdW5zUmVzcG9uc2USDQoFcGFpcnMYASABKA0SEAoIdW5wYWlyZWQYAiABKA0SFwoPYmFzZWxpbmVfcGFzc2VkGAMgASgNEhgKEGNhbmRpZGF0ZV9wYXNzZWQYBCABKA0SDAoEbG9zdBgFIAEoDRIOCgZnYWluZWQYBiABKA0SDwoHcF92YWx1ZRgHIAEoARIXCg9tZWFuX2RpZmZlcmVuY2UYCCABKAESCwoDbG93GAkgASgBEgwKBGhpZ2gYCiABKAESGQoRZXZhbHVhdG9yX3ZlcnNpb24YCyABKA0SKQocbGVuZ3RoX2NvbnRyb2xsZWRfZGlmZmVyZW5jZRgMIAEoAUgAiAEBEh0KFWxlbmd0aF9jb250cm9sbGVkX2xvdxgNIAEoARIeChZsZW5ndGhfY29udHJvbGxlZF9oaWdoGA4gASgBQh8KHV9sZW5ndGhfY29udHJvbGxlZF9kaWZmZXJlbmNlIqcDChZTbmFwc2hvdFRyYWZmaWNSZXF1ZXN0EhgKBG5hbWUYASABKAlCCrpIB3IFIAEoyAESHQoMd29ya3NwYWNlX2lkGAIgASgJQge6SARyAhABEhgKB2Zyb21fbXMYAyABKANCB7pIBCICKAASFgoFdG9fbXMYBCABKANCB7pIBCICKAASDQoFbW9kZWwYBSABKAkSDgoGa2V5X2lkGAYgASgJEkwKBHRhZ3MYByADKAsyNC53ZWlyLmV2YWx1YXRpb24udjEuU25hcHNob3RUcmFmZmljUmVxdWVzdC5UYWdzRW50cnlCCLpIBZoBAhAgEjIKBWVuZGVkGAggASgOMhkud2Vpci5ldmFsdWF0aW9uLnYxLkVuZGVkQgi6SAWCAQIQARImCgVzaGFyZRgJIAEoAUIXukgUEhIZAAAAAAAA8D8pAAAAAAAAAAASDAoEc2VlZBgKIAEoDRIeCgttYXhfcmVjb3JkcxgLIAEoDUIJukgGKgQYwIQ9GisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjsKF1NuYXBzaG90VHJhZmZpY1Jlc3BvbnNlEg8KB3JlY29yZHMYASABKA0SDwoHZGF0YXNldBgCIAEoCSI9ChNFcmFzZURhdGFzZXRSZXF1ZXN0EiYKB2RhdGFzZXQYASABKAlCFbpIEnIQMg5eWzAtOWEtZl17NjR9JCIlChRFcmFzZURhdGFzZXRSZXNwb25zZRINCgVhdF9tcxgBIAEoAyIvChNTdW1tYXJpemVSdW5SZXF1ZXN0EhgKBnJ1bl9pZBgBIAEoCUIIukgFcgOwAQEiUAoUU3VtbWFyaXplUnVuUmVzcG9uc2USOAoKZXZhbHVhdG9ycxgBIAMoCzIkLndlaXIuZXZhbHVhdGlvbi52MS5FdmFsdWF0b3JTdW1tYXJ5IocCChBFdmFsdWF0b3JTdW1tYXJ5EhEKCWV2YWx1YXRvchgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEg4KBnBhc3NlZBgDIAEoDRIOCgZmYWlsZWQYBCABKA0SFQoNbm90X2V2YWx1YWJsZRgFIAEoDRIQCgh1bmp1ZGdlZBgGIAEoDRISCgptZWFuX3Njb3JlGAcgASgBEjAKCWFncmVlbWVudBgIIAEoCzIdLndlaXIuZXZhbHVhdGlvbi52MS5BZ3JlZW1lbnQSJAoXbGVuZ3RoX2NvbnRyb2xsZWRfc2NvcmUYCSABKAFIAIgBAUIaChhfbGVuZ3RoX2NvbnRyb2xsZWRfc2NvcmUiewoJQWdyZWVtZW50EhEKCWJvdGhfcGFzcxgBIAEoDRIRCglib3RoX2ZhaWwYAiABKA0SFgoOb25seV9ldmFsdWF0b3IYAyABKA0SEgoKb25seV9sYWJlbBgEIAEoDRISCgVrYXBwYRgFIAEoAUgAiAEBQggKBl9rYXBwYSJFChBMaXN0Umlza3NSZXF1ZXN0EhgKBnJ1bl9pZBgBIAEoCUIIukgFcgOwAQESFwoFbGltaXQYAiABKA1CCLpIBSoDGOgHIjwKEUxpc3RSaXNrc1Jlc3BvbnNlEicKBXJpc2tzGAEgAygLMhgud2Vpci5ldmFsdWF0aW9uLnYxLlJpc2siSQoEUmlzaxIOCgZyZWNvcmQYASABKAkSDAoEcmlzaxgCIAEoARIRCglldmFsdWF0b3IYAyABKAkSEAoIZmluZGluZ3MYBCADKAkqWgoFRW5kZWQSFQoRRU5ERURfVU5TUEVDSUZJRUQQABITCg9FTkRFRF9TVUNDRUVERUQQARIQCgxFTkRFRF9GQUlMRUQQAhITCg9FTkRFRF9DQU5DRUxMRUQQA2IGcHJvdG8z", [file_buf_validate_validate]);
 
 /**
  * Describes the message weir.evaluation.v1.Definition.
@@ -19,156 +19,278 @@ export const DefinitionSchema = /*@__PURE__*/
   messageDesc(file_weir_evaluation_v1_run, 0);
 
 /**
+ * Describes the message weir.evaluation.v1.Judge.
+ * Use `create(JudgeSchema)` to create a new message.
+ */
+export const JudgeSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 1);
+
+/**
+ * Describes the enum weir.evaluation.v1.Judge.Against.
+ */
+export const Judge_AgainstSchema = /*@__PURE__*/
+  enumDesc(file_weir_evaluation_v1_run, 1, 0);
+
+/**
+ * @generated from enum weir.evaluation.v1.Judge.Against
+ */
+export const Judge_Against = /*@__PURE__*/
+  tsEnum(Judge_AgainstSchema);
+
+/**
+ * Describes the message weir.evaluation.v1.Similarity.
+ * Use `create(SimilaritySchema)` to create a new message.
+ */
+export const SimilaritySchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 2);
+
+/**
+ * Describes the message weir.evaluation.v1.Webhook.
+ * Use `create(WebhookSchema)` to create a new message.
+ */
+export const WebhookSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 3);
+
+/**
  * Describes the message weir.evaluation.v1.Heuristic.
  * Use `create(HeuristicSchema)` to create a new message.
  */
 export const HeuristicSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 1);
+  messageDesc(file_weir_evaluation_v1_run, 4);
 
 /**
  * Describes the message weir.evaluation.v1.Check.
  * Use `create(CheckSchema)` to create a new message.
  */
 export const CheckSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 2);
+  messageDesc(file_weir_evaluation_v1_run, 5);
 
 /**
  * Describes the message weir.evaluation.v1.Nothing.
  * Use `create(NothingSchema)` to create a new message.
  */
 export const NothingSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 3);
+  messageDesc(file_weir_evaluation_v1_run, 6);
 
 /**
  * Describes the message weir.evaluation.v1.LengthCheck.
  * Use `create(LengthCheckSchema)` to create a new message.
  */
 export const LengthCheckSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 4);
+  messageDesc(file_weir_evaluation_v1_run, 7);
 
 /**
  * Describes the message weir.evaluation.v1.KeywordCheck.
  * Use `create(KeywordCheckSchema)` to create a new message.
  */
 export const KeywordCheckSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 5);
+  messageDesc(file_weir_evaluation_v1_run, 8);
 
 /**
  * Describes the message weir.evaluation.v1.PutEvaluatorRequest.
  * Use `create(PutEvaluatorRequestSchema)` to create a new message.
  */
 export const PutEvaluatorRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 6);
+  messageDesc(file_weir_evaluation_v1_run, 9);
 
 /**
  * Describes the message weir.evaluation.v1.PutEvaluatorResponse.
  * Use `create(PutEvaluatorResponseSchema)` to create a new message.
  */
 export const PutEvaluatorResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 7);
+  messageDesc(file_weir_evaluation_v1_run, 10);
 
 /**
  * Describes the message weir.evaluation.v1.StartUploadRequest.
  * Use `create(StartUploadRequestSchema)` to create a new message.
  */
 export const StartUploadRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 8);
+  messageDesc(file_weir_evaluation_v1_run, 11);
 
 /**
  * Describes the message weir.evaluation.v1.StartUploadResponse.
  * Use `create(StartUploadResponseSchema)` to create a new message.
  */
 export const StartUploadResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 9);
+  messageDesc(file_weir_evaluation_v1_run, 12);
 
 /**
  * Describes the message weir.evaluation.v1.AppendRecordsRequest.
  * Use `create(AppendRecordsRequestSchema)` to create a new message.
  */
 export const AppendRecordsRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 10);
+  messageDesc(file_weir_evaluation_v1_run, 13);
 
 /**
  * Describes the message weir.evaluation.v1.AppendRecordsResponse.
  * Use `create(AppendRecordsResponseSchema)` to create a new message.
  */
 export const AppendRecordsResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 11);
+  messageDesc(file_weir_evaluation_v1_run, 14);
 
 /**
  * Describes the message weir.evaluation.v1.CommitUploadRequest.
  * Use `create(CommitUploadRequestSchema)` to create a new message.
  */
 export const CommitUploadRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 12);
+  messageDesc(file_weir_evaluation_v1_run, 15);
 
 /**
  * Describes the message weir.evaluation.v1.CommitUploadResponse.
  * Use `create(CommitUploadResponseSchema)` to create a new message.
  */
 export const CommitUploadResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 13);
+  messageDesc(file_weir_evaluation_v1_run, 16);
 
 /**
  * Describes the message weir.evaluation.v1.CreateRunRequest.
  * Use `create(CreateRunRequestSchema)` to create a new message.
  */
 export const CreateRunRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 14);
+  messageDesc(file_weir_evaluation_v1_run, 17);
 
 /**
  * Describes the message weir.evaluation.v1.EvaluatorRef.
  * Use `create(EvaluatorRefSchema)` to create a new message.
  */
 export const EvaluatorRefSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 15);
+  messageDesc(file_weir_evaluation_v1_run, 18);
 
 /**
  * Describes the message weir.evaluation.v1.CreateRunResponse.
  * Use `create(CreateRunResponseSchema)` to create a new message.
  */
 export const CreateRunResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 16);
+  messageDesc(file_weir_evaluation_v1_run, 19);
 
 /**
  * Describes the message weir.evaluation.v1.ContinueRunRequest.
  * Use `create(ContinueRunRequestSchema)` to create a new message.
  */
 export const ContinueRunRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 17);
+  messageDesc(file_weir_evaluation_v1_run, 20);
 
 /**
  * Describes the message weir.evaluation.v1.ContinueRunResponse.
  * Use `create(ContinueRunResponseSchema)` to create a new message.
  */
 export const ContinueRunResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 18);
+  messageDesc(file_weir_evaluation_v1_run, 21);
 
 /**
  * Describes the message weir.evaluation.v1.StreamRunResultsRequest.
  * Use `create(StreamRunResultsRequestSchema)` to create a new message.
  */
 export const StreamRunResultsRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 19);
+  messageDesc(file_weir_evaluation_v1_run, 22);
 
 /**
  * Describes the message weir.evaluation.v1.StreamRunResultsResponse.
  * Use `create(StreamRunResultsResponseSchema)` to create a new message.
  */
 export const StreamRunResultsResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 20);
+  messageDesc(file_weir_evaluation_v1_run, 23);
 
 /**
  * Describes the message weir.evaluation.v1.CompareRunsRequest.
  * Use `create(CompareRunsRequestSchema)` to create a new message.
  */
 export const CompareRunsRequestSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 21);
+  messageDesc(file_weir_evaluation_v1_run, 24);
 
 /**
  * Describes the message weir.evaluation.v1.CompareRunsResponse.
  * Use `create(CompareRunsResponseSchema)` to create a new message.
  */
 export const CompareRunsResponseSchema = /*@__PURE__*/
-  messageDesc(file_weir_evaluation_v1_run, 22);
+  messageDesc(file_weir_evaluation_v1_run, 25);
+
+/**
+ * Describes the message weir.evaluation.v1.SnapshotTrafficRequest.
+ * Use `create(SnapshotTrafficRequestSchema)` to create a new message.
+ */
+export const SnapshotTrafficRequestSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 26);
+
+/**
+ * Describes the message weir.evaluation.v1.SnapshotTrafficResponse.
+ * Use `create(SnapshotTrafficResponseSchema)` to create a new message.
+ */
+export const SnapshotTrafficResponseSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 27);
+
+/**
+ * Describes the message weir.evaluation.v1.EraseDatasetRequest.
+ * Use `create(EraseDatasetRequestSchema)` to create a new message.
+ */
+export const EraseDatasetRequestSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 28);
+
+/**
+ * Describes the message weir.evaluation.v1.EraseDatasetResponse.
+ * Use `create(EraseDatasetResponseSchema)` to create a new message.
+ */
+export const EraseDatasetResponseSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 29);
+
+/**
+ * Describes the message weir.evaluation.v1.SummarizeRunRequest.
+ * Use `create(SummarizeRunRequestSchema)` to create a new message.
+ */
+export const SummarizeRunRequestSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 30);
+
+/**
+ * Describes the message weir.evaluation.v1.SummarizeRunResponse.
+ * Use `create(SummarizeRunResponseSchema)` to create a new message.
+ */
+export const SummarizeRunResponseSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 31);
+
+/**
+ * Describes the message weir.evaluation.v1.EvaluatorSummary.
+ * Use `create(EvaluatorSummarySchema)` to create a new message.
+ */
+export const EvaluatorSummarySchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 32);
+
+/**
+ * Describes the message weir.evaluation.v1.Agreement.
+ * Use `create(AgreementSchema)` to create a new message.
+ */
+export const AgreementSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 33);
+
+/**
+ * Describes the message weir.evaluation.v1.ListRisksRequest.
+ * Use `create(ListRisksRequestSchema)` to create a new message.
+ */
+export const ListRisksRequestSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 34);
+
+/**
+ * Describes the message weir.evaluation.v1.ListRisksResponse.
+ * Use `create(ListRisksResponseSchema)` to create a new message.
+ */
+export const ListRisksResponseSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 35);
+
+/**
+ * Describes the message weir.evaluation.v1.Risk.
+ * Use `create(RiskSchema)` to create a new message.
+ */
+export const RiskSchema = /*@__PURE__*/
+  messageDesc(file_weir_evaluation_v1_run, 36);
+
+/**
+ * Describes the enum weir.evaluation.v1.Ended.
+ */
+export const EndedSchema = /*@__PURE__*/
+  enumDesc(file_weir_evaluation_v1_run, 0);
+
+/**
+ * @generated from enum weir.evaluation.v1.Ended
+ */
+export const Ended = /*@__PURE__*/
+  tsEnum(EndedSchema);
 
