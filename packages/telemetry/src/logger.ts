@@ -3,6 +3,9 @@ import { scrubError, scrubText, scrubValue } from "./scrub.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 
+/** pino's. */
+const WARN = 40;
+
 /**
  * A JSON logger whose every line is scrubbed (see scrub.ts).
  * @param destination where lines go; whatever it is, it sees only scrubbed ones
@@ -20,9 +23,17 @@ export function createLogger(service: string, level: LogLevel, destination: Dest
         bindings: (bindings) => scrubValue(bindings) as Record<string, unknown>,
       },
       hooks: {
-        logMethod(args, method) {
-          // A leading error stays: pino puts it under `err`, whose serializer scrubs it.
-          const clean = args.map((arg: unknown) => (arg instanceof Error && arg === args[0] ? arg : scrubValue(arg)));
+        logMethod(args, method, level) {
+          // What is told of in trouble may be anybody's text; lines of every day have ids, numbers and names.
+          const personal = level >= WARN;
+          const clean = args.map((arg: unknown) => scrubValue(arg, personal));
+          const [first] = args as unknown[];
+          // As pino has it: an error stands under `err`, and its message is the line's where there is none.
+          if (first instanceof Error) {
+            const err = scrubError(first);
+            clean[0] = { err };
+            if (args.length === 1) clean.push(err["message"]);
+          }
           Reflect.apply(method, this, clean);
         },
         streamWrite: scrubText,

@@ -1,6 +1,9 @@
+import { scrubPersonal } from "./scrub-personal.ts";
+
 /**
- * What must never reach a log: credentials, and what people said to models. Two nets, either of which catches most:
- * values under telling names are dropped when an object is logged; whatever looks like a credential is cut from the finished line.
+ * What must never reach a log: credentials, and what people said to models. Three nets, any of which catches most:
+ * values under telling names are dropped when an object is logged; what looks like personal data is cut from errors and from warnings;
+ * whatever looks like a credential is cut from the finished line.
  */
 export const SECRET_MARK = "[secret]";
 const CUT = "[redacted]";
@@ -19,8 +22,12 @@ const FORBIDDEN = new Set(
 
 const isForbidden = (name: string): boolean => FORBIDDEN.has(name.toLowerCase().replaceAll(/[-_.]/g, ""));
 
-/** A plain copy of `value` fit for a log. Errors become {type, message, reason, code, stack, cause}. */
-export function scrubValue(value: unknown, depth = 0): unknown {
+/**
+ * A plain copy of `value` fit for a log. Errors become {type, message, reason, code, stack, cause}.
+ * @param personal whether texts in it may be of anybody, so that personal data is cut from them, too
+ */
+export function scrubValue(value: unknown, personal = false, depth = 0): unknown {
+  if (typeof value === "string") return personal ? scrubPersonal(value) : value;
   if (typeof value === "bigint") return value.toString();
   if (typeof value !== "object" || value === null) return value;
   if (depth > MAX_DEPTH) return CUT;
@@ -28,21 +35,26 @@ export function scrubValue(value: unknown, depth = 0): unknown {
   if (value instanceof Date) return value;
   // Bytes are bodies or keys.
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `[${value.byteLength} bytes]`;
-  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => scrubValue(item, depth + 1));
-  if (value instanceof Map) return scrubEntries(value.entries(), depth);
-  if (value instanceof Set) return scrubValue([...value], depth);
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => scrubValue(item, personal, depth + 1));
+  if (value instanceof Map) return scrubEntries(value.entries(), personal, depth);
+  if (value instanceof Set) return scrubValue([...value], personal, depth);
   // The value's own idea of how it is shown comes first: Secret hides itself.
-  if ("toJSON" in value && typeof value.toJSON === "function") return scrubValue(value.toJSON() as unknown, depth + 1);
-  return scrubEntries(Object.entries(value), depth);
+  if ("toJSON" in value && typeof value.toJSON === "function")
+    return scrubValue(value.toJSON() as unknown, personal, depth + 1);
+  return scrubEntries(Object.entries(value), personal, depth);
 }
 
-function scrubEntries(entries: Iterable<[unknown, unknown]>, depth: number): Record<string, unknown> {
+function scrubEntries(
+  entries: Iterable<[unknown, unknown]>,
+  personal: boolean,
+  depth: number,
+): Record<string, unknown> {
   const shown: [string, unknown][] = [];
   for (const [name, value] of entries) {
     if (shown.length === MAX_ITEMS) break;
     const key = String(name);
     const hide = (typeof value === "string" || (typeof value === "object" && value !== null)) && isForbidden(key);
-    shown.push([scrubText(key), hide ? CUT : scrubValue(value, depth + 1)]);
+    shown.push([scrubText(key), hide ? CUT : scrubValue(value, personal, depth + 1)]);
   }
   return Object.fromEntries(shown);
 }
@@ -55,18 +67,21 @@ export function scrubError(error: Error, depth = 0): Record<string, unknown> {
   // The stack begins with the message, which was scrubbed above.
   const frames = error.stack?.split("\n").filter((line) => line.startsWith("    at "));
   if (frames !== undefined && frames.length > 0) shown["stack"] = frames.slice(0, 20).join("\n");
-  if (error.cause !== undefined && depth < 4) shown["cause"] = scrubValue(error.cause, depth + 1);
+  if (error.cause !== undefined && depth < 4) shown["cause"] = scrubValue(error.cause, true, depth + 1);
   return shown;
 }
 
 /** JSON.parse quotes the text it could not read, which may be a prompt. */
 const scrubMessage = (message: string): string =>
-  scrubText(message.replace(/(Unexpected token )[^]*? is not valid JSON/, `$1${CUT} is not valid JSON`));
+  scrubForeign(message.replace(/(Unexpected token )[^]*? is not valid JSON/, `$1${CUT} is not valid JSON`));
 
 // None of these takes a quote or a backslash with it, so that a JSON line stays one.
 const CREDENTIALS: readonly (readonly [RegExp, string])[] = [
-  [/\b(wk|sk|pk|rk|gsk|xai|ghp|pplx|hf|r8|nvapi|tgp)[-_][A-Za-z0-9_-]{6,}/g, `$1_${SECRET_MARK}`],
-  [/\b(AIza|AKIA)[A-Za-z0-9_-]{12,}/g, `$1${SECRET_MARK}`],
+  [
+    /\b(wk|sk|pk|rk|gsk|xai|gh[opsru]|github_pat|glpat|pplx|hf|r8|nvapi|tgp|npm|pypi|xox[a-z]|xapp|dckr_pat|dop_v1|shpat|whsec)[-_][A-Za-z0-9_-]{6,}/g,
+    `$1_${SECRET_MARK}`,
+  ],
+  [/\b(AIza|AKIA|ASIA|ya29\.|hvs\.|SG\.|GOCSPX-|eyJ)[A-Za-z0-9_-]{12,}[A-Za-z0-9_.-]*/g, `$1${SECRET_MARK}`],
   [/\b(Bearer|Basic)\s+[^\s"\\,;]+/gi, `$1 ${SECRET_MARK}`],
   [
     /\b(authorization|x-api-key|api-key|x-goog-api-key|cookie)(\s*[:=]\s*)(?!(?:Bearer|Basic)\b)[^\s"\\,;]+/gi,
@@ -78,9 +93,15 @@ const CREDENTIALS: readonly (readonly [RegExp, string])[] = [
   [/([?&](?:key|api_key|token|access_token)=)[^\s&"\\]+/gi, `$1${SECRET_MARK}`],
 ];
 
+/** Up to the end of the text it stands in; a line's newlines are written as escapes. */
+const PRIVATE_KEY = /-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?:[^"\\]|\\[nrt])*/g;
+
 /** Cuts what looks like a credential from a text or a finished log line. */
 export function scrubText(text: string): string {
-  let clean = text;
+  let clean = text.includes("-----BEGIN ") ? text.replace(PRIVATE_KEY, SECRET_MARK) : text;
   for (const [pattern, replacement] of CREDENTIALS) clean = clean.replace(pattern, replacement);
   return clean;
 }
+
+/** Cuts credentials and personal data from a text that somebody else may have written: an error's message, a name that was asked for. */
+export const scrubForeign = (text: string): string => scrubText(scrubPersonal(text));

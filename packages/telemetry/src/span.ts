@@ -1,4 +1,5 @@
 import { type Span, SpanStatusCode } from "@opentelemetry/api";
+import { scrubForeign } from "./scrub.ts";
 import { renderTraceparent, unsampledTraceparent } from "./traceparent.ts";
 
 export type AttributeValue = string | number | boolean | readonly string[];
@@ -51,16 +52,33 @@ export class RecordedSpan implements TraceSpan {
 
   set(attributes: SpanAttributes): void {
     for (const [name, value] of Object.entries(attributes)) {
-      if (value !== undefined) this.#span.setAttribute(name, typeof value === "object" ? [...value] : value);
+      if (value !== undefined) this.#span.setAttribute(name, scrubbed(name, value));
     }
   }
 
   fail(reason: string): void {
-    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: reason });
-    this.#span.setAttribute("error.type", reason);
+    const code = scrubForeign(reason);
+    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code });
+    this.#span.setAttribute("error.type", code);
   }
 
   end(): void {
     this.#span.end();
   }
 }
+
+/** Made here, of a few letters or random: never what somebody else wrote. */
+const OURS = new Set([
+  "weir.request.id",
+  "weir.workspace",
+  "weir.key.id",
+  "weir.cache",
+  "gen_ai.operation.name",
+  "http.request.method",
+  "http.route",
+]);
+
+const scrubbed = (name: string, value: AttributeValue): string | number | boolean | string[] => {
+  if (typeof value === "object") return value.map((item) => (OURS.has(name) ? item : scrubForeign(item)));
+  return typeof value === "string" && !OURS.has(name) ? scrubForeign(value) : value;
+};
