@@ -22,6 +22,8 @@ export interface PolicyOptions {
   readonly database: DatabaseAddress;
   /** Undefined: rate limits are counted in this process, which is exact for a single replica only. */
   readonly redisUrl?: string | undefined;
+  /** Where budget warnings are events, too. */
+  readonly natsUrl?: string | undefined;
   readonly clock?: Clock | undefined;
 }
 

@@ -16,6 +16,7 @@ await using service = await createPolicy({
   telemetry,
   database: { connectionString: config.databaseUrl.reveal() },
   redisUrl: config.redisUrl?.reveal(),
+  natsUrl: config.natsUrl?.reveal(),
 });
 const server = await serveRoutes(service.routes, {
   listen: config.rpc.listen,

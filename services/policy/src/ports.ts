@@ -257,9 +257,15 @@ export interface Warnings {
   /** Those that are due, for the caller alone until the lease is over. */
   claim(most: number, leaseMs: number): Promise<Delivery[]>;
   end(warningId: string, outcome: DeliveryOutcome): Promise<void>;
+  /** Not on the event stream yet and no more than a day old, the oldest first. */
+  unannounced(most: number): Promise<WarningRow[]>;
+  announced(warningId: string): Promise<void>;
   /** Calls back soon after a warning was written, or might have been. MUST NOT be relied on. */
   onWarning(callback: () => void): Promise<AsyncDisposable>;
 }
+
+/** Tells whoever listens. @param id the same for the same event @throws Error: it may not be there */
+export type PublishEvent = (name: string, id: string, body: string) => Promise<void>;
 
 /** Takes a delivery to its address. @throws Error: it was not taken there; what the message says may be shown */
 export type SendWebhook = (url: string, headers: Readonly<Record<string, string>>, body: string) => Promise<void>;

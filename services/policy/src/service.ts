@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { requireReachable } from "@weir/egress";
+import { jetStreamEvents } from "@weir/events";
 import { systemClock, WeirError } from "@weir/kernel";
 import { openRedis } from "@weir/storage";
 import { memoryBuckets } from "./adapters/memory-buckets.ts";
@@ -23,7 +24,7 @@ import type { KeyPolicy } from "./domain/key-policy.ts";
 import { policyEvents } from "./events.ts";
 import { keyBySecret } from "./flows/admin-keys.ts";
 import type { FindKey } from "./flows/admit.ts";
-import { bootstrap, checkBootstrapKey, checkSeeds } from "./flows/bootstrap.ts";
+import { bootstrap, checkBootstrapKey } from "./flows/bootstrap.ts";
 import { Directory } from "./flows/directory.ts";
 import { directorySync } from "./flows/directory-sync.ts";
 import { keyCleanup } from "./flows/key-cleanup.ts";
@@ -31,15 +32,15 @@ import { idempotencyCleanup } from "./flows/idempotency-cleanup.ts";
 import { KeyUses } from "./flows/key-uses.ts";
 import { ledgerCleanup } from "./flows/ledger-cleanup.ts";
 import { createLimiter } from "./flows/limiter.ts";
+import { warningAnnouncer } from "./flows/warning-announcer.ts";
 import { warningSender } from "./flows/warning-sender.ts";
 import { WaitingLines } from "./flows/waiting-lines.ts";
 import { policyRoutes } from "./rpc/routes.ts";
 
 /** @throws Error for a bootstrap key that is too short and for workspaces that cannot be kept as described; a database that is away is no error, see PolicyService.notReady */
 export async function createPolicy(options: PolicyOptions): Promise<PolicyService> {
-  const { config, database, redisUrl, clock = systemClock } = options;
+  const { config, database, redisUrl, natsUrl, clock = systemClock } = options;
   checkBootstrapKey(config.bootstrapKey);
-  checkSeeds(config.workspaces);
   const events = policyEvents(options.telemetry.log);
   const keysmith = nodeKeysmith(clock);
   const onError = events.onConnectionError;
@@ -61,12 +62,14 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
   const answerCleanup = idempotencyCleanup(idempotency, events.onAnswersUncleaned);
   const warnings = postgresWarnings(ofAdmin);
   const webhookOrigins = new Set(config.webhooks.internalOrigins);
+  const eventStream = natsUrl === undefined ? undefined : jetStreamEvents({ url: natsUrl });
   const sender = warningSender({
     warnings,
     send: webhookPost(webhookOrigins),
     clock,
     sign: webhookSignature,
     random: Math.random,
+    announce: eventStream && warningAnnouncer(warnings, eventStream.publish),
     onError: events.onWarningsFailed,
   });
 
@@ -182,6 +185,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
       await bookCleanup[Symbol.asyncDispose]();
       await answerCleanup[Symbol.asyncDispose]();
       await sender[Symbol.asyncDispose]();
+      await eventStream?.[Symbol.asyncDispose]();
       await uses[Symbol.asyncDispose]();
       await sync[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();

@@ -2,8 +2,10 @@ import { createHmac, randomUUID } from "node:crypto";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { policy } from "@weir/contracts";
-import { type BackingPostgres, startPostgres } from "@weir/testkit";
+import { type BackingPostgres, startNats, startPostgres } from "@weir/testkit";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BUDGET_RIGHTS } from "../src/domain/authority.ts";
@@ -289,6 +291,41 @@ describe("the books", () => {
       expect(await reasonOf(call())).toBe("permission_denied");
     expect(await reasonOf(one.budgets.verifyBudgets({}))).toBe("missing_key");
   });
+});
+
+test("a warning is an event on NATS, once, also where NATS came later than the warning", async () => {
+  await using nats = await startNats();
+  await using announcing = await replica(postgres.url, { natsUrl: nats.url });
+  const { workspace, keyId, place } = await made();
+  await announcing.admin.putBudget({ place, ...money, limit: 1_000_000_000n, hard: false }, announcing.asAdmin);
+  await nats.stop();
+  const { requestId } = await admitOne(announcing, { keyId, cost: 500_000_000n });
+  await announcing.policy.settleBatch(charge(keyId, requestId, 500_000_000n));
+  await expect
+    .poll(async () => (await announcing.budgets.listWarnings({ workspace }, announcing.asAdmin)).warnings.length)
+    .toBe(1);
+  await nats.restart();
+  const connection = await connect({ servers: nats.url });
+  try {
+    const manager = await jetstreamManager(connection);
+    const events = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for (let seq = 1; ; seq += 1) {
+        const event = await manager.streams.getMessage("WEIR_EVENTS", { seq }).catch(() => undefined);
+        if (event === null || event === undefined) return found.filter((text) => text.includes(workspace));
+        found.push(event.string());
+      }
+    };
+    await expect.poll(async () => (await events()).length, { timeout: 30_000 }).toBe(1);
+    const [event = ""] = await events();
+    expect(JSON.parse(event)).toMatchObject({ type: "budget.warning", data: { workspace, percent: 50 } });
+    // A round that finds nothing new tells nothing again.
+    const next = await admitOne(announcing, { keyId, cost: 300_000_000n });
+    await announcing.policy.settleBatch(charge(keyId, next.requestId, 300_000_000n));
+    await expect.poll(async () => (await events()).length, { timeout: 30_000 }).toBe(2);
+  } finally {
+    await connection.close();
+  }
 });
 
 describe("webhooks", () => {

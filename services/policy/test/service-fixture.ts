@@ -20,7 +20,7 @@ export interface Replica extends AsyncDisposable {
 
 export async function replica(
   databaseUrl: string,
-  options: { redisUrl?: string; config?: Partial<PolicyConfig> } = {},
+  options: { redisUrl?: string; natsUrl?: string; config?: Partial<PolicyConfig> } = {},
 ): Promise<Replica> {
   const log: string[] = [];
   const write = (fields: object, message: string): void => {
@@ -43,6 +43,7 @@ export async function replica(
     telemetry: { log: { info: write, warn: write, error: write } },
     database: { connectionString: databaseUrl },
     redisUrl: options.redisUrl,
+    natsUrl: options.natsUrl,
   });
   await service.start();
   const peers = inProcessPeers(service.routes);

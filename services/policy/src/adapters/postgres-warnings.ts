@@ -151,6 +151,14 @@ export function postgresWarnings(pool: pg.Pool): Warnings {
         [warningId, error.slice(0, 300)],
       );
     },
+    async unannounced(most) {
+      const recent = "not w.announced and w.warned_at > now() - interval '1 day'";
+      const found = await rows<WarningColumns>(`${WARNING} where ${recent} order by w.id limit $1`, [most]);
+      return found.map(warningRow);
+    },
+    async announced(warningId) {
+      await rows("update warning set announced = true where id = $1", [warningId]);
+    },
     async onWarning(callback) {
       const client = await pool.connect();
       client.on("notification", callback);

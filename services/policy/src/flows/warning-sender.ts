@@ -19,13 +19,15 @@ export interface SenderDependencies {
   /** HMAC-SHA256 in base64. @param secret as it was given out */
   readonly sign: (secret: string, text: string) => string;
   readonly random: () => number;
+  /** Puts them on the event stream; undefined: there is none. */
+  readonly announce: (() => Promise<void>) | undefined;
   readonly onError: (error: unknown) => void;
 }
 
 export function warningSender(
   dependencies: SenderDependencies,
 ): { start(): void; run(): Promise<void> } & AsyncDisposable {
-  const { warnings, send, clock, sign, random, onError } = dependencies;
+  const { warnings, send, clock, sign, random, announce, onError } = dependencies;
   let running: Promise<void> | undefined;
   let closed = false;
   let listening: Promise<AsyncDisposable> | undefined;
@@ -64,8 +66,8 @@ export function warningSender(
 
   function run(): Promise<void> {
     again = true;
-    running ??= deliverAll()
-      .catch(onError)
+    running ??= Promise.all([deliverAll().catch(onError), announce?.().catch(onError)])
+      .then(() => undefined)
       .finally(() => {
         running = undefined;
       });
