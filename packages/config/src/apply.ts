@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { type Rules, tagOf } from "@weir/rules";
+import { type PayloadChoice, type Rules, tagOf } from "@weir/rules";
 import { z } from "zod";
 import { type ApplyFile, applySchema } from "./apply-schema.ts";
 import { completeBudget, completeLimit, completeRules } from "./bounds-schema.ts";
@@ -40,7 +40,7 @@ export interface WantedIssuer {
 
 export interface WantedWorkspace extends WantedPlace {
   readonly organization: string;
-  readonly payloads: "none" | "hashes" | "full" | undefined;
+  readonly payloads: PayloadChoice | undefined;
   readonly timeZone: string | undefined;
   readonly projects: readonly WantedPlace[];
   readonly endUsers: readonly WantedPlace[];

@@ -114,14 +114,14 @@ logs: {}
   );
 });
 
-test("a choice that cannot be kept yet is refused, not turned into another", () => {
-  expect(problems("workspaces:\n  default:\n    payloads: redacted\n")).toEqual([
-    expect.stringMatching(/^weir.yaml:3 workspaces.default.payloads: redacted is unsupported: .*choose none, hashes/),
-  ]);
+test("a choice that there is not is refused, not turned into another", () => {
   expect(problems("workspaces:\n  default:\n    payloads: all\n")).toEqual([
     expect.stringMatching(/^weir.yaml:3 workspaces.default.payloads: .*hashes/),
   ]);
-  expect(check("workspaces: { default: { payloads: full } }", {}).workspaces.get("default")?.payloads).toBe("full");
+  for (const payloads of ["none", "hashes", "redacted", "full"])
+    expect(check(`workspaces: { default: { payloads: ${payloads} } }`, {}).workspaces.get("default")?.payloads).toBe(
+      payloads,
+    );
 });
 
 test("names that point nowhere are found once the form is right", () => {

@@ -1,5 +1,5 @@
 import type { Nanos, Secret } from "@weir/kernel";
-import type { Rules } from "@weir/rules";
+import type { PayloadChoice, Rules } from "@weir/rules";
 
 /** weir.yaml with the environment over it, checked and completed. Names as in docs/configuration.md, in camel case. */
 export interface WeirConfig {
@@ -296,7 +296,7 @@ export interface ContractConfig {
 
 export interface WorkspaceSeed {
   readonly name: string;
-  readonly payloads: "none" | "hashes" | "full";
+  readonly payloads: PayloadChoice;
   readonly timeZone: string;
   readonly rules: Rules;
   readonly budgets: readonly BudgetSeed[];

@@ -258,6 +258,23 @@ test("a database from before an erasure does not undo it", async () => {
   });
 });
 
+test("other services may not even read the keys", async () => {
+  await using owner = poolOf(database);
+  const client = await owner.connect();
+  await withAudit(async () => {
+    const { rows } = await owner.query<{ name: string }>(
+      "select 'audit_keys.' || tablename as name from pg_tables where schemaname = 'audit_keys'",
+    );
+    expect(rows.length).toBeGreaterThan(5);
+    for (const { name } of rows) {
+      const stranger = client.query(`begin; create role stranger; set local role stranger; select from ${name}`);
+      await expect(stranger, name).rejects.toMatchObject({ code: "42501" });
+      await client.query("rollback");
+    }
+  });
+  client.release();
+});
+
 test("nothing is erased under a legal hold", async () => {
   await using owner = poolOf(database);
   await withAudit(async ({ producers, store, erase, textOf }) => {

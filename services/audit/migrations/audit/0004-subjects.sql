@@ -75,8 +75,8 @@ create table audit_keys.tombstone (
 create index on audit_keys.tombstone (lookup);
 
 grant usage on schema audit_keys to weir_audit;
-grant select, insert, update on audit_keys.generation, audit_keys.transport_key, audit_keys.key_holder, audit_keys.erasure to weir_audit;
-grant select, insert, update, delete on audit_keys.subject, audit_keys.tombstone to weir_audit;
+grant select, insert, update on audit_keys.generation, audit_keys.transport_key, audit_keys.erasure to weir_audit;
+grant select, insert, update, delete on audit_keys.subject, audit_keys.tombstone, audit_keys.key_holder to weir_audit;
 
 -- As before, and keeps what opens payloads.
 --   p_keyed: places of records, from 1, whose payload has a subject; p_subject: of each; p_wrapped: of each 60 bytes, zeros where its subject is

@@ -15,7 +15,7 @@ const fail = (error: unknown): never => {
 const recorder = () => new SealedPayloads({ sealer }, fail);
 const opened = ({ bytes }: SealedPayload): audit.Payload =>
   fromBinary(audit.PayloadSchema, createOpener(key).open(bytes, "r"));
-const SUBJECT = { workspaceId: "w", endUser: "", keyId: "k" };
+const SUBJECT = { workspaceId: "w", endUser: "", keyId: "k", redacted: false };
 const CANARY = "quokka-said-this";
 
 test("request and answer are there byte for byte, and nothing of them in clear", () => {
@@ -101,4 +101,21 @@ test("it is its end user's; where there is none, its key's", () => {
   };
   expect(subjectOf("")).toEqual(subjectDigest({ workspaceId: "w", keyId: "k" }));
   expect(subjectOf("ann")).toEqual(subjectDigest({ workspaceId: "w", endUser: "ann" }));
+});
+
+test("redacted: personal data is taken out before it is sealed; what cannot be read is omitted", () => {
+  const redacted = { ...SUBJECT, redacted: true };
+  const json = recorder().begin("r", "application/json", Buffer.from('{"q":"to ann@example.com"}'), redacted);
+  json.frame(Buffer.from('data: {"text":"ann@exa"}\n\n'));
+  json.frame(Buffer.from('data: {"text":"mple.com"}\n\n'));
+  const sealed = json.sealed();
+  expect(sealed.omitted).toBe(false);
+  const { request, answer } = opened(sealed);
+  expect(Buffer.from(request?.data ?? []).toString()).toBe('{"q":"to [EMAIL]"}');
+  expect(Buffer.from(answer?.data ?? []).toString()).not.toContain("mple.com");
+  const typed = recorder()
+    .begin("r", "application/protobuf; proto=x", Buffer.from("ann@example.com"), redacted)
+    .sealed();
+  expect(typed.omitted).toBe(true);
+  expect(opened(typed).request).toMatchObject({ data: new Uint8Array(0), size: 15n, omitted: true });
 });

@@ -4,6 +4,7 @@ import { compileCodec } from "@weir/mesh";
 import { type Sealer, subjectDigest } from "@weir/sealing";
 import type { Output } from "../domain/call.ts";
 import type { DataSubject, SealedPayload } from "../domain/record.ts";
+import { Redactor } from "../domain/redaction.ts";
 import { type Body, Transcript } from "../domain/transcript.ts";
 import type { PayloadRecorder, PayloadRecording } from "../ports.ts";
 import { protobufType, type TypedEvent, type TypedOutput } from "../wire.ts";
@@ -23,6 +24,7 @@ const OMITTED: SealedPayload = { bytes: new Uint8Array(0), omitted: true };
 export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> {
   readonly #key: { readonly sealer: Sealer | undefined };
   readonly #onError: (error: unknown) => void;
+  #redactor: Redactor | undefined;
 
   constructor(key: { readonly sealer: Sealer | undefined }, onError: (error: unknown) => void) {
     this.#key = key;
@@ -57,7 +59,8 @@ export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> 
     if (sealer === undefined) return OMITTED;
     try {
       if (whole !== undefined) addOutput(transcript, whole);
-      const { request, answer } = transcript;
+      const request = this.#kept(transcript.request, subject);
+      const answer = transcript.answer && this.#kept(transcript.answer, subject);
       const payload: audit.Payload = {
         $typeName: "weir.audit.v1.Payload",
         request: bodyMessage(request),
@@ -70,6 +73,13 @@ export class SealedPayloads implements PayloadRecorder<TypedOutput, TypedEvent> 
       this.#onError(error);
       return OMITTED;
     }
+  }
+
+  /** A text that nothing can be taken out of is left out as a whole. */
+  #kept(body: Body, { redacted }: DataSubject): Body {
+    if (!redacted || body.bytes === undefined) return body;
+    this.#redactor ??= new Redactor();
+    return { ...body, bytes: this.#redactor.redacted(body.contentType, body.bytes) };
   }
 }
 

@@ -34,6 +34,8 @@ export interface Key extends Bounds {
   readonly endUser: string;
 }
 
+export const keepsTexts = (payloads: PayloadChoice): boolean => payloads === "full" || payloads === "redacted";
+
 /** How much the pushed keys can be trusted: see `freshness`. */
 export type Freshness = "live" | "stale" | "expired" | "never";
 

@@ -55,6 +55,8 @@ export interface DataSubject {
   /** "": none. */
   readonly endUser: string;
   readonly keyId: string;
+  /** Personal data and secrets are taken out before they are kept. */
+  readonly redacted: boolean;
 }
 
 /** What was said, sealed to audit's key: nobody on the way there can read it. */

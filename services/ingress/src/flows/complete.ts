@@ -1,5 +1,6 @@
 import { type Clock, WeirError } from "@weir/kernel";
 import { type Answer, type CallResult, callerError, mayHaveTried, type Output, UpstreamError } from "../domain/call.ts";
+import { keepsTexts } from "../domain/key.ts";
 import type { ExternalDetectors, Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import { guardAnswer } from "./guarding.ts";
@@ -55,7 +56,7 @@ export function createComplete<Input, Typed>(
     const { session } = opened;
     const { key } = opened.grant;
     const texts =
-      key.payloads === "full"
+      keepsTexts(key.payloads)
         ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
         : undefined;
     const calledMs = clock.monotonicMs();

@@ -237,7 +237,12 @@ export function createOpen(ports: {
       grant,
       session,
       inputBytes: incoming.inputBytes,
-      subject: { workspaceId: key.workspaceId, endUser: attributes.endUser, keyId: key.id },
+      subject: {
+        workspaceId: key.workspaceId,
+        endUser: attributes.endUser,
+        keyId: key.id,
+        redacted: key.payloads === "redacted",
+      },
       shape,
       intent,
       intentNumber,

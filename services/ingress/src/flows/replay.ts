@@ -1,6 +1,7 @@
 import type { Clock } from "@weir/kernel";
 import { attributesFor } from "../domain/grant.ts";
 import type { KeptAnswer } from "../domain/kept-answer.ts";
+import { keepsTexts } from "../domain/key.ts";
 import type { Intent, SealedPayload } from "../domain/record.ts";
 import type { Admissions, Journal, KeyDirectory, Models, Pseudonyms } from "../ports.ts";
 import { noResult } from "./complete.ts";
@@ -99,7 +100,7 @@ export function createReplay<Typed, Event>(ports: {
         guardrails: undefined,
         replayOf: kept.requestId,
       },
-      key.payloads === "full" ? ELSEWHERE : undefined,
+      keepsTexts(key.payloads) ? ELSEWHERE : undefined,
     );
     admissions.settle([], outcomeNumber);
   };

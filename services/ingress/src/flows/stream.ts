@@ -16,6 +16,7 @@ import {
   type StreamRates,
   UpstreamError,
 } from "../domain/call.ts";
+import { keepsTexts } from "../domain/key.ts";
 import type { ExternalDetectors, Journal, PayloadRecorder, Upstream } from "../ports.ts";
 import type { Close } from "./close.ts";
 import { clientClosed, noResult } from "./complete.ts";
@@ -64,7 +65,7 @@ export function createStream<Input, Event>(
     const { key } = opened.grant;
     const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
     const texts =
-      key.payloads === "full"
+      keepsTexts(key.payloads)
         ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
         : undefined;
     const guarded = opened.session && guardStream<Event>(opened.session, detectors, incoming);

@@ -1,4 +1,4 @@
-import { dollarsOf, WeirError } from "@weir/kernel";
+import { dollarsOf } from "@weir/kernel";
 import type { Attribute, AttributeKind, AttributeTable } from "@weir/rules";
 import type { BudgetPeriod } from "./periods.ts";
 import type { BudgetSubject } from "./subjects.ts";
@@ -12,13 +12,6 @@ export type LimitSubject = "key" | "project" | "workspace" | "end-user" | "clien
 export type LimitUnit = "requests" | "tokens" | "input-tokens" | "output-tokens" | "concurrency";
 export type Scope = "inference" | "read" | "admin" | "billing" | "organization-admin";
 export type PayloadChoice = "none" | "hashes" | "redacted" | "full";
-
-/** @throws WeirError unsupported for what would silently be something else */
-export function checkedPayloads(choice: PayloadChoice): PayloadChoice {
-  if (choice !== "redacted") return choice;
-  const message = "`redacted` needs detectors of personal data, which are not there yet; choose none, hashes or full.";
-  throw new WeirError("unsupported", message, { param: "payload_choice" });
-}
 
 export interface BudgetOnPath {
   readonly id: number;

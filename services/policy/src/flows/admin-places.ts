@@ -8,7 +8,7 @@ import {
   requireVisible,
   seesOrganization,
 } from "../domain/authority.ts";
-import { checkedPayloads, type PayloadChoice, type PlaceKind } from "../domain/key-policy.ts";
+import type { PayloadChoice, PlaceKind } from "../domain/key-policy.ts";
 import { type AskedLimit, checkedLimit } from "../domain/limit-terms.ts";
 import { NO_RULES, ruleProblem, type Rules } from "../domain/rules.ts";
 import type {
@@ -75,7 +75,7 @@ export async function createWorkspace(
     id: keysmith.newId(),
     organizationId: organization.id,
     name,
-    payloads: checkedPayloads(asked.payloads ?? "hashes"),
+    payloads: asked.payloads ?? "hashes",
     rules,
     timeZone: checkedTimeZone(asked.timeZone ?? "UTC"),
   };
@@ -91,7 +91,7 @@ export async function updateWorkspace(
   const place = await directory.find("workspace", asked.workspace);
   requireMayBound(caller, place, asked.workspace);
   const row = await directory.updateWorkspace(place.id, {
-    ...(asked.payloads === undefined ? {} : { payloads: checkedPayloads(asked.payloads) }),
+    ...(asked.payloads === undefined ? {} : { payloads: asked.payloads }),
     ...(asked.rules === undefined ? {} : { rules: checkedRules(asked.rules) }),
     ...(asked.timeZone === undefined ? {} : { timeZone: checkedTimeZone(asked.timeZone) }),
   });
@@ -232,12 +232,11 @@ export function checkedName(name: string): string {
   throw new WeirError("invalid_request", message, { param: "name" });
 }
 
-/** @throws WeirError invalid_request, unsupported */
+/** @throws WeirError invalid_request */
 export function checkedRules(rules: Rules): Rules {
   const problem = ruleProblem(rules);
   if (problem !== undefined)
     throw new WeirError("invalid_request", problem.message, { param: `rules.${problem.param}` });
-  if (rules.payloads !== undefined) checkedPayloads(rules.payloads);
   return rules;
 }
 

@@ -1,6 +1,6 @@
 import type { Secret } from "@weir/kernel";
 import { SHORTEST_OPERATOR_KEY, shownPrefix } from "../domain/api-key.ts";
-import { checkedPayloads, type PayloadChoice } from "../domain/key-policy.ts";
+import type { PayloadChoice } from "../domain/key-policy.ts";
 import { NO_RULES, type Rules } from "../domain/rules.ts";
 import type { BudgetTerms, DirectoryAdmin, Keysmith, LimitTerms, SeedPlan, SeedWorkspace } from "../ports.ts";
 import { newSecret } from "./admin-keys.ts";
@@ -13,11 +13,6 @@ export interface WorkspaceSeed {
   readonly rules: Rules;
   readonly budgets: readonly BudgetTerms[];
   readonly limits: readonly LimitTerms[];
-}
-
-/** @throws WeirError unsupported for a workspace that cannot be kept as it is described */
-export function checkSeeds(seeds: ReadonlyMap<string, WorkspaceSeed>): void {
-  for (const seed of seeds.values()) checkedPayloads(seed.payloads);
 }
 
 /** @throws Error for a key that could be guessed */
