@@ -44,6 +44,9 @@ export function keySession(client: pg.PoolClient, { transport, generations }: Er
       transport.make(Math.max(last.number, newest?.number ?? 0) + 1);
       for (const { number, id } of transport.all()) await client.query(TRANSPORT_KEY, [number, id, nowMs]);
     }
+    await client.query(
+      "delete from audit_keys.key_holder h using audit_keys.transport_key k where k.number = h.transport_key and k.destroyed_at_ms is not null",
+    );
     const there = transport.all().map(({ id }) => id);
     await client.query(
       "update audit_keys.transport_key set destroyed_at_ms = $2 where destroyed_at_ms is null and id <> all($1::bytea[])",
