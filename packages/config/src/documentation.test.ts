@@ -43,6 +43,7 @@ test("docs/configuration.md states the defaults that are in force", () => {
       n: {
         targets: [{ provider: "n", model: "m" }],
         hedge: { after: "p95" },
+        cache: { ttl: "5m", semantic: { embedding_model: "e" } },
         shadow: { provider: "n", model: "m", percent: 5, key_id: "0199e5a0-0000-7000-8000-000000000000" },
         price: { input_usd_per_mtok: 1, output_usd_per_mtok: 1 },
       },

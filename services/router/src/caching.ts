@@ -39,7 +39,7 @@ export interface Cacheable {
   readonly call: Call;
   readonly input: ChatInput | EmbedInput;
   readonly stream: boolean;
-  /** Whose settings count. */
+  /** Whose settings count; it keeps answers. */
   readonly route: Route;
   /** What its rules may look at. */
   readonly tags: Call["tags"] | undefined;
@@ -99,7 +99,6 @@ export function createCaches({ telemetry, clock, maxBytes, redisUrl, database, m
   }, SWEEP_MS).unref();
 
   function cachingOf({ call, input, stream, route, tags, embed }: Cacheable): Caching | undefined {
-    if (route.cacheMs === 0) return undefined;
     const header = (wanted: string): string | undefined => call.headers.find(({ name }) => name === wanted)?.value;
     const control = cacheControlOf(header("cache-control"), header("x-weir-cache"));
     // Typed callers get messages, which are not kept.

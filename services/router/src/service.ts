@@ -168,6 +168,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
         canary: random(),
         healthMs: clock.nowMs(),
       });
+      if (route.cacheMs === 0) return { targets, caching: undefined };
       const tags = named.rules.length > 0 ? call.tags : undefined;
       const embed = (model: string, question: string, signal: AbortSignal): Promise<EmbeddedQuestion> =>
         embedQuestion(routing.flow, call, question, model, embeddersOf(call, model), signal);

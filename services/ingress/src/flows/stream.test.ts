@@ -123,6 +123,27 @@ test("a key that is revoked with its requests ends them in band; what was sent i
   expect(settlements).toMatchObject([{ charge: { kind: "charge", amounts: { tokens: 14n } } }]);
 });
 
+test("a client that leaves a kept answer pays for its vector, and no more", async () => {
+  const vector = {
+    ...SERVED,
+    attempt: 5,
+    status: 200,
+    error: undefined,
+    usage: undefined,
+    costNanos: 3n,
+    durationUs: 1,
+  };
+  const cache = { outcome: "semantic-hit", ageMs: 1, savedNanos: 9n, similarity: 0.99 } as const;
+  const kept = { ...START, cache, failedAttempts: [{ ...vector, billing: "charged" as const }] };
+  const { answer, outcomes, settlements } = run({ stream: [kept, FRAME, FRAME] }, { abortAfterFrames: 1 });
+  await answer;
+  expect(outcomes).toMatchObject([{ kind: "cancelled", result: { costNanos: 3n, cache, attempts: [{ attempt: 5 }] } }]);
+  expect(settlements).toMatchObject([
+    { attempt: 5, charge: { kind: "charge", amounts: { costNanos: 3n } } },
+    { attempt: 1, charge: { kind: "void" } },
+  ]);
+});
+
 test("without a start the client gets the router's answer, or an error with a status", async () => {
   const failed = result({
     served: undefined,
@@ -134,7 +155,7 @@ test("without a start the client gets the router's answer, or an error with a st
   expect(await told.answer).toEqual(raw);
   const bare = run({ stream: [new WeirError("router_unavailable", "gone")] });
   await expect(bare.answer).rejects.toMatchObject({ reason: "router_unavailable" });
-  expect(bare.settlements).toMatchObject([1, 2, 3, 4].map((attempt) => ({ attempt, charge: { kind: "at-bound" } })));
+  expect(bare.settlements).toMatchObject([1, 2, 3, 4, 5].map((attempt) => ({ attempt, charge: { kind: "at-bound" } })));
 });
 
 const textOf = (kept: readonly ({ readonly bytes: Uint8Array } | undefined)[]): (string | undefined)[] =>

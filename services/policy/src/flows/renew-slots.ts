@@ -1,8 +1,8 @@
 import { recordOfAttempt } from "../ports.ts";
 import type { Limiter } from "./limiter.ts";
 
-/** As many attempts as the router makes at most (see router.proto). */
-const POSSIBLE_ATTEMPTS = 4;
+/** As many attempts as the router makes at most, that at an embedding included (see router.proto). */
+const POSSIBLE_ATTEMPTS = 5;
 
 /** What these requests and their attempts hold of concurrency limits is theirs for another lease. */
 export const renewSlots = (limiter: Limiter, requestIds: readonly string[]): Promise<void> =>
