@@ -17,7 +17,7 @@ afterAll(async () => {
   await Promise.all([postgres[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]);
 });
 
-const { BudgetUnit, BudgetPeriod, LimitSubject, LimitUnit, Scope } = policy;
+const { BudgetPeriod, BudgetSubject, BudgetUnit, LimitSubject, LimitUnit, Scope } = policy;
 type Asked = MessageInitShape<typeof policy.ExplainRequestSchema>;
 type Rules = MessageInitShape<typeof policy.RulesSchema>;
 
@@ -137,6 +137,28 @@ describe("limits and budgets", () => {
     const third = await explain(asked);
     expect(third.refused?.rule).toBe(third.limits[0]?.limit);
     expect(third.limits).toMatchObject([{ refuses: true }]);
+  });
+
+  test("a step of a run is held against what is left of that run; what names no run, against none", async () => {
+    await one.admin.putBudget(
+      {
+        place: here(),
+        unit: BudgetUnit.REQUESTS,
+        period: BudgetPeriod.TOTAL,
+        per: BudgetSubject.RUN,
+        limit: 2n,
+        hard: true,
+      },
+      one.asAdmin,
+    );
+    for (const spent of [0n, 1n, 2n]) {
+      const { admitted, budgets } = await explain({ runId: "one" });
+      expect(admitted).toBe(spent < 2n);
+      expect(budgets).toMatchObject([{ budget: expect.stringMatching(/per run$/), state: { held: spent } }]);
+      if (spent < 2n) expect(await admitOne(one, { keyId, runId: "one" })).toMatchObject({ held: true });
+    }
+    expect((await explain({ runId: "another" })).admitted).toBe(true);
+    expect(await explain()).toMatchObject({ admitted: true, budgets: [] });
   });
 
   test("what nobody can price is not held against money", async () => {

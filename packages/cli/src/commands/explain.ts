@@ -21,6 +21,7 @@ function askedOf(flags: Flags) {
     tags: Object.fromEntries(tags),
     endUser: flags.text("end-user") ?? "",
     clientIp: flags.text("ip") ?? "",
+    runId: flags.text("run") ?? "",
     stream: flags.on("stream"),
     tools: flags.on("tools"),
     inputTokens: tokens("input-tokens"),
@@ -134,13 +135,14 @@ export const explainCommands: readonly Command[] = [
   {
     name: "explain",
     usage:
-      "--key ID --model M [--tag name=value]… [--end-user U] [--ip A] [--stream] [--tools] [--input-tokens N] [--output-tokens N]",
+      "--key ID --model M [--tag name=value]… [--end-user U] [--ip A] [--run R] [--stream] [--tools] [--input-tokens N] [--output-tokens N]",
     summary: "why a request would be admitted or refused, what is left of each limit and budget, what it would hold",
     options: {
       key: { type: "string" },
       model: { type: "string" },
       tag: { type: "string", multiple: true },
       "end-user": { type: "string" },
+      run: { type: "string" },
       ip: { type: "string" },
       stream: { type: "boolean" },
       tools: { type: "boolean" },

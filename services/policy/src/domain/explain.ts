@@ -23,6 +23,8 @@ import type { KeyPolicy, RuleLevel } from "./key-policy.ts";
 /** A request as somebody imagines it. */
 export interface ImaginedRequest extends Omit<RuledRequest, "tags">, RequestAttributes {
   readonly outputTokens: number;
+  /** The agent run that it would be a step of; empty: none. */
+  readonly runId: string;
   /** Who may serve the model; empty: not known. */
   readonly candidates: readonly ImaginedCandidate[];
 }

@@ -74,7 +74,7 @@ function admissionOf(
   request: ImaginedRequest,
   { attributes, hold }: RuleVerdict,
 ): Admission {
-  const { model, clientIp, inputTokens, outputTokens } = request;
+  const { model, clientIp, inputTokens, outputTokens, runId } = request;
   const tokens = BigInt(inputTokens + outputTokens);
   return {
     requestId: newId(),
@@ -87,7 +87,7 @@ function admissionOf(
     outputTokens,
     maxWaitMs: 0,
     priority: 0,
-    runId: "",
+    runId,
     callDigest: "",
   };
 }

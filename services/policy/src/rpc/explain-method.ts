@@ -19,10 +19,10 @@ export function explainMethod(dependencies: ExplainDependencies, callerOf: Calle
       const caller = await callerOf(context);
       if (request.candidates.length > MOST_CANDIDATES)
         throw new WeirError("invalid_request", `At most ${MOST_CANDIDATES} candidates.`, { param: "candidates" });
-      const { model, endUser, clientIp, stream, tools, inputTokens, outputTokens } = request;
+      const { model, endUser, clientIp, stream, tools, inputTokens, outputTokens, runId } = request;
       const tags = checkedTags(Object.entries(request.tags), "tags");
       const candidates = request.candidates.map(candidateFromWire);
-      const asked = { model, endUser, clientIp, stream, tools, tags, inputTokens, outputTokens, candidates };
+      const asked = { model, endUser, clientIp, stream, tools, tags, inputTokens, outputTokens, runId, candidates };
       const found = await explain(dependencies, caller, checkedId(request.keyId, "key_id"), asked);
       const { refusal, hold, rules, attributes, key } = found;
       return {

@@ -71,6 +71,13 @@ export declare type ExplainRequest = Message<"weir.policy.v1.ExplainRequest"> & 
    * @generated from field: repeated weir.policy.v1.ExplainCandidate candidates = 10;
    */
   candidates: ExplainCandidate[];
+
+  /**
+   * The agent run that it would be a step of; empty: none, and budgets per run are not looked at.
+   *
+   * @generated from field: string run_id = 11;
+   */
+  runId: string;
 };
 
 /**
