@@ -18,6 +18,7 @@ import {
   startRedis,
   startSimulator,
 } from "@weir/testkit";
+import { answered } from "./client-load.ts";
 import { randomOf } from "./random.ts";
 
 export interface KillsResult {
@@ -36,7 +37,7 @@ export interface KillsResult {
   readonly gaps: readonly string[];
 }
 
-const configOf = (origin: string): string => `
+export const configOf = (origin: string): string => `
 providers:
   sim: { kind: openai-compatible, base_url: "${origin}/v1", api_key: "env:TEST_PROVIDER_KEY" }
 models:
@@ -79,29 +80,10 @@ export async function ingressKills(options: {
   let next = 0;
 
   async function one(mark: number): Promise<void> {
-    const stream = mark % 2 === 0;
-    try {
-      const response = await fetch(`${weir.httpUrl}/v1/chat/completions`, {
-        method: "POST",
-        headers: {
-          authorization: `Bearer ${weir.key}`,
-          "content-type": "application/json",
-          "x-weir-tags": `mark=${mark}`,
-        },
-        body: JSON.stringify({
-          model: "m",
-          stream,
-          max_tokens: 50,
-          messages: [{ role: "user", content: `mark-${mark}- one two three four` }],
-        }),
-      });
-      const text = await response.text();
-      const whole = stream ? text.includes("data: [DONE]") : text.endsWith("}");
-      if (response.status === 200 && whole) seen.set(mark, response.headers.get("x-weir-request-id") ?? "");
-    } catch {
-      // Killed under it: what the log must know of it is asked below.
-      await back;
-    }
+    const id = await answered(weir, mark);
+    if (id !== undefined) seen.set(mark, id);
+    // Killed under it: what the log must know of it is asked below.
+    else await back;
   }
 
   async function client(): Promise<void> {
@@ -123,19 +105,16 @@ export async function ingressKills(options: {
 
   try {
     await Promise.all([killer(), ...Array.from({ length: options.clients }, client)]);
-    return await compare(weir, simulator.ledger, seen, options);
+    return await compare(logOf(weir), simulator.ledger, seen, options);
   } finally {
     await weir[Symbol.asyncDispose]();
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
 
-async function compare(
-  weir: BootedWeir,
-  ledger: readonly { readonly body: string; readonly finished: boolean }[],
-  seen: ReadonlyMap<number, string>,
-  options: { readonly requests: number; readonly kills: number },
-): Promise<KillsResult> {
+export type LogClient = ReturnType<typeof createClient<typeof audit.AuditService>>;
+
+function logOf(weir: BootedWeir): LogClient {
   const transport = createConnectTransport({
     baseUrl: weir.rpcUrl,
     httpVersion: "1.1",
@@ -146,7 +125,16 @@ async function compare(
       },
     ],
   });
-  const log = createClient(audit.AuditService, transport);
+  return createClient(audit.AuditService, transport);
+}
+
+/** What the clients noted, what the provider saw and what the log has, against each other. */
+export async function compare(
+  log: LogClient,
+  ledger: readonly { readonly body: string; readonly finished: boolean }[],
+  seen: ReadonlyMap<number, string>,
+  options: { readonly requests: number; readonly kills: number },
+): Promise<KillsResult> {
   const outcomes = await settledOutcomes(log, seen.size);
   const byMark = new Map<string, audit.Outcome[]>();
   for (const outcome of outcomes) {
@@ -181,10 +169,7 @@ async function compare(
 }
 
 /** All outcomes, once the log has had the time to take in what the spool holds. */
-async function settledOutcomes(
-  log: ReturnType<typeof createClient<typeof audit.AuditService>>,
-  atLeast: number,
-): Promise<audit.Outcome[]> {
+async function settledOutcomes(log: LogClient, atLeast: number): Promise<audit.Outcome[]> {
   let before = -1;
   for (const end = Date.now() + 60_000; ; await sleep(1_500)) {
     const outcomes: audit.Outcome[] = [];

@@ -41,10 +41,13 @@ export interface Cluster extends AsyncDisposable {
   readonly composition: Composition;
   readonly postgres: BackingPostgres;
   readonly redis: BackingService;
+  readonly nats: BackingService;
   /** What has the facade: the ingresses, or the standalone. */
   readonly fronts: readonly (Process & { readonly key: string })[];
   /** What reads `providers` and `models`: the router, or the standalone. */
   readonly routing: Process;
+  /** What holds the log: audit, or the standalone. */
+  readonly logging: Process;
   /** Of a mesh. */
   readonly policies: readonly Process[];
   readonly routers: readonly Process[];
@@ -109,6 +112,8 @@ export async function startCluster(composition: Composition, options: ClusterOpt
       composition,
       postgres,
       redis,
+      nats,
+      logging: audit,
       fronts: fronts.map((front) => ({ ...front, key: KEY })),
       policies,
       routers,
