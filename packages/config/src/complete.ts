@@ -4,15 +4,15 @@ import { Secret } from "@weir/kernel";
 import { mergeRules, NO_RULES } from "@weir/rules";
 import { z } from "zod";
 import type { Environment } from "./environment.ts";
-import { completeContract, completePrice } from "./price-schema.ts";
+import { checkModels, completeModel } from "./complete-models.ts";
+import { completeContract } from "./price-schema.ts";
 import type { Path } from "./problems.ts";
 import { completeBudget, completeLimit, completeRules } from "./bounds-schema.ts";
 import { completeGuardrail } from "./guardrails-schema.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { type RemoteSecrets, resolveReference } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
-import type { ModelConfig, ProviderConfig, RetentionSeed, WeirConfig, WorkspaceSeed } from "./types.ts";
-import { compileRule } from "./route-rule.ts";
+import type { ProviderConfig, RetentionSeed, WeirConfig, WorkspaceSeed } from "./types.ts";
 
 type Report = (path: Path, message: string) => void;
 
@@ -223,73 +223,7 @@ function checkNames(file: ConfigFile, providers: ReadonlyMap<string, unknown>, r
     const hint = didYouMean(contract.provider, providers.keys());
     report(["contracts", id, "provider"], `there is no provider ${JSON.stringify(contract.provider)}${hint}`);
   }
-  for (const [name, model] of Object.entries(file.models)) {
-    for (const [index, target] of model.targets.entries()) {
-      if (providers.has(target.provider)) continue;
-      const hint = didYouMean(target.provider, providers.keys());
-      report(
-        ["models", name, "targets", index, "provider"],
-        `there is no provider ${JSON.stringify(target.provider)}${hint}`,
-      );
-    }
-    for (const part of ["canary", "shadow"] as const) {
-      const provider = model[part]?.provider;
-      if (provider === undefined || providers.has(provider)) continue;
-      const hint = didYouMean(provider, providers.keys());
-      report(["models", name, part, "provider"], `there is no provider ${JSON.stringify(provider)}${hint}`);
-    }
-    for (const [index, rule] of model.rules.entries()) {
-      const path = ["models", name, "rules", index];
-      if (!Object.hasOwn(file.models, rule.use)) {
-        const hint = didYouMean(rule.use, Object.keys(file.models));
-        report([...path, "use"], `there is no model ${JSON.stringify(rule.use)}${hint}`);
-      }
-      try {
-        compileRule(rule.when);
-      } catch (error) {
-        report([...path, "when"], error instanceof Error ? error.message : "is no expression");
-      }
-    }
-    if (model.targets.every((target) => target.weight === 0))
-      report(["models", name, "targets"], "all weights are zero");
-    for (const [index, fallback] of model.fallbacks.entries()) {
-      const path = ["models", name, "fallbacks", index];
-      if (fallback === name) report(path, "a model cannot fall back to itself");
-      else if (!Object.hasOwn(file.models, fallback)) {
-        report(path, `there is no model ${JSON.stringify(fallback)}${didYouMean(fallback, Object.keys(file.models))}`);
-      }
-    }
-  }
-}
-
-function completeModel(name: string, from: ConfigFile["models"][string]): ModelConfig {
-  const { price } = from;
-  return {
-    name,
-    strategies: typeof from.strategy === "string" ? [from.strategy] : from.strategy,
-    targets: from.targets,
-    fallbacks: from.fallbacks,
-    rules: from.rules,
-    canary: from.canary,
-    shadow: from.shadow && {
-      provider: from.shadow.provider,
-      model: from.shadow.model,
-      percent: from.shadow.percent,
-      keyId: from.shadow.key_id,
-      maxConcurrent: from.shadow.max_concurrent,
-    },
-    cacheMs: from.cache?.ttl,
-    semanticCache: from.cache?.semantic && {
-      embeddingModel: from.cache.semantic.embedding_model,
-      threshold: from.cache.semantic.threshold,
-      ttlMs: from.cache.semantic.ttl ?? from.cache.ttl,
-      maxEntries: from.cache.semantic.max_entries,
-    },
-    hedge: from.hedge && { afterMs: from.hedge.after, budget: from.hedge.budget },
-    price: price && completePrice(price),
-    contextWindow: from.context_window,
-    maxOutputTokens: from.max_output_tokens,
-  };
+  checkModels(file, providers, report);
 }
 
 type WorkspaceFile = ConfigFile["workspaces"][string];

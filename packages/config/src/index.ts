@@ -6,5 +6,6 @@ export { checkConfig, loadConfig, type LoadOptions, openConfig, type OpenedConfi
 export { ConfigError, type Problem } from "./problems.ts";
 export type { FetchedSecrets, FetchSecrets } from "./secrets.ts";
 export { durationMs } from "./units.ts";
+export type * from "./model-types.ts";
 export type * from "./types.ts";
 export { compileRule, type Rule, type RuleRequest } from "./route-rule.ts";
