@@ -38,8 +38,8 @@ function signed(producer: string, numbers: readonly number[], key: Key = OWN) {
 interface Log {
   readonly check: ProducerSignatures;
   readonly problems: SignatureProblem[];
-  record(producer: string, number: number, hash?: Uint8Array): void;
-  finish(): SignatureProblem[];
+  readonly record: (producer: string, number: number, hash?: Uint8Array) => void;
+  readonly finish: () => SignatureProblem[];
 }
 
 function log(trusted: readonly Uint8Array[] = []): Log {

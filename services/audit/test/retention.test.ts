@@ -17,6 +17,7 @@ import type { DatabaseAddress } from "@weir/storage";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { unreadable } from "../src/adapters/own-records.ts";
 import { postgresHeads } from "../src/adapters/postgres-heads.ts";
 import { postgresLogReader } from "../src/adapters/postgres-log-reader.ts";
 import { postgresLogWriter } from "../src/adapters/postgres-log-writer.ts";
@@ -363,6 +364,23 @@ test("what is held stays until it is released", async () => {
   ).rejects.toMatchObject({
     reason: "invalid_request",
   });
+});
+
+test("what an erasure destroyed can still be told when retention has removed it", async () => {
+  await append({ number: 1, seed: 1 }, { number: 2, seed: 2 }, { number: 3, seed: 3 });
+  await store().setPolicy("", { recordsMs: 0, payloadsMs: 30 * DAY_MS });
+  await days(40);
+  const subject = randomUUID();
+  const armed = ["deny_row", "deny_statement"].map((name) => `alter table audit_payload disable trigger ${name}`);
+  await asOwner(
+    ...armed,
+    `update audit_payload set subject = '${subject}' where index in (0, 2)`,
+    ...armed.map((text) => text.replace("disable", "enable always")),
+  );
+  const before = await unreadable(pool, [subject]);
+  expect(before.payloads).toBe(2);
+  expect(await retained()).toMatchObject([{ subject: "payloads", count: 3 }]);
+  expect(await unreadable(pool, [subject])).toEqual(before);
 });
 
 test("any policies, ages and holds: what is removed is what a list of all records says", async () => {

@@ -10,7 +10,7 @@ import { createTelemetry } from "@weir/telemetry";
 import { type BackingPostgres, startPostgres } from "@weir/testkit";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createAudit } from "../src/index.ts";
-import { frame, outcomeFrame, poolOf, requestId, SETTINGS } from "./support.ts";
+import { frame, outcomeFrame, outcomeHeader, poolOf, requestId, SETTINGS } from "./support.ts";
 
 const TOKEN = "operator-token";
 
@@ -150,6 +150,28 @@ test("a bad frame among good ones becomes a quarantined leaf, and those behind i
     ]);
     expect((await client.list({ kind: audit.RecordKind.OUTCOME }, { headers })).entries.length).toBe(5);
     expect((await client.watermark({ producers: ["p"] }, { headers })).marks).toMatchObject([{ contiguous: 11n }]);
+  });
+});
+
+test("one frame in a hundred is bad: each is a leaf with its producer and number, and nobody behind them waits", async () => {
+  await using service = await audited(await server.freshDatabase());
+  const bad = new Set(Array.from({ length: 10 }, (_, at) => 37 + 100 * at));
+  for (let first = 1; first <= 1_000; first += 50) {
+    const frames = Array.from({ length: 50 }, (_, at) => {
+      const number = first + at;
+      return bad.has(number)
+        ? frame({ kind: 3, number, header: Buffer.from("ff", "hex") })
+        : frame({ kind: 3, number, header: outcomeHeader({ seed: number }) });
+    });
+    await service.bus.deliver([{ producer: "p", first, last: first + 49, data: encodeFrames(frames) }]);
+  }
+  await withClient(service, async (client) => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const { entries } = await client.list({ kind: audit.RecordKind.QUARANTINED }, { headers });
+    expect(entries.map(({ number }) => Number(number)).toSorted((a, b) => a - b)).toEqual([...bad]);
+    expect(new Set(entries.map(({ producer }) => producer))).toEqual(new Set(["p"]));
+    expect((await client.watermark({ producers: ["p"] }, { headers })).marks).toMatchObject([{ contiguous: 1_000n }]);
+    expect((await client.gaps({}, { headers })).gaps).toEqual([]);
   });
 });
 

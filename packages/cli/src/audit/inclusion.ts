@@ -17,7 +17,8 @@ export function checkInclusion(
   if (bad?.kind === "bad-head") throw new Error(`its tree head is not believed: ${bad.why}`);
   const parsed = parseHead(head.head);
   const claim = {
-    leafHash: leafHash(sha256, leafRecord(leaf)),
+    // Of a record that retention removed the hash is all there is: that it stands in the log is shown all the same.
+    leafHash: leaf.headerRemoved ? leaf.leafHash : leafHash(sha256, leafRecord(leaf)),
     index: Number(leaf.index),
     size: parsed?.size ?? 0,
     path,

@@ -94,7 +94,7 @@ interface Own {
   readonly own: OwnRecord;
 }
 
-function ownRecordOf(kind: audit.RecordKind, header: Uint8Array): Own {
+function ownRecordOf(kind: number, header: Uint8Array): Own {
   switch (kind) {
     case audit.RecordKind.RETENTION: {
       const of = fromBinary(audit.RetentionSchema, header);

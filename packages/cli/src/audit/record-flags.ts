@@ -1,7 +1,7 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { audit, policy } from "@weir/contracts";
-import { nanosOfDollars } from "@weir/kernel";
+import { nanosOfDollars, WeirError } from "@weir/kernel";
+import { fromConnectError } from "@weir/mesh";
 import { choice, type Flags, UsageError, wholeNumber } from "../command.ts";
 import type { Connection } from "../connection.ts";
 import { instant } from "../instant.ts";
@@ -44,9 +44,8 @@ export const RECORD_OPTIONS = {
 export const RECORD_USAGE =
   "[--workspace-id ID] [--key-id ID] [--model M] [--provider P] [--end-user-hmac HEX] [--outcome succeeded|failed|cancelled|unknown] [--kind K] [--status 429] [--min-usd 0.5] [--max-usd 2] [--from 24h] [--to T]";
 
-type Filter = MessageInitShape<typeof audit.RecordFilterSchema>;
-
-export function recordFilter(flags: Flags): Filter {
+/** As ListRequest and RecordFilter have it. */
+export function recordFilter(flags: Flags) {
   const outcome = flags.text("outcome");
   const kind = flags.text("kind");
   const hmac = flags.text("end-user-hmac") ?? "";
@@ -89,7 +88,8 @@ export async function workspaceIdOf({ client, call }: Connection, flags: Flags):
   const { workspaces } = await client(policy.PolicyAdminService)
     .listWorkspaces({}, call)
     .catch((error: unknown) => {
-      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
+      const { reason } = error instanceof WeirError ? error : fromConnectError(ConnectError.from(error));
+      if (reason !== "unsupported") throw error;
       throw new Error("policy, which knows names, is behind another address than the log: give --workspace-id");
     });
   const found = workspaces.find((workspace) => workspace.name === name || workspace.id === name);

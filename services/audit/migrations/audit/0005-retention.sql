@@ -50,10 +50,17 @@ create table retention_run (
 );
 create index on retention_run (xact);
 
+-- Whose payloads retention removed, by the random ids of subjects: what an erasure destroyed can still be told.
+create table removed_payload (
+  index bigint primary key,
+  subject uuid not null
+);
+create index on removed_payload (subject, index);
+
 do $$
 declare name text;
 begin
-  foreach name in array array['retention_policy', 'legal_hold', 'legal_hold_release', 'retention_run'] loop
+  foreach name in array array['retention_policy', 'legal_hold', 'legal_hold_release', 'retention_run', 'removed_payload'] loop
     execute format('create trigger deny_row before update or delete on %I for each row execute function deny()', name);
     execute format('create trigger deny_statement before update or delete or truncate on %I for each statement execute function deny()', name);
     execute format('alter table %I enable always trigger deny_row', name);
@@ -353,6 +360,8 @@ begin
             from (select r, lag(upper(r), 1, 0::bigint) over (order by lower(r)) as before from unnest(part.ranges) r) x)))
         from keeping(part.name, what, at) k);
       insert into retention_run (record, what, workspace, indexes) values (record, what, part.name, part.ranges);
+      insert into removed_payload (index, subject)
+      select s.index, s.subject from audit_payload s where s.index = any (part.indexes) and s.subject is not null;
       delete from audit_payload where index = any (part.indexes);
       if what = 1 then delete from audit_record where index = any (part.indexes); end if;
     end if;
@@ -375,6 +384,6 @@ begin
   return next;
 end $$;
 
-grant select on retention_policy, legal_hold, legal_hold_release, retention_run to weir_audit;
+grant select on retention_policy, legal_hold, legal_hold_release, retention_run, removed_payload to weir_audit;
 revoke execute on all functions in schema audit from public;
 grant execute on function set_retention, keeping, policy_at, held, place_hold, release_hold, retain, now_ms to weir_audit;

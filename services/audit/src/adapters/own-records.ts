@@ -75,9 +75,13 @@ export async function appendErasure(client: Queryable, of: JournaledErasure, fac
   return Number(rows[0]?.index);
 }
 
+/** Places and subjects of payloads, of those that retention has removed, too. */
+export const SUBJECT_PAYLOADS = `(
+  select index, subject from audit.audit_payload where subject is not null union all select index, subject from audit.removed_payload) p`;
+
 const UNREADABLE = `
   select count(*) as payloads, sha256(coalesce(string_agg(int8send(index), '' order by index), '')) as digest
-  from audit.audit_payload where subject = any($1::uuid[])`;
+  from ${SUBJECT_PAYLOADS} where subject = any($1::uuid[])`;
 
 /** How many payloads their keys opened, and the digest of their places. */
 export async function unreadable(client: Queryable, subjects: readonly string[]) {

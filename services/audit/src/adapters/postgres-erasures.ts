@@ -6,7 +6,7 @@ import type pg from "pg";
 import type { ErasureRequest, JournaledErasure, StoredErasure } from "../domain/erasure.ts";
 import type { ErasureStore } from "../ports.ts";
 import { erasureRows, livingKeys, PENDING } from "./erasure-rows.ts";
-import { appendErasure, lockSequencer, unreadable } from "./own-records.ts";
+import { appendErasure, lockSequencer, SUBJECT_PAYLOADS, unreadable } from "./own-records.ts";
 import { type ErasureKeys, keySession } from "./postgres-key-session.ts";
 import { GENERATION, lookupOf, lookupsOf, wrapSubject } from "./subject-keys.ts";
 import { TRANSPORT_KEY } from "./postgres-key-holders.ts";
@@ -87,7 +87,7 @@ const COUNT = `
   select count(*) as payloads from audit.audit_payload p join audit_keys.subject s on s.id = p.subject
   where s.lookup = any($1::bytea[]) and p.wrapped_key is not null`;
 const LEAVES = `
-  select index from audit.audit_payload where subject = any($1::uuid[]) and index >= $2 and index < $3 order by index limit $4`;
+  select index from ${SUBJECT_PAYLOADS} where subject = any($1::uuid[]) and index >= $2 and index < $3 order by index limit $4`;
 async function inTransaction<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
   await client.query("begin");
   try {
