@@ -46,8 +46,6 @@ export interface Cluster extends AsyncDisposable {
   readonly fronts: readonly (Process & { readonly key: string })[];
   /** What reads `providers` and `models`: the router, or the standalone. */
   readonly routing: Process;
-  /** What holds the log: audit, or the standalone. */
-  readonly logging: Process;
   /** Of a mesh. */
   readonly policies: readonly Process[];
   readonly routers: readonly Process[];
@@ -113,7 +111,6 @@ export async function startCluster(composition: Composition, options: ClusterOpt
       postgres,
       redis,
       nats,
-      logging: audit,
       fronts: fronts.map((front) => ({ ...front, key: KEY })),
       policies,
       routers,

@@ -118,6 +118,59 @@ test("operators read the log with the admin token only; producers ask for waterm
   });
 });
 
+test("retention and holds are for operators, and what cannot be meant is refused as such", async () => {
+  await using service = await audited(await server.freshDatabase());
+  await using running = await serveRoutes(service.routes, {
+    listen: { host: "127.0.0.1", port: 0 },
+    validate: [audit.RetentionService],
+  });
+  await using peers = networkPeers({ addresses: () => `http://127.0.0.1:${running.port}` });
+  const client = peers.client(audit.RetentionService);
+  const run = async (headers: Record<string, string>): Promise<void> => {
+    for await (const _ of client.runRetention({ dryRun: true }, { headers }));
+  };
+  const id = "0199e5a0-0000-7000-8000-000000000000";
+  for (const headers of [{}, { authorization: "Bearer wrong" }]) {
+    for (const call of [
+      client.setRetention({ recordsMs: 60_000n }, { headers }),
+      client.listRetention({}, { headers }),
+      run(headers),
+      client.placeLegalHold({ workspaceId: "w", reason: "x" }, { headers }),
+      client.releaseLegalHold({ id, reason: "x" }, { headers }),
+      client.listLegalHolds({}, { headers }),
+    ]) {
+      expect(codeOf(await call.catch((error: unknown) => error))).toBe(Code.Unauthenticated);
+    }
+  }
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const hostile = [
+    client.setRetention({ recordsMs: 59_999n }, { headers }),
+    client.setRetention({ recordsMs: -1n }, { headers }),
+    client.setRetention({ payloadsMs: 2n ** 62n }, { headers }),
+    client.setRetention({ inherits: true }, { headers }),
+    client.setRetention({ workspaceId: "w", inherits: true, recordsMs: 60_000n }, { headers }),
+    client.setRetention({ workspaceId: "w\u0000" }, { headers }),
+    client.setRetention({ workspaceId: "w\u001f" }, { headers }),
+    client.setRetention({ workspaceId: "w".repeat(257) }, { headers }),
+    client.placeLegalHold({ workspaceId: "", reason: "x" }, { headers }),
+    client.placeLegalHold({ workspaceId: "w", reason: "" }, { headers }),
+    client.placeLegalHold({ workspaceId: "w", reason: "x\u0000" }, { headers }),
+    client.placeLegalHold({ workspaceId: "w", reason: "x", fromMs: 5n, toMs: 5n }, { headers }),
+    client.placeLegalHold({ workspaceId: "w", reason: "x", fromMs: -5n }, { headers }),
+    client.releaseLegalHold({ id: "x", reason: "x" }, { headers }),
+  ];
+  for (const call of hostile) {
+    expect(codeOf(await call.catch((error: unknown) => error))).toBe(Code.InvalidArgument);
+  }
+  const unknown = client.releaseLegalHold({ id, reason: "x" }, { headers });
+  expect(codeOf(await unknown.catch((error: unknown) => error))).toBe(Code.NotFound);
+  await run(headers);
+  const { state } = await client.setRetention({ workspaceId: "w", recordsMs: 60_000n }, { headers });
+  expect(state).toMatchObject({ policy: { recordsMs: 60_000n }, effectiveRecordsMs: 0n });
+  const { hold } = await client.placeLegalHold({ workspaceId: "w", reason: "x; drop table audit_leaf" }, { headers });
+  expect((await client.listLegalHolds({}, { headers })).holds).toMatchObject([{ index: hold?.index }]);
+});
+
 test("without an admin token nobody reads the log", async () => {
   await using service = await audited(await server.freshDatabase(), "");
   await withClient(service, async (client) => {

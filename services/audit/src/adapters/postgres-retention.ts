@@ -123,10 +123,14 @@ export function postgresRetention(pool: pg.Pool): RetentionStore & HoldStore {
 }
 
 const INVALID_PARAMETER = "22023";
+/** A NUL in a text, which Postgres does not take. */
+const NOT_IN_REPERTOIRE = "22021";
 const NO_DATA = "P0002";
 
 function asRefusal(error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError)) return asUnavailable(error);
+  if (error.code === NOT_IN_REPERTOIRE)
+    return new WeirError("invalid_request", "A text must not hold NUL.", { cause: error });
   if (error.code === INVALID_PARAMETER)
     return new WeirError("invalid_request", sentence(error.message), { cause: error });
   if (error.code === NO_DATA) return new WeirError("not_found", sentence(error.message), { cause: error });
