@@ -65,6 +65,7 @@ async function main(): Promise<number> {
           [policy.TokenService.typeName]: { port: ports.policy, headers: {} },
           [audit.AuditProofService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.ErasureService.typeName]: { port: ports.audit, headers: meshToken },
+          [audit.RetentionService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.CostService.typeName]: { port: ports.audit, headers: meshToken },
           [audit.AuditService.typeName]: { port: ports.audit, headers: meshToken },
           [evaluation.EvaluationService.typeName]: { port: ports.evaluation, headers: meshToken },

@@ -12,4 +12,4 @@ test("600 requests, and each service, NATS and Postgres killed once: what a clie
   expect(result.unrecorded).toEqual([]);
   expect(result.notUnknown).toEqual([]);
   expect(result.gaps).toEqual([]);
-}, 300_000);
+}, 480_000);

@@ -12,6 +12,8 @@ import { randomOf } from "./random.ts";
 export interface MeshKillsResult extends KillsResult {
   /** What was killed, in this order. */
   readonly victims: readonly string[];
+  /** From when all was ready again until the log had all. */
+  readonly caughtUpMs: number;
 }
 
 const VICTIMS = ["ingress", "router", "policy", "audit", "nats", "postgres"] as const;
@@ -66,5 +68,7 @@ export async function meshKills(options: {
     if (states.every((state) => state === 200)) break;
     if (Date.now() > end) throw new Error(`not ready again: ${JSON.stringify(states)}`);
   }
-  return { victims, ...(await compare(cluster.auditor, simulator.ledger, load.seen, options)) };
+  const startMs = performance.now();
+  const compared = await compare(cluster.auditor, simulator.ledger, load.seen, options);
+  return { victims, ...compared, caughtUpMs: performance.now() - startMs };
 }

@@ -99,6 +99,7 @@ describe("docs/api.md", () => {
       audit.AuditProofService,
       audit.AuditService,
       audit.CostService,
+      audit.RetentionService,
       evaluation.EvaluationService,
     ];
     for (const service of services) {
@@ -137,7 +138,7 @@ test("metrics that are named exist, and all are named", () => {
       .map((path) => read(join(folder, path))),
   );
   const registered = new Set(code.flatMap((text) => [...text.matchAll(/"(weir_[a-z_]+)"/g)].map(([, name]) => name)));
-  for (const role of ["weir_audit", "weir_evaluation"]) registered.delete(role);
+  for (const role of ["weir_audit", "weir_evaluation", "weir_router"]) registered.delete(role);
   const documented = new Set(
     tableRows(read("docs/operations.md")).flatMap(([cell = ""]) =>
       [...cell.matchAll(/`(weir_[a-z_]+)`/g)].map(([, name]) => name),

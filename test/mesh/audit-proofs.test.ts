@@ -211,14 +211,10 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       expect(code).toBe(0);
       return out;
     };
-    // A mesh's log does not know names.
-    const workspace = composition === "mesh" ? ["--workspace-id", workspaceId] : ["--workspace", "default"];
-    if (composition === "mesh") {
-      const asked = await weir("audit", "hold", "place", "--workspace", "default", "--reason", "x");
-      expect(asked.err).toContain("--workspace-id");
-    }
+    const workspace = ["--workspace", "default"];
     const set = ["retention", "set", ...workspace, "--records", "400d", "--payloads", "30d"];
     expect(await said(...set)).toMatch(/records 400d, payloads 30d .*records for ever/);
+    expect(await said("retention", "list")).toContain(workspaceId);
     expect(await said("retention", "list")).toContain("records 400d, payloads 30d");
     expect(await said("retention", "run")).toBe("0 removed\n");
     const placed = await said("hold", "place", ...workspace, "--reason", "case 7", "--json");

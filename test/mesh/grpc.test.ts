@@ -60,6 +60,7 @@ const SERVICES = [
   audit.AuditService,
   audit.CostService,
   audit.ProducerService,
+  audit.RetentionService,
   evaluation.EvaluationService,
 ];
 

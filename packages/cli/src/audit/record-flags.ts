@@ -1,6 +1,5 @@
-import { ConnectError } from "@connectrpc/connect";
 import { audit, policy } from "@weir/contracts";
-import { nanosOfDollars, WeirError } from "@weir/kernel";
+import { nanosOfDollars } from "@weir/kernel";
 import { fromConnectError } from "@weir/mesh";
 import { choice, type Flags, UsageError, wholeNumber } from "../command.ts";
 import type { Connection } from "../connection.ts";
@@ -88,8 +87,7 @@ export async function workspaceIdOf({ client, call }: Connection, flags: Flags):
   const { workspaces } = await client(policy.PolicyAdminService)
     .listWorkspaces({}, call)
     .catch((error: unknown) => {
-      const { reason } = error instanceof WeirError ? error : fromConnectError(ConnectError.from(error));
-      if (reason !== "unsupported") throw error;
+      if (fromConnectError(error).reason !== "unsupported") throw error;
       throw new Error("policy, which knows names, is behind another address than the log: give --workspace-id");
     });
   const found = workspaces.find((workspace) => workspace.name === name || workspace.id === name);
