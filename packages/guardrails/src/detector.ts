@@ -56,6 +56,8 @@ export type Detect = (scan: Scan, sight: Sight) => void;
 
 /** What is looked for once for all detectors; see sight.ts. */
 export interface Sight {
+  /** The window has nothing but ASCII. */
+  readonly ascii: boolean;
   /** Groups of ASCII digits: digit group i is text from digitStarts[i] to digitEnds[i]. */
   readonly digitStarts: number[];
   readonly digitEnds: number[];

@@ -1,6 +1,8 @@
 import { type Detect, type Finding, Scan, type Sight } from "./detector.ts";
 import { assessInjection, INJECTION_THRESHOLD, INJECTION_WORDS } from "./detectors/injection.ts";
 import { KEY_PREFIXES } from "./detectors/secrets.ts";
+import { encodedTexts } from "./encoded.ts";
+import { mayEscape, type Plain, plainOf, wholeEnd } from "./plain.ts";
 import { Machine, type Pattern } from "./pattern/machine.ts";
 import { type Action, detectorName, finderOf, type Place, type Rule } from "./rules.ts";
 import { look, SightPlan } from "./sight.ts";
@@ -25,6 +27,8 @@ export interface Source {
 export interface Judge extends Source {
   /** `sight`: of the same text, by the scanner's plan. */
   readonly fails: (text: string, sight: Sight | undefined) => boolean;
+  /** Whether texts that are read one behind the other are judged as one, too. */
+  readonly joins: boolean;
 }
 
 const STRENGTH: Readonly<Record<Action, number>> = { allow: 0, flag: 1, redact: 2, block: 3 };
@@ -84,10 +88,15 @@ function strongest(rules: readonly Rule[]): Rule[] {
 function judgeOf(rule: Rule, detector: string, place: Place): Judge {
   const { action } = rule;
   const choice = rule.detector;
-  if (choice.kind === "check") return { detector, action, fails: (text) => !choice.passes(text) };
+  if (choice.kind === "check") return { detector, action, joins: false, fails: (text) => !choice.passes(text) };
   const threshold = (choice.kind === "injection" ? choice.threshold : undefined) ?? INJECTION_THRESHOLD;
   const asData = place === "tool-results";
-  return { detector, action, fails: (text, sight) => assessInjection(text, sight, asData).score >= threshold };
+  return {
+    detector,
+    action,
+    joins: true,
+    fails: (text, sight) => assessInjection(text, sight, asData).score >= threshold,
+  };
 }
 
 /** A finding and whose it is. */
@@ -97,20 +106,44 @@ export interface Owned extends Finding {
 
 const scan = new Scan();
 
-/**
- * Scans a window; see Scan for what `from` and `final` say.
- * @returns what was found, in order of the detectors, up to where it is decided, and what was seen
- */
-export function scanWindow(
-  scanner: Scanner,
-  text: string,
-  from: number,
-  final: boolean,
-): { found: Owned[]; decided: number; sight: Sight | undefined } {
+/** What a window holds. */
+export interface Scanned {
+  readonly found: Owned[];
+  /** Up to where more text cannot change what is found. */
+  readonly decided: number;
+  /** Undefined where none was needed. */
+  readonly sight: Sight | undefined;
+  /** Some of it is read otherwise than it is written. */
+  readonly otherwise: boolean;
+}
+
+/** So far before a finding stand the words that decide about it. */
+const NEAR = 64;
+
+/** Scans a window, as it is written, as it is read, and what is in it as base64; see Scan for what `from` and `final` say. */
+export function scanWindow(scanner: Scanner, text: string, from: number, final: boolean): Scanned {
   const found: Owned[] = [];
   if (scanner.detect.length === 0 && scanner.plan.words.length === 0)
-    return { found, decided: text.length, sight: undefined };
-  const sight = look(text, scanner.plan);
+    return { found, decided: text.length, sight: undefined, otherwise: false };
+  const whole = final ? text.length : Math.max(from, wholeEnd(text));
+  const seen = whole === text.length ? text : text.slice(0, whole);
+  const sight = look(seen, scanner.plan);
+  let decided = detectAll(scanner, seen, from, final, sight, found);
+  const readAsWritten = scanner.detect.length === 0 || (sight.ascii && !mayEscape(seen));
+  const plain = readAsWritten ? undefined : plainOf(seen, Math.max(0, from - NEAR));
+  if (plain !== undefined) decided = Math.min(decided, scanPlain(scanner, plain, from, final, found));
+  if (scanner.detect.length > 0) {
+    const undecided = (start: number): void => void (decided = Math.min(decided, Math.max(start, from)));
+    for (const { start, end, plain: hidden } of encodedTexts(seen, from, final, undecided)) {
+      const inside: Owned[] = [];
+      detectAll(scanner, hidden, 0, true, look(hidden, scanner.plan), inside);
+      for (const { label, source } of inside) if (start >= from) found.push({ start, end, label, source });
+    }
+  }
+  return { found, decided: final ? text.length : decided, sight, otherwise: plain !== undefined };
+}
+
+function detectAll(scanner: Scanner, text: string, from: number, final: boolean, sight: Sight, found: Owned[]): number {
   scan.begin(text, from, final);
   for (const { detect, source } of scanner.detect) {
     detect(scan, sight);
@@ -118,7 +151,34 @@ export function scanWindow(
     for (const { start, end, label } of scan.findings) found.push({ start, end, label, source });
     scan.findings = [];
   }
-  return { found, decided: final ? text.length : scan.decided, sight };
+  return final ? text.length : scan.decided;
+}
+
+/** @returns up to where it is decided, in the raw text */
+function scanPlain(
+  scanner: Scanner,
+  { text, starts, ends }: Plain,
+  from: number,
+  final: boolean,
+  found: Owned[],
+): number {
+  const read: Owned[] = [];
+  const decided = detectAll(scanner, text, firstFrom(starts, from), final, look(text, scanner.plan), read);
+  for (const finding of read)
+    found.push({ ...finding, start: starts[finding.start] as number, end: ends[finding.end - 1] as number });
+  return starts[decided] ?? Number.POSITIVE_INFINITY;
+}
+
+/** The first index of the sorted offsets whose offset is at least `from`. */
+function firstFrom(starts: Int32Array, from: number): number {
+  let low = 0;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((starts[middle] as number) < from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Runs of the scanner's patterns over one text. */

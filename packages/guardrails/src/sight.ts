@@ -68,7 +68,7 @@ function unitsOf(text: string): Uint8Array | Uint16Array {
 /** One pass over the window for everything that several detectors look for: this is the cost of a clean text. */
 export function look(text: string, plan: SightPlan): Sight {
   const codes = unitsOf(text);
-  const sight: Sight = { digitStarts: [], digitEnds: [], words: [], keyStarts: [] };
+  const sight: Sight = { ascii: codes === bytes, digitStarts: [], digitEnds: [], words: [], keyStarts: [] };
   if (plan.words.length > 0) seeWords(codes, text.length, plan, sight.words);
   seeNumbers(codes, text.length, plan, sight);
   // Not kept for one large text.

@@ -4,7 +4,7 @@
  */
 import { CONTEXT_LENGTH, type Sight } from "./detector.ts";
 import { resolve, type Span } from "./resolve.ts";
-import { runPatterns, type Scanner, scanWindow, type Source } from "./scanner.ts";
+import { type Owned, runPatterns, type Scanner, scanWindow, type Source } from "./scanner.ts";
 import type { Tally } from "./verdict.ts";
 
 /** A stretch of the text, in order: as it is, or to be replaced. */
@@ -16,6 +16,8 @@ export interface Piece {
 
 /** Of a text that judges see; what is beyond is not judged. */
 export const MAX_JUDGED = 256 << 10;
+/** Of what is read otherwise than it is written: several units may be one. */
+const WIDE_CONTEXT = 2 * CONTEXT_LENGTH;
 /** Up to this length the held text is scanned with every push; then only when it has grown by a quarter, so that the work stays linear. */
 const EAGER = 256;
 
@@ -78,7 +80,7 @@ export class TextStream {
   #release(final: boolean): Piece[] {
     const window = this.#context + this.#held;
     const offset = this.#context.length;
-    const { found, decided: windowDecided } = scanWindow(this.#scanner, window, offset, final);
+    const { found, decided: windowDecided, otherwise } = scanWindow(this.#scanner, window, offset, final);
     let decided = windowDecided;
     if (this.#patterns !== undefined) {
       // Offsets of the whole text, as offsets of this window.
@@ -94,7 +96,7 @@ export class TextStream {
     }
     const pieces = this.#pieces(window, offset, decided, spans);
     if (this.#blocked !== undefined) return NONE;
-    this.#context = window.slice(Math.max(0, decided - CONTEXT_LENGTH), decided);
+    this.#context = window.slice(Math.max(0, decided - (otherwise ? WIDE_CONTEXT : CONTEXT_LENGTH)), decided);
     this.#held = window.slice(decided);
     this.#base += decided - offset;
     this.#late = this.#late.filter((finding) => finding.end > this.#base);
@@ -136,13 +138,7 @@ export function scanText(
   const { place } = scanner;
   tally.segment(place);
   tally.characters(place, text.length);
-  const { found, sight } = scanWindow(scanner, text, 0, true);
-  if (scanner.patterns.length > 0) {
-    const patterns = runPatterns(scanner);
-    patterns.push(text);
-    patterns.end();
-    found.push(...patterns.take());
-  }
+  const { found, sight } = findingsOf(scanner, text);
   let blocked: Source | undefined;
   if (scanner.judges.length > 0) blocked = judge(scanner, text, sight, tally);
   if (found.length === 0 || blocked !== undefined) return { blocked, pieces: undefined };
@@ -161,12 +157,127 @@ export function scanText(
   return { blocked: undefined, pieces };
 }
 
+/**
+ * Texts that are read one behind the other, as the parts of a message are: what begins in one and ends in another is found, too. Each is
+ * scanned by itself all the same, since what stands before a match may hide it.
+ * @param isClose whether nothing at all stands between the text with this index and the one before it
+ * @returns by text, as scanText; what reaches over several is replaced where it begins
+ */
+export function scanTexts(
+  scanner: Scanner,
+  texts: readonly string[],
+  tally: Tally,
+  isClose: (index: number) => boolean = () => true,
+): { readonly blocked: Source | undefined; readonly pieces: readonly (Piece[] | undefined)[] } {
+  const [only = ""] = texts;
+  if (texts.length === 1) {
+    const { blocked, pieces } = scanText(scanner, only, tally);
+    return { blocked, pieces: [pieces] };
+  }
+  const { place } = scanner;
+  const joined = texts.join("");
+  const bounds: number[] = [0];
+  const found: Owned[] = [];
+  for (const text of texts) {
+    const start = bounds.at(-1) ?? 0;
+    bounds.push(start + text.length);
+    tally.segment(place);
+    tally.characters(place, text.length);
+    for (const finding of findingsOf(scanner, text).found)
+      found.push({ ...finding, start: finding.start + start, end: finding.end + start });
+  }
+  const isKnown = overlapOf(found);
+  for (const finding of findingsOf(scanner, joined).found) {
+    const next = firstAbove(bounds, finding.start);
+    if ((bounds[next] ?? joined.length) >= finding.end) continue;
+    // What only makes a text's own finding longer is rather the first word of another message: a@b.co, and then "hi".
+    if (isClose(next) || !isKnown(finding)) found.push(finding);
+  }
+  for (const text of [...texts, joined]) {
+    const blocked = scanner.judges.length === 0 ? undefined : judge(scanner, text, undefined, tally, text === joined);
+    if (blocked !== undefined) return { blocked, pieces: [] };
+  }
+  const spans = resolve(scanner, found);
+  for (const span of spans) {
+    for (const source of span.sources) tally.found(source, place);
+    if (span.blocks !== undefined) return { blocked: span.blocks, pieces: [] };
+  }
+  return { blocked: undefined, pieces: cutPieces(joined, bounds, spans) };
+}
+
+/** The pieces of each text, undefined where nothing of it is cut. @param bounds where the texts begin, and where the last one ends */
+function cutPieces(joined: string, bounds: readonly number[], spans: readonly Span[]): (Piece[] | undefined)[] {
+  const all: (Piece[] | undefined)[] = [];
+  const cuts = spans.filter(({ cut }) => cut);
+  let next = 0;
+  for (let index = 0; index + 1 < bounds.length; index += 1) {
+    const [from, to] = [bounds[index] as number, bounds[index + 1] as number];
+    const pieces: Piece[] = [];
+    let at = from;
+    let changed = false;
+    for (let cut = cuts[next]; cut !== undefined && cut.start < to; cut = cuts[next]) {
+      const { start, end, label } = cut;
+      changed = true;
+      if (start > at) pieces.push({ text: joined.slice(at, start), label: undefined });
+      if (start >= from) pieces.push({ text: joined.slice(start, end), label });
+      at = Math.min(end, to);
+      // It goes on in the next text.
+      if (end > to) break;
+      next += 1;
+    }
+    if (at < to) pieces.push({ text: joined.slice(at, to), label: undefined });
+    all.push(changed ? pieces : undefined);
+  }
+  return all;
+}
+
+/** Whether one of the findings shares something with another one. */
+function overlapOf(found: readonly Owned[]): (finding: Owned) => boolean {
+  const sorted = found.toSorted((a, b) => a.start - b.start);
+  const starts = sorted.map(({ start }) => start);
+  // By index: the furthest end of it and all before.
+  const ends: number[] = [];
+  for (const { end } of sorted) ends.push(Math.max(end, ends.at(-1) ?? 0));
+  return ({ start, end }) => (ends[firstAbove(starts, end - 1) - 1] ?? 0) > start;
+}
+
+/** The index of the first of the sorted numbers that is above another. */
+function firstAbove(sorted: readonly number[], than: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as number) <= than) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function findingsOf(scanner: Scanner, text: string): { found: Owned[]; sight: Sight | undefined } {
+  const { found, sight } = scanWindow(scanner, text, 0, true);
+  if (scanner.patterns.length > 0) {
+    const patterns = runPatterns(scanner);
+    patterns.push(text);
+    patterns.end();
+    found.push(...patterns.take());
+  }
+  return { found, sight };
+}
+
 /** @returns the judge that blocks the text; what others find is counted */
-function judge(scanner: Scanner, text: string, sight: Sight | undefined, tally: Tally): Source | undefined {
+function judge(
+  scanner: Scanner,
+  text: string,
+  sight: Sight | undefined,
+  tally: Tally,
+  onlyJoined = false,
+): Source | undefined {
   const whole = text.length <= MAX_JUDGED;
   if (!whole) tally.skipped("too-long");
   const judged = whole ? text : text.slice(0, MAX_JUDGED);
   for (const one of scanner.judges) {
+    // A text that was put together from others is of no form.
+    if (onlyJoined && !one.joins) continue;
     if (!one.fails(judged, whole ? sight : undefined)) continue;
     tally.found(one, scanner.place);
     if (one.action === "block") return one;

@@ -1,7 +1,10 @@
 /** Texts made to trouble the detectors: pieces of what they look for, in any order, and very long runs of it. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { compileScanner, type Piece, PLACES, type Rule, scanText, Tally, TextStream } from "../src/index.ts";
 import { below, cut, pick, seeded } from "./planted.ts";
+
+// Many rounds, on a machine that may be busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 const FRAGMENTS =
   "4 1 1111 4111 411111111111111 0 00 1 123 45 6789 12345678 255 . . - - : :: / // ( ) + _ = == => @ @x.co a.b de DE89 3704 GB ff fe80 sk- sk-a1B2 AKIA ABCD1234EFGH5678 eyJ eyJh AIza SK wk_ ghp_ a1B2c3D4e5F6g7H8i9J0 " +

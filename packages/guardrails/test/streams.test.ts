@@ -1,6 +1,9 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { compileScanner, JsonStream, type Piece, type Rule, scanText, Tally, TextStream } from "../src/index.ts";
 import { below, cardNumber, cut, pick, prose, type Random, secretKey, seeded } from "./planted.ts";
+
+// Many rounds, on a machine that may be busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 const SEEDS = [1, 20_261_121, 77];
 const SPLITS = 10_000;

@@ -14,7 +14,7 @@ const LENGTHS: ReadonlyMap<string, number> = new Map(
     .map((entry) => [entry.slice(0, 2), Number(entry.slice(2))]),
 );
 
-const isGap = (text: string, at: number): boolean => " -.\u00a0\u202f".includes(text.charAt(at));
+const isGap = (text: string, at: number): boolean => " -.\u00a0\u2009\u202f".includes(text.charAt(at));
 
 /** ISO 7064, MOD 97-10, over the account's number with its head moved to the end. */
 export function mod97(iban: string): boolean {

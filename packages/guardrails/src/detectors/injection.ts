@@ -5,6 +5,7 @@
  */
 import type { SeenWord, Sight } from "../detector.ts";
 import { foldWord } from "../fold.ts";
+import { mayEscape, plainOf } from "../plain.ts";
 import { look, SightPlan } from "../sight.ts";
 import { encodedTexts, invisibles, spelledOut } from "./injection-hidden.ts";
 import { MARKS, SIGNALS, type Signal } from "./injection-signals.ts";
@@ -78,6 +79,15 @@ const PLAN = new SightPlan(INJECTION_WORDS, []);
  * @param asData the text came from a tool or a document: nobody may give instructions there
  */
 export function assessInjection(text: string, sight: Sight | undefined, asData: boolean): Assessment {
+  const seen = sight ?? look(text, PLAN);
+  const written = assess(text, seen, asData);
+  const plain = seen.ascii && !mayEscape(text) ? undefined : plainOf(text);
+  if (plain === undefined) return written;
+  const read = assess(plain.text, undefined, asData);
+  return read.score > written.score ? read : written;
+}
+
+function assess(text: string, sight: Sight | undefined, asData: boolean): Assessment {
   const weights = new Map<string, number>();
   count(text, (sight ?? look(text, PLAN)).words, asData, weights);
   if (text.includes("<") || text.includes("[") || text.includes("\n"))

@@ -32,9 +32,15 @@ function ipv4At(scan: Scan, { digitStarts, digitEnds }: Sight, first: number): v
     if (end - from > 3 || Number(text.slice(from, end)) > 255 || (end - from > 1 && text[from] === "0")) return;
     if (end >= text.length - 1 && !scan.final) return scan.undecided(start);
     if (part < 3 ? text[end] !== "." : is(text, end, ALNUM) || (text[end] === "." && is(text, end + 1, ALNUM))) return;
-    if (part === 3) scan.found("IP", start, end);
+    if (part === 3 && !VERSION.test(text.slice(Math.max(0, start - VERSION_REACH), start)))
+      scan.found("IP", start, end);
   }
 }
+
+/** What makes four numbers the version of something. */
+const VERSION =
+  /(?:\b(?:version|ver|release|build|firmware|revision|driver)s?\b[\s.:=v"']{0,4}|\b(?:Chrome|Chromium|HeadlessChrome|CriOS|Edge?|EdgA|OPR|Opera|Safari|Firefox|Version|YaBrowser|SamsungBrowser|Electron)\/)$/i;
+const VERSION_REACH = 20;
 
 const isPart = (text: string, at: number): boolean => is(text, at, HEX) || text[at] === ":" || text[at] === ".";
 
@@ -46,11 +52,13 @@ function addressStart(text: string, at: number, least: number): number {
 /** @returns where to look on: the run of characters that may belong to the address was looked at as a whole */
 function ipv6Around(scan: Scan, colon: number): number {
   const { text } = scan;
-  const start = addressStart(text, colon, Math.max(0, colon - IPV6_LONGEST));
+  let start = addressStart(text, colon, Math.max(0, colon - IPV6_LONGEST));
   let end = colon;
   while (end < text.length && end - start <= IPV6_LONGEST && isPart(text, end)) end += 1;
-  if (end - start > IPV6_LONGEST || is(text, start - 1, ALNUM)) return end;
-  if (end === text.length) scan.undecided(start);
+  if (end === text.length && end - start <= IPV6_LONGEST) scan.undecided(start);
+  // ip:2001:db8::1, IPv6:2001:db8::1: what stands before the first colon is no part of it.
+  if (is(text, start - 1, ALNUM) || (text[start] === ":" && text[start + 1] !== ":")) start = colon + 1;
+  if (end - start > IPV6_LONGEST) return end;
   let last = end;
   while (last > start && (text[last - 1] === "." || (text[last - 1] === ":" && text[last - 2] !== ":"))) last -= 1;
   if (is(text, end, ALNUM) || text[end] === "_" || last <= colon) return end;

@@ -5,7 +5,7 @@ import type { Detector, Scan, Sight } from "../detector.ts";
 const MAX_DIGITS = 15;
 
 const CONTEXT =
-  /\b(?:phones?|tel(?:e?fono|efon|ephone)?|mobile|cell(?:ular|phone)?|handy|fax|whatsapp|sms|call(?:ed|ing|s)?|dial|ring|text(?:ed)?|reach(?:ed)?|contact|hotline|móvil|portable|ph|mob)\b/i;
+  /(?:\b|_)(?:phones?|tel(?:e?fono|efon|ephone|efoonnummer)?|t[eé]l(?:[eé]phone)?|tlf|mobile?|cell(?:ular|phone|ulare)?|handy(?:nummer)?|rufnummer|mobilnummer|fax|whatsapp|sms|call(?:ed|ing|s)?|dial|ring|text(?:ed)?|reach(?:ed)?|contact|hotline|helpline|m[oó]vil|celular|portable|ph|mob|msisdn|my\s+(?:new\s+|work\s+|home\s+|direct\s+)?(?:number|no\b|nr\b|line))(?:\b|_)|[a-z]Phone|电话|手机|電話|携帯|전화|телефон/i;
 const CONTEXT_REACH = 40;
 
 const SEPARATORS = " ().-/\u00a0\u2009\u202f\u2010\u2011\u2013";
@@ -55,12 +55,15 @@ function numberAt(scan: Scan, sight: Sight, first: number): void {
     return;
   const written = read(scan, sight, first);
   if (written === undefined) return scan.undecided(start);
+  // 0.12345678: a fraction, of which some texts have thousands.
+  if (!plus && start === digits && written.groups[0] === 1 && text[own] === ".") return;
   const near = context(text, start);
   // What follows a number may be another one: the longest run of groups that is a number counts.
   for (let groups = written.groups.length; groups > 0; groups -= 1) {
     const end = written.ends[groups - 1] as number;
     if (is(text, end, ALNUM) && !/^(?:x|ext)/i.test(text.slice(end, end + 3))) continue;
-    if (!isNumber(written, groups, plus, start < digits, near)) continue;
+    const alone = groups === 1 && "/=#&?".includes(text.charAt(start - 1) || " ");
+    if (!isNumber(written, groups, plus, start < digits, isDashed(text, written), alone ? NEVER : near)) continue;
     const extension = EXTENSION.exec(text.slice(end, end + EXTENSION_REACH));
     if (end + EXTENSION_REACH > text.length && couldExtend(text.slice(end))) scan.undecided(start);
     return scan.found("PHONE", start, end + (extension?.[0].length ?? 0));
@@ -102,7 +105,21 @@ function joins(text: string, from: number, to: number): boolean {
   return true;
 }
 
-function isNumber(written: Written, count: number, plus: boolean, marked: boolean, near: () => boolean): boolean {
+/** A part of a URL, or of a number of something: no word before it makes it a phone's. */
+const NEVER = (): boolean => false;
+
+/** All of it joined by dashes. */
+const isDashed = (text: string, { ends }: Written): boolean =>
+  ends.slice(0, -1).every((end) => "-\u2010\u2011\u2013".includes(text.charAt(end) || " "));
+
+function isNumber(
+  written: Written,
+  count: number,
+  plus: boolean,
+  marked: boolean,
+  dashed: boolean,
+  near: () => boolean,
+): boolean {
   const groups = written.groups.slice(0, count);
   const digits = written.digits.slice(
     0,
@@ -113,7 +130,13 @@ function isNumber(written: Written, count: number, plus: boolean, marked: boolea
   if (digits.startsWith("00") && length >= 10 && digits[2] !== "0") return true;
   if (isAmerican(digits, groups) && (count > 1 || near())) return true;
   if (isDate(groups, digits)) return false;
-  if (digits[0] === "0" && digits[1] !== "0" && length >= 9 && length <= 12 && (count >= 2 || near())) return true;
+  if (digits[0] === "0" && digits[1] !== "0" && length >= 9 && length <= 12) {
+    // Numbers of things have no leading zero, or several.
+    if (count >= 2 || near()) return true;
+    if (near !== NEVER && (length === 10 || length === 11)) return true;
+  }
+  // 123-456-7890: nobody's, but written as one.
+  if ((marked || dashed) && /^(?:1-)?3-3-4$/.test(groups.join("-"))) return true;
   if (marked && length >= 8 && length <= 12 && count >= 2) return true;
   return length >= 7 && length <= 13 && near();
 }

@@ -3,7 +3,7 @@ import type { Detector, Scan, Sight } from "../detector.ts";
 import { KEY_FORMATS, type KeyFormat } from "./secret-formats.ts";
 import { assignments } from "./secret-context.ts";
 import { privateKeys } from "./secret-pem.ts";
-import { botTokens, userInfo } from "./secret-shapes.ts";
+import { botTokens, dottedTokens, infixes, userInfo, webhooks } from "./secret-shapes.ts";
 
 /** No key is longer; of a JWT this is as much as a proxy lets through in a header. */
 const MAX_TOKEN = 8_192;
@@ -28,6 +28,9 @@ export const secrets: Detector = {
     privateKeys(scan);
     botTokens(scan, sight);
     userInfo(scan);
+    webhooks(scan);
+    infixes(scan);
+    dottedTokens(scan);
     assignments(scan);
   },
 };

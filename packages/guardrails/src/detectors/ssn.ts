@@ -2,8 +2,11 @@ import { ALNUM, is } from "../characters.ts";
 import type { Detector, Scan, Sight } from "../detector.ts";
 
 /** What a number of nine digits without its dashes needs to stand near. */
-const CONTEXT = /\bssns?\b|social\s+sec|\bsoc\.?\s*sec|\bss#|\bss\s+n(?:o|um)|\bitin\b|tax(?:payer)?\s+id/i;
+const CONTEXT =
+  /\bssns?(?:\b|_)|_ssns?\b|social[\s_-]*sec|\bsoc\.?\s*sec|\bss\s?#|\bss\s+n(?:o|um)|\bsocial(?:\s+(?:is|num|no\b|#)|\s*[:#])|\bitin\b|tax(?:payer)?\s+id|\btin\b/i;
 const CONTEXT_REACH = 64;
+/** Behind it: "123456789 is my SSN". */
+const CONTEXT_BEHIND = 32;
 
 const SEPARATORS = "-. \u2010\u2011\u2013\u00a0";
 
@@ -29,13 +32,14 @@ function numberAt(scan: Scan, { digitStarts, digitEnds }: Sight, first: number):
   const length = end - start;
   if ((length !== 3 && length !== 9 && end !== text.length) || length > 9) return;
   const before = text.charAt(start - 1);
-  if (is(text, start - 1, ALNUM) || (SEPARATORS.includes(before) && before !== " " && is(text, start - 2, ALNUM)))
-    return;
+  if (is(text, start - 1, ALNUM) || (SEPARATORS.includes(before) && before !== " " && isDigit(text, start - 2))) return;
   if (length === 9) {
     if (end === text.length && !scan.final) return scan.undecided(start);
     const number = text.slice(start, end);
     if (is(text, end, ALNUM) || !isGiven(number.slice(0, 3), number.slice(3, 5), number.slice(5))) return;
-    if (CONTEXT.test(text.slice(Math.max(0, start - CONTEXT_REACH), start))) scan.found("SSN", start, end);
+    if (CONTEXT.test(text.slice(Math.max(0, start - CONTEXT_REACH), start))) return scan.found("SSN", start, end);
+    if (end + CONTEXT_BEHIND > text.length) scan.undecided(start);
+    if (CONTEXT.test(text.slice(end, end + CONTEXT_BEHIND))) scan.found("SSN", start, end);
     return;
   }
   if (end >= text.length - 1) return scan.undecided(start);

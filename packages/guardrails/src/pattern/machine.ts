@@ -19,16 +19,23 @@ export class Pattern {
   readonly instructions: readonly Instruction[];
   /** Units (below 128) that a match can begin with; undefined where it may begin with an assertion or another unit, too. */
   readonly first: Uint8Array;
+  /** ^ and $ are the ends of the text, not of its lines, and the empty text may match: as JSON Schema has it. */
+  readonly whole: boolean;
 
   /** @throws WeirError invalid_request: not linear, too large, or it matches the empty text */
-  constructor(source: string, options: { readonly ignoreCase?: boolean | undefined } = {}) {
+  constructor(
+    source: string,
+    options: { readonly ignoreCase?: boolean | undefined; readonly whole?: boolean | undefined } = {},
+  ) {
     const program: Instruction[] = [];
     emit(parsePattern(source, options.ignoreCase ?? false), program);
     program.push({ op: "match" });
     this.instructions = program;
     const { ascii, empty } = firstOf(program);
-    if (empty) throw new WeirError("invalid_request", "The pattern cannot be used: it also matches nothing at all.");
-    this.first = ascii;
+    this.whole = options.whole ?? false;
+    if (empty && !this.whole)
+      throw new WeirError("invalid_request", "The pattern cannot be used: it also matches nothing at all.");
+    this.first = empty ? ascii.fill(1) : ascii;
   }
 }
 
@@ -112,7 +119,7 @@ function firstOf(program: readonly Instruction[]): { ascii: Uint8Array; empty: b
 const isWord = (code: number): boolean =>
   (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95;
 
-const holds = (assertion: Assertion, before: number, after: number): boolean => {
+const holds = (assertion: Assertion, before: number, after: number, whole: boolean): boolean => {
   switch (assertion) {
     case "word":
       return isWord(before) !== isWord(after);
@@ -120,9 +127,9 @@ const holds = (assertion: Assertion, before: number, after: number): boolean => 
       return isWord(before) === isWord(after);
     // Of a line: a text is rarely one.
     case "start":
-      return before === -1 || before === 10;
+      return before === -1 || (before === 10 && !whole);
     case "end":
-      return after === -1 || after === 10 || after === 13;
+      return after === -1 || ((after === 10 || after === 13) && !whole);
   }
 };
 
@@ -139,6 +146,7 @@ function contains(set: UnitSet, code: number): boolean {
 export class Machine {
   readonly #program: readonly Instruction[];
   readonly #first: Uint8Array;
+  readonly #whole: boolean;
   /** Threads before the next unit: where they stand, and where their match began. */
   #places: Int32Array;
   #starts: Int32Array;
@@ -156,6 +164,7 @@ export class Machine {
   constructor(pattern: Pattern) {
     this.#program = pattern.instructions;
     this.#first = pattern.first;
+    this.#whole = pattern.whole;
     const size = this.#program.length;
     this.#places = new Int32Array(size);
     this.#starts = new Int32Array(size);
@@ -209,7 +218,7 @@ export class Machine {
     let live = 0;
     for (let thread = 0; thread < this.#count; thread += 1)
       live = this.#follow(this.#places[thread] as number, this.#starts[thread] as number, after, live, found);
-    if (after !== -1) live = this.#follow(0, this.#at, after, live, found);
+    if (after !== -1 || this.#whole) live = this.#follow(0, this.#at, after, live, found);
     return live;
   }
 
@@ -236,7 +245,7 @@ export class Machine {
           stack.push(instruction.or, instruction.to);
           break;
         case "assert":
-          if (holds(instruction.assertion, this.#before, after)) stack.push(at + 1);
+          if (holds(instruction.assertion, this.#before, after, this.#whole)) stack.push(at + 1);
           break;
         case "match":
           found(Math.max(start, this.#at - LONGEST_MATCH), this.#at);

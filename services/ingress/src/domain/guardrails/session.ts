@@ -9,7 +9,7 @@ import {
   type Piece,
   type Place,
   Restorer,
-  scanText,
+  scanTexts,
   type Source,
   Tally,
   TextStream,
@@ -19,6 +19,7 @@ import {
 import { WeirError } from "@weir/kernel";
 import type { Edit } from "./edits.ts";
 import type { ExternalCheck, Guard } from "./guard.ts";
+import { isSibling, readTogether } from "./read-together.ts";
 import { answerTexts, pathOf, requestTexts, type Step, type TextAt } from "./texts.ts";
 
 /** What the client is shown and what is kept of it: where values were put back, only the client sees them. */
@@ -35,10 +36,7 @@ export function blockedError(source: Source, place: Place): WeirError {
   return new WeirError("guardrail_blocked", `A guardrail (${source.detector}) blocked the ${what}.`);
 }
 
-interface Cut {
-  readonly at: TextAt;
-  readonly pieces: readonly (Piece | JsonPiece)[];
-}
+type Pieces = readonly (Piece | JsonPiece)[];
 
 export class GuardSession {
   readonly guard: Guard;
@@ -61,19 +59,19 @@ export class GuardSession {
    */
   input(request: unknown): Edit[] {
     const texts = requestTexts(request, this.#tally);
-    const cuts: Cut[] = [];
-    for (const at of texts) {
-      const pieces = this.#scan(at);
-      if (pieces !== undefined) cuts.push({ at, pieces });
-    }
+    const cuts = this.#scanAll(texts);
     // A placeholder must be none that somebody wrote: all texts are known before the first is issued.
-    if (cuts.length > 0) for (const { text } of texts) this.#vault.reserve(text);
+    if (cuts.size > 0) for (const { text } of texts) this.#vault.reserve(text);
     const edits = new Map<TextAt, string>();
-    for (const { at, pieces } of cuts)
+    // In the order of the request, whatever was found first.
+    for (const at of texts) {
+      const pieces = cuts.get(at);
+      if (pieces === undefined) continue;
       edits.set(
         at,
         written(pieces, (label, value) => this.#vault.placeholder(label, value)),
       );
+    }
     if (this.guard.external.length > 0)
       for (const at of texts) if (at.judged) this.#pass(at.place, edits.get(at) ?? at.text);
     return [...edits].map(([at, text]) => ({ path: pathOf(at.step), text }));
@@ -86,14 +84,17 @@ export class GuardSession {
    */
   answer(answer: unknown, skip?: ReadonlySet<string>): Both<Edit>[] {
     const edits: Both<Edit>[] = [];
-    for (const at of answerTexts(answer, this.#tally)) {
+    const texts = answerTexts(answer, this.#tally).filter(
+      (at) => skip === undefined || skip.size === 0 || !skip.has(keyOf(at.step)),
+    );
+    const cuts = this.#scanAll(texts);
+    for (const at of texts) {
       if (at.form === "copy-list" || at.form === "copy-object") {
         const edit: Edit = { path: pathOf(at.step), text: "", empty: at.form === "copy-list" ? "list" : "null" };
         if (this.guard.cuts) edits.push({ shown: edit, kept: edit });
         continue;
       }
-      if (skip?.has(keyOf(at.step)) === true) continue;
-      const pieces = this.#scan(at);
+      const pieces = cuts.get(at);
       const kept = pieces === undefined ? at.text : written(pieces, (label, value) => this.#vault.mask(label, value));
       const shown = this.#restored(kept, at.form);
       if (this.guard.external.length > 0) this.#pass(at.place, kept);
@@ -167,21 +168,37 @@ export class GuardSession {
     if (passed.length > MAX_JUDGED) this.#tally.skipped("too-long");
   }
 
-  /** @throws WeirError guardrail_blocked */
-  #scan(at: TextAt): readonly (Piece | JsonPiece)[] | undefined {
-    const { text, place, form } = at;
-    const scanner = (at.judged ? this.guard.scanners : this.guard.quiet)[place];
-    if (scanner === undefined) return undefined;
-    let blocked: Source | undefined;
-    let pieces: readonly (Piece | JsonPiece)[] | undefined;
-    if (form === "json") {
-      const stream = new JsonStream(scanner, this.#tally);
-      const all = [...stream.push(text), ...stream.end()];
-      ({ blocked } = stream);
-      pieces = all.some((piece) => piece.label !== undefined) ? all : undefined;
-    } else ({ blocked, pieces } = scanText(scanner, text, this.#tally));
-    if (blocked !== undefined) throw blockedError(blocked, place);
-    return pieces;
+  /**
+   * @returns what is to be replaced in which
+   * @throws WeirError guardrail_blocked
+   */
+  #scanAll(texts: readonly TextAt[]): ReadonlyMap<TextAt, Pieces> {
+    const cuts = new Map<TextAt, Pieces>();
+    for (const group of readTogether(texts)) {
+      const [{ place, judged, form, text }] = group;
+      const scanner = (judged ? this.guard.scanners : this.guard.quiet)[place];
+      if (scanner === undefined || form === "copy-list" || form === "copy-object") continue;
+      let blocked: Source | undefined;
+      let pieces: readonly (Pieces | undefined)[];
+      if (form === "json") {
+        const stream = new JsonStream(scanner, this.#tally);
+        const all = [...stream.push(text), ...stream.end()];
+        ({ blocked } = stream);
+        pieces = [all.some((piece) => piece.label !== undefined) ? all : undefined];
+      } else
+        ({ blocked, pieces } = scanTexts(
+          scanner,
+          group.map((at) => at.text),
+          this.#tally,
+          (index) => isSibling(group[index - 1], group[index]),
+        ));
+      if (blocked !== undefined) throw blockedError(blocked, place);
+      for (const [index, at] of group.entries()) {
+        const own = pieces[index];
+        if (own !== undefined) cuts.set(at, own);
+      }
+    }
+    return cuts;
   }
 
   #restored(text: string, form: TextAt["form"]): string {

@@ -64,8 +64,10 @@ export class SseGuard {
   }
 
   #event(bytes: Uint8Array, shown: Uint8Array[], kept: Uint8Array[]): void {
-    const event = readEvent(decoder.decode(bytes));
-    if (event === undefined) return pass(bytes, shown, kept);
+    const text = decoder.decode(bytes);
+    const event = readEvent(text);
+    // A comment, to keep the connection: nobody reads it, so it need not go on where something is found.
+    if (event === undefined) return this.#session.answer(text).length === 0 ? pass(bytes, shown, kept) : undefined;
     const json = parsed(event.data);
     if (json === undefined) {
       if (event.data.trim() === "[DONE]") this.#close("", undefined, shown, kept);

@@ -74,6 +74,7 @@ function chatEvent(event: JsonObject): Reading {
           });
       } else if (name === "tool_calls") toolDeltas(list(value), path, channel, more, deltas);
       else if (name === "reasoning_details") detailDeltas(list(value), path, channel, more, deltas);
+      else nestedDeltas(value, path, channel, (inner) => more({ [name]: inner }), deltas, 0);
     }
     if (choice["finish_reason"] !== null && choice["finish_reason"] !== undefined) ends.push(`${index}|`);
   }
@@ -109,6 +110,48 @@ function toolDeltas(
   }
 }
 
+/** Of members that say what something is, and of bytes. */
+const NO_TEXT = new Set(["id", "type", "role", "data", "format"]);
+const MAX_NESTED = 6;
+
+/** Texts in members that nobody here knows, or that only some provider has (audio.transcript, content as a list): each may be a piece of one. */
+function nestedDeltas(
+  value: Json,
+  path: readonly (string | number)[],
+  channel: string,
+  more: (inner: Json) => JsonObject,
+  deltas: Delta[],
+  depth: number,
+): void {
+  if (depth > MAX_NESTED) return;
+  const isList = Array.isArray(value);
+  const members = isList ? value.map((item, at) => [at, item] as const) : Object.entries(object(value) ?? {});
+  for (const [name, member] of members) {
+    if (typeof name === "string" && NO_TEXT.has(name)) continue;
+    const inner = [...path, name];
+    // Pieces of one text may stand at other places of a list.
+    const own = isList ? channel : `${channel}${name}|`;
+    const write = isList
+      ? (rest: Json) => more([rest])
+      : (rest: Json) => more({ ...kindOf(value as JsonObject), [name]: rest });
+    if (typeof member === "string") {
+      if (member !== "")
+        deltas.push({
+          channel: own,
+          path: inner,
+          text: member,
+          place: "output",
+          form: "text",
+          judged: false,
+          more: write,
+        });
+    } else if (typeof member === "object" && member !== null)
+      nestedDeltas(member, inner, own, write, deltas, depth + 1);
+  }
+}
+
+const kindOf = ({ type }: JsonObject): JsonObject => (typeof type === "string" ? { type } : {});
+
 function detailDeltas(
   details: readonly Json[],
   path: readonly (string | number)[],
@@ -140,6 +183,7 @@ function messagesEvent(event: JsonObject): Reading {
   const { type, index = 0 } = event;
   if (type === "content_block_stop") return { deltas: [], ends: [`${numbered(index)}|`] };
   if (type === "message_delta" || type === "message_stop" || type === "error") return { deltas: [], ends: [ALL] };
+  if (type === "content_block_start") return { deltas: blockStart(event, index), ends: [] };
   const delta = object(event["delta"]);
   if (type !== "content_block_delta" || delta === undefined) return NOTHING;
   const deltas: Delta[] = [];
@@ -157,6 +201,26 @@ function messagesEvent(event: JsonObject): Reading {
     });
   }
   return { deltas, ends: [] };
+}
+
+/** A block may begin with some of its text, of which the deltas are the rest. */
+function blockStart(event: JsonObject, index: Json): Delta[] {
+  const block = object(event["content_block"]);
+  const deltas: Delta[] = [];
+  for (const name of ["text", "thinking"]) {
+    const text = block?.[name];
+    if (typeof text !== "string" || text === "") continue;
+    deltas.push({
+      channel: `${numbered(index)}|${name}`,
+      path: ["content_block", name],
+      text,
+      place: "output",
+      form: "text",
+      judged: name === "text",
+      more: (rest) => ({ type: "content_block_delta", index, delta: { type: `${name}_delta`, [name]: rest } }),
+    });
+  }
+  return deltas;
 }
 
 /** OpenAI's Responses: `….delta` until `….done` of the same place; the whole text comes again in what follows, and is scanned again there. */
