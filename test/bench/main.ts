@@ -1,5 +1,5 @@
 /**
- * pnpm bench [--seconds 5] [--rounds 3] [--only direct,nginx,standalone,no-budgets,mesh,portkey,policy] [--modes saturated,200/s,streams]: rounds of all targets in
+ * pnpm bench [--seconds 5] [--rounds 3] [--only direct,nginx,standalone,no-budgets,mesh,portkey,policy,guardrails] [--modes saturated,200/s,streams]: rounds of all targets in
  * turn, each proxy alone on one core, load generator, provider, databases and background work on the other. Prints ratios; writes the raw figures as JSON. Linux with
  * two cores; as root the load generator and the provider go before what shares their core, so that the clock of the measurement is not what is measured.
  */
@@ -11,8 +11,9 @@ import { parseArgs } from "node:util";
 import { freePort } from "@weir/testkit";
 import type { LoadOptions, LoadResult } from "./load.ts";
 import { cpuOf, type CpuTime, FIRST, rssOf, start } from "./processes.ts";
+import { measureGuardrails } from "./guardrails.ts";
 import { measurePolicy } from "./policy.ts";
-import { render, renderPolicy } from "./report.ts";
+import { render, renderGuardrails, renderPolicy } from "./report.ts";
 import { direct, mesh, nginx, portkey, standalone, type Target, withoutBudgets } from "./targets.ts";
 import { hasWrk, wrk } from "./wrk.ts";
 import { spawn } from "node:child_process";
@@ -186,6 +187,8 @@ console.log(
 );
 const ofPolicy = wanted("policy") ? await measurePolicy(seconds) : undefined;
 if (ofPolicy !== undefined) console.log(renderPolicy(ofPolicy));
+const ofGuardrails = wanted("guardrails") ? measureGuardrails(2 * seconds) : undefined;
+if (ofGuardrails !== undefined) console.log(renderGuardrails(ofGuardrails));
 const results = join(FOLDER, "results");
 mkdirSync(results, { recursive: true });
 const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);
@@ -196,7 +199,10 @@ const machine = {
   kernel: release(),
   node: process.version,
 };
-writeFileSync(file, JSON.stringify({ machine, seconds, rounds, measurements, policy: ofPolicy }, undefined, 2));
+writeFileSync(
+  file,
+  JSON.stringify({ machine, seconds, rounds, measurements, policy: ofPolicy, guardrails: ofGuardrails }, undefined, 2),
+);
 console.log(`raw figures: ${file}`);
 const voided = measurements.length - valid.length;
 if (voided > 0) {

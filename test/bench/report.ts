@@ -1,3 +1,4 @@
+import type { GuardrailMeasurement } from "./guardrails.ts";
 import type { Measurement } from "./main.ts";
 import type { PolicyMeasurement } from "./policy.ts";
 
@@ -77,3 +78,11 @@ export const renderPolicy = (measured: PolicyMeasurement): string =>
       "requests per commit": measured.requestsPerCommit.toFixed(1),
     },
   ])}`;
+
+export const renderGuardrails = (measured: GuardrailMeasurement): string =>
+  `guardrails alone, µs per 2 KB of text\n${table(
+    measured.map(({ what, us }) => ({
+      detectors: what,
+      ...Object.fromEntries(Object.entries(us).map(([text, cost]) => [text, cost.toFixed(1)])),
+    })),
+  )}`;

@@ -162,16 +162,28 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       "sk-simulated-provider-key",
       "wk_a-strangers-key-0123456789",
     ];
+    const personal = ["quinn.quokka@example.org", "4111 1111 1111 1111", "078-05-1120", "GB82 WEST 1234 5698 7654 32"];
+    // Errors of providers quote what they were sent.
+    const quoted = `your text was: "${CANARY} ${personal.join(" ")}"`;
     for (const behaviour of [
-      { status: 500, text: `boom ${secrets.join(" ")}` },
-      { status: 401, text: secrets.join(" ") },
+      { status: 500, text: `boom ${secrets.join(" ")} ${quoted}` },
+      { status: 401, text: `${secrets.join(" ")} ${quoted}` },
+      { status: 400, text: quoted },
+      { status: 429, text: quoted },
       { malformed: true },
       { refuse: true },
+      { raw: quoted, contentType: "text/html" },
+      { raw: `data: {"error":{"message":${JSON.stringify(quoted)}}}\n\n`, contentType: "text/event-stream" },
+      { cutAfterEvents: 1 },
+      { errorAfterEvents: 1, text: quoted },
     ]) {
       for (const model of ["m-openai", "m-anthropic", "m-gemini"]) {
-        whole.simulator.script({ behaviour });
-        const answer = await ask(whole.weir, "/v1/chat/completions", FACES[0]?.body(model, CANARY) ?? {});
-        seen.push(await answer.text());
+        for (const stream of [false, true]) {
+          whole.simulator.script({ behaviour });
+          const body = FACES[0]?.body(model, `${CANARY} ${personal.join(" ")}`, stream) ?? {};
+          const answer = await ask(whole.weir, "/v1/chat/completions", { ...body, user: personal[0] });
+          seen.push(await answer.text());
+        }
       }
     }
     whole.simulator.reset();
@@ -190,7 +202,7 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     expect(traces).toContain("gen_ai.request.model");
     const output = whole.weir.output();
     expect(output).toContain('"msg":"request"');
-    for (const secret of [CANARY, ...secrets]) {
+    for (const secret of [CANARY, ...secrets, ...personal]) {
       expect(output.includes(secret), `log: ${secret}`).toBe(false);
       expect(metrics.includes(secret), `metrics: ${secret}`).toBe(false);
       expect(traces.includes(secret), `traces: ${secret}`).toBe(false);

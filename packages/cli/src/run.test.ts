@@ -51,6 +51,9 @@ test.each([
   ["limits put --workspace a --per model --tokens 5 --window 1m --queue 1s --weight a".split(" "), "workspace=number"],
   [["keys", "create", "--name", "x", "--scope", "all"], "--scope is one of inference"],
   [["audit", "list", "--from", "yesterday"], "how long ago"],
+  [["dlq", "retry"], "give ids, or --all"],
+  [["dlq", "drop", "0".repeat(32), "--all"], "give ids, or --all"],
+  [["dlq", "show", "../etc"], "is not the id of a dead letter"],
 ])("%j is refused before anybody is asked", async (argv, message) => {
   const { code, err } = await weir(argv, { WEIR_RPC: "http://127.0.0.1:9" });
   expect(code).toBe(2);

@@ -64,9 +64,10 @@ export const deadLetterCommands: readonly Command[] = [
     options: { all: { type: "boolean" } },
     async run({ connection, output, flags, args }) {
       const opened = connection();
-      let failed = 0;
+      let [done, failed] = [0, 0];
       for await (const ids of chosen(opened, args, flags.on("all"))) {
         const retried = await opened.client(evaluation.EvaluationService).retryDeadLetters({ ids }, opened.call);
+        done += retried.letters.filter(({ result }) => result === evaluation.RetryResult.DONE).length;
         failed += retried.letters.filter(({ result }) => result === evaluation.RetryResult.FAILED).length;
         output.message(evaluation.RetryDeadLettersResponseSchema, retried, ({ letters }) =>
           letters
@@ -76,6 +77,7 @@ export const deadLetterCommands: readonly Command[] = [
             .join("\n"),
         );
       }
+      output.note(`${done} worked in`);
       if (failed > 0) throw new Error(`${failed} failed once more and stay`);
     },
   },
