@@ -74,7 +74,8 @@ class Pool implements HttpClient, ClientShare {
 
   cut(): void {
     // Not those that are made meanwhile, for requests that waited.
-    for (const connection of [...this.all]) connection.destroy();
+    const now = [...this.all];
+    for (const connection of now) connection.destroy();
   }
 
   /** Gives it a connection, or a place in the queue. `fresh`: not one that was used before. */

@@ -8,6 +8,7 @@ import type { Call } from "../domain/call.ts";
 import { UpstreamError } from "../domain/call.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { InputCounter, Verdict } from "../ports.ts";
+import type { Incoming } from "./trail.ts";
 
 export type CountInput = <Input>(
   call: Call<Input>,
@@ -40,3 +41,25 @@ const NEVER = new AbortController().signal;
 /** Whether fewer tokens might have been let in. */
 export const mayFitCounted = (verdict: Verdict): boolean =>
   !verdict.admitted && (verdict.reason === "budget_exceeded" || verdict.reason === "rate_limited");
+
+/** A request as far as it takes to count it. */
+export const countingCall = <Input>({ requestId, input, shape }: Incoming<Input>, { key }: Grant): Call<Input> => ({
+  requestId,
+  model: shape.model,
+  input,
+  headers: [],
+  rules: key.rules,
+  outputCap: 0,
+  statedCaps: [],
+  keyId: key.id,
+  held: false,
+  providerLimits: "none",
+  inputBound: shape.textBytes,
+  conversation: "",
+  priority: 0,
+  tags: {},
+  tools: undefined,
+  toolCallCap: 0,
+  workspace: key.workspace,
+  atMs: 0,
+});

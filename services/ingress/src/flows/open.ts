@@ -32,7 +32,7 @@ import type {
   Slots,
   Verdict,
 } from "../ports.ts";
-import { type CountInput, mayFitCounted } from "./exact-input.ts";
+import { type CountInput, countingCall, mayFitCounted } from "./exact-input.ts";
 import { askAboutRequest, guardRequest } from "./guarding.ts";
 import type { Incoming, Trail } from "./trail.ts";
 
@@ -279,25 +279,3 @@ const TOO_LONG = "max_input_tokens";
 
 const isLess = (one: Bound, other: Bound): boolean =>
   one.costNanos < other.costNanos || one.inputTokens < other.inputTokens;
-
-/** A request as far as it takes to count it. */
-const countingCall = <Input>({ requestId, input, shape }: Incoming<Input>, { key }: Grant): Call<Input> => ({
-  requestId,
-  model: shape.model,
-  input,
-  headers: [],
-  rules: key.rules,
-  outputCap: 0,
-  statedCaps: NO_NAMES,
-  keyId: key.id,
-  held: false,
-  providerLimits: "none",
-  inputBound: shape.textBytes,
-  conversation: "",
-  priority: 0,
-  tags: {},
-  tools: undefined,
-  toolCallCap: 0,
-  workspace: key.workspace,
-  atMs: 0,
-});

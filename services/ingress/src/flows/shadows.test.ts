@@ -7,7 +7,7 @@ import { testKey } from "../domain/test-key.ts";
 import { InFlight } from "./in-flight.ts";
 import type { Open, Opened } from "./open.ts";
 import { type ShadowEnd, type ShadowPorts, Shadows } from "./shadows.ts";
-import { incoming, testPorts } from "./test-ports.ts";
+import { incoming } from "./test-ports.ts";
 import { type Incoming, newTrail } from "./trail.ts";
 
 const payer = grantOf(testKey({ id: "payer", workspaceId: "w-payer" }));

@@ -35,8 +35,8 @@ function isSameAccount(one: ProviderConfig, other: ProviderConfig): boolean {
       region ?? "",
       apiKey?.reveal() ?? "",
       Object.entries(settings)
-        .map(([name, secret]) => [name, secret.reveal()])
-        .toSorted(),
+        .map(([name, secret]) => JSON.stringify([name, secret.reveal()]))
+        .toSorted((a, b) => (a < b ? -1 : 1)),
     ]);
   return of(one) === of(other);
 }

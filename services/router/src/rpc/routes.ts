@@ -27,7 +27,7 @@ export interface Routing {
   /** Streams that run, by request. */
   readonly streams: Map<string, AbortController>;
   /** Ends a stream that may run in another replica. Soon false where none says that it has it. Never rejects. */
-  cancelElsewhere(requestId: string): Promise<boolean>;
+  readonly cancelElsewhere: (requestId: string) => Promise<boolean>;
 }
 
 export interface Chosen {
