@@ -55,10 +55,9 @@ export function createComplete<Input, Typed>(
     const opened = await open(incoming, trail, signal);
     const { session } = opened;
     const { key } = opened.grant;
-    const texts =
-      keepsTexts(key.payloads)
-        ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
-        : undefined;
+    const texts = keepsTexts(key.payloads)
+      ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
+      : undefined;
     const calledMs = clock.monotonicMs();
     let answer: Answer<Typed>;
     try {

@@ -64,10 +64,9 @@ export function createStream<Input, Event>(
     const opened = await open(incoming, trail, signal);
     const { key } = opened.grant;
     const hash = key.payloads === "none" ? undefined : journal.hmacStream(key.workspaceId);
-    const texts =
-      keepsTexts(key.payloads)
-        ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
-        : undefined;
+    const texts = keepsTexts(key.payloads)
+      ? payloads.begin(incoming.requestId, incoming.inputType, opened.inputBytes, opened.subject)
+      : undefined;
     const guarded = opened.session && guardStream<Event>(opened.session, detectors, incoming);
     const calledMs = clock.monotonicMs();
     let served: Served | undefined;
