@@ -42,7 +42,7 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       postgres = await startPostgres();
       env["WEIR_DATABASE_URL"] = postgres.url;
     }
-    const config = "\nworkspaces: { default: { payloads: full }, discreet: {} }\n";
+    const config = "\nworkspaces: { default: { payloads: full }, discreet: {}, careful: { payloads: redacted } }\n";
     whole = await bootWhole(composition, { env, config });
     operator = operatorOf(whole.weir);
     database =
@@ -183,6 +183,25 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     const kept = (await query(rows)).rows as { workspace: string }[];
     expect(kept.length).toBeGreaterThan(5);
     expect(new Set(kept.map(({ workspace }) => workspace))).toEqual(new Set([full?.id]));
+  });
+
+  test("a workspace that keeps redacted texts keeps no address, whole or streamed; its client gets all", async () => {
+    const { secret } = await operator.policy.createKey({ name: "careful", workspace: "careful" });
+    const address = "quokka.keeper@example.com";
+    const send = async (stream: boolean) => {
+      const body = FACES[0]?.body("m-echo", `write to ${address} today`, stream) ?? {};
+      const answer = await ask(whole.weir, "/v1/chat/completions", body, { key: secret });
+      return { answer, text: await answer.text() };
+    };
+    await expect.poll(async () => (await send(false)).answer.status, { timeout: 10_000 }).toBe(200);
+    for (const stream of [false, true]) {
+      const { answer, text } = await send(stream);
+      if (!stream) expect(text).toContain(address);
+      const entry = await payloadOf(answer.headers.get("x-weir-request-id") ?? "");
+      expect(textOf(entry?.payload?.request)).toContain("write to [EMAIL] today");
+      expect(textOf(entry?.payload?.answer)).toContain("[EMAIL]");
+      expect(textOf(entry?.payload?.answer)).not.toContain("keeper");
+    }
   });
 
   test("the command shows it", async () => {

@@ -43,11 +43,11 @@ interface Running {
   readonly producers: Client<typeof audit.ProducerService>;
   readonly proofs: Client<typeof audit.AuditProofService>;
   /** Stores frames of producer "p", and waits until they are stored. */
-  store(...frames: Frame[]): Promise<void>;
-  erase(subject?: audit.EraseRequest["subject"]): Promise<audit.Erasing>;
-  advance(...abandoned: string[]): Promise<audit.Erasing[]>;
+  readonly store: (...frames: Frame[]) => Promise<void>;
+  readonly erase: (subject?: audit.EraseRequest["subject"]) => Promise<audit.Erasing>;
+  readonly advance: (...abandoned: string[]) => Promise<audit.Erasing[]>;
   /** Of the request of this seed. */
-  textOf(seed: number): Promise<string>;
+  readonly textOf: (seed: number) => Promise<string>;
 }
 
 async function withAudit<T>(use: (running: Running) => Promise<T>, payloadKeys: readonly string[] = []): Promise<T> {

@@ -62,7 +62,7 @@ export async function keptFor(client: Queryable, number: number, id: Buffer): Pr
   const old = await client.query<{ payloads: string }>(OLD_PAYLOADS, [Buffer.concat([VERSION_1, id])]);
   const payloads = Number(old.rows[0]?.payloads ?? 0);
   return [
-    ...rows.map(({ producer }) => `records of ${producer}`),
+    ...rows.map(({ producer }) => `records of ${producer === "" ? "an ingress of an older release" : producer}`),
     ...(payloads === 0 ? [] : [`${payloads} payloads of before subjects had keys`]),
   ];
 }
