@@ -318,6 +318,45 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     expect(await weir("eval", "gate", runId, "--fail-if", "lots > 1")).toMatchObject({ code: 2 });
   });
 
+  test("who is erased is erased from datasets of recorded traffic, and from what a replay made of it", async () => {
+    await put("spoken", {
+      kind: { case: "heuristic", value: { checks: [{ check: { case: "length", value: { minCharacters: 1 } } }] } },
+    });
+    const tag = randomUUID().slice(0, 8);
+    for (const user of ["erin", "olga"]) {
+      const body = { ...FACES[0]?.body("m-echo", `hello from ${user}`), user };
+      const answer = await ask(whole.weir, "/v1/chat/completions", body, {
+        headers: { "x-weir-tags": `erase=${tag}` },
+      });
+      await answer.text();
+    }
+    const { workspaces } = await operator.policy.listWorkspaces({});
+    const workspaceId = workspaces.find(({ name }) => name === "default")?.id ?? "";
+    const snapshot = async (): Promise<string> =>
+      (await weir("eval", "snapshot", "--workspace-id", workspaceId, "--tag", `erase=${tag}`)).out;
+    await expect.poll(snapshot, { timeout: 20_000 }).toContain("2 records");
+    const [dataset = ""] = (await snapshot()).split("\n");
+    const evaluator = ["--evaluator", "spoken"];
+    const replay = await done("eval", "replay", "--dataset", dataset, "--model", "m-openai", ...evaluator);
+    const [, replayed = ""] = /^run (\S+)/.exec(replay) ?? [];
+    expect((await judged(dataset, "spoken")).results.map(({ findings }) => findings)).toEqual([[], []]);
+    await done("audit", "erase", "--workspace", "default", "--end-user", "erin");
+    const after = (await judged(dataset, "spoken")).results.map(({ verdict, findings }) => [verdict, findings]);
+    // The newest first.
+    expect(after).toEqual([
+      ["pass", []],
+      ["not-evaluable", ["erased"]],
+    ]);
+    const again = await done("eval", "rejudge", replayed, "--dataset", dataset, ...evaluator);
+    const [, second = ""] = /^run (\S+)/.exec(again) ?? [];
+    expect(await done("eval", "summary", second)).toMatch(/spoken@1 +1 +0 +1 +0/);
+    const client = new pg.Client(database);
+    await client.connect();
+    const left = await client.query("select from evaluation.run_answer where run = $1", [replayed]);
+    await client.end();
+    expect(left.rowCount).toBe(1);
+  });
+
   test("uploads lie sealed, an erased dataset has no texts any more, and its results stay", async () => {
     await put("long", {
       kind: { case: "heuristic", value: { checks: [{ check: { case: "length", value: { minCharacters: 1 } } }] } },

@@ -8,6 +8,7 @@ import { checkModels, completeModel } from "./complete-models.ts";
 import { completeContract } from "./price-schema.ts";
 import type { Path } from "./problems.ts";
 import { completeBudget, completeLimit, completeRules } from "./bounds-schema.ts";
+import { completeEvaluation } from "./evaluation-schema.ts";
 import { completeGuardrail } from "./guardrails-schema.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { type RemoteSecrets, resolveReference } from "./secrets.ts";
@@ -104,23 +105,8 @@ export function complete(
     ledger: { keepEntriesMs: file.ledger.keep_entries },
     cache: { maxBytes: file.cache.max_bytes },
     spool: { maxBytes: spool.max_bytes, strict: spool.strict },
-    evaluation: completeEvaluation(file, secret),
+    evaluation: completeEvaluation(file.evaluation, (path, reference) => secret(["evaluation", ...path], reference)),
     log,
-  };
-}
-
-function completeEvaluation(
-  { evaluation: { key, seal_key, secrets, drift } }: ConfigFile,
-  secret: (path: Path, reference: string | undefined) => Secret | undefined,
-): WeirConfig["evaluation"] {
-  const named = Object.entries(secrets).map(([name, reference]) => {
-    return [name, secret(["evaluation", "secrets", name], reference) ?? new Secret("")] as const;
-  });
-  return {
-    key: secret(["evaluation", "key"], key),
-    sealKey: secret(["evaluation", "seal_key"], seal_key),
-    secrets: new Map(named),
-    drift: { everyMs: drift.every, windowMs: drift.window, referenceMs: drift.reference, alpha: drift.alpha },
   };
 }
 

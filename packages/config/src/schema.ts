@@ -2,6 +2,7 @@ import { rangeOf } from "@weir/rules";
 import { z } from "zod";
 import { contract, price } from "./price-schema.ts";
 import { budget, limit, payloads, rules } from "./bounds-schema.ts";
+import { evaluation } from "./evaluation-schema.ts";
 import { guardrail } from "./guardrails-schema.ts";
 import {
   count,
@@ -247,23 +248,7 @@ export const fileSchema = z.strictObject({
       retention: retention.extend({ every: duration(1_000).prefault("1h") }).prefault({}),
     })
     .prefault({}),
-  evaluation: z
-    .strictObject({
-      /** What its judges and replays call models with. */
-      key: secret.optional(),
-      /** What texts of datasets are sealed under. */
-      seal_key: secret.optional(),
-      secrets: z.record(name, secret).default({}),
-      drift: z
-        .strictObject({
-          every: duration(60_000).prefault("1h"),
-          window: duration(3_600_000).prefault("24h"),
-          reference: duration(3_600_000).prefault("168h"),
-          alpha: z.number().min(0).max(0.5).default(0.001),
-        })
-        .prefault({}),
-    })
-    .prefault({}),
+  evaluation: evaluation.prefault({}),
   log: z
     .strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") })
     .prefault({}),

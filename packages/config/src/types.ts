@@ -1,6 +1,7 @@
 import type { Nanos, Secret } from "@weir/kernel";
 import type { PayloadChoice, Rules } from "@weir/rules";
 import type { ModelConfig } from "./model-types.ts";
+import type { EvaluationSettings } from "./evaluation-schema.ts";
 
 /** weir.yaml with the environment over it, checked and completed. Names as in docs/configuration.md, in camel case. */
 export interface WeirConfig {
@@ -79,21 +80,7 @@ export interface WeirConfig {
     /** fdatasync before an intent counts as recorded. */
     readonly strict: boolean;
   };
-  readonly evaluation: {
-    /** A Weir key: what evaluation asks of models is held against its budgets. Undefined: it asks none. */
-    readonly key: Secret | undefined;
-    /** The same for all replicas. Undefined: each data folder has one of its own. */
-    readonly sealKey: Secret | undefined;
-    /** By name: what webhooks of evaluators may be signed with. */
-    readonly secrets: ReadonlyMap<string, Secret>;
-    readonly drift: {
-      readonly everyMs: number;
-      readonly windowMs: number;
-      readonly referenceMs: number;
-      /** The most that the alarms of one check may be false with; 0: none is looked for. */
-      readonly alpha: number;
-    };
-  };
+  readonly evaluation: EvaluationSettings;
   readonly log: { readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent" };
 }
 

@@ -86,6 +86,13 @@ export interface RunStore {
   saveAnswer(run: Pick<Run, "id" | "upload">, ordinal: number, answer: StoredAnswer): Promise<void>;
   /** What was generated from records whose texts are gone. */
   forgetAnswers(upload: string, ordinals: readonly number[]): Promise<void>;
+  /** Of recorded traffic. */
+  replays(): Promise<Pick<Run, "id" | "upload">[]>;
+  /** Records whose answers are stored, from `ordinal` on, some hundred; none behind the last. */
+  generated(
+    run: Pick<Run, "id" | "upload">,
+    ordinal: number,
+  ): Promise<{ readonly ordinal: number; readonly line: string }[]>;
   /** All or none. @returns false where one of them is there already: another process runs the same run */
   saveRun(run: string, results: readonly RunResult[]): Promise<boolean>;
   /** In the order of the records and the run's evaluators' names; from `ordinal` on, some thousand; none behind the last. */

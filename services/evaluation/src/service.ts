@@ -31,6 +31,7 @@ import { keepDoing } from "./flows/keep-doing.ts";
 import { checkedSampling, judgeSampled, Samples } from "./flows/online.ts";
 import { createRuns } from "./flows/runs.ts";
 import { snapshotTraffic } from "./flows/snapshot.ts";
+import { sweepErased } from "./flows/sweep.ts";
 import { evaluationRoutes } from "./rpc/routes.ts";
 
 const ROLE = "weir_evaluation";
@@ -38,6 +39,9 @@ const EVALUATORS = [answerHealth];
 /** Between two looks for sampled answers that are due. */
 const SAMPLES_EVERY_MS = 2_000;
 const HOUR_MS = 3_600_000;
+/** Between two sweeps for what was made of erased requests, and before the first: not while everything starts. */
+const SWEEP_EVERY_MS = 6 * HOUR_MS;
+const FIRST_SWEEP_MS = 600_000;
 /** A start that takes longer goes on in the background: the database may be away for hours, and the process must be able to say so. */
 const START_MS = 3_000;
 const HEARTBEAT_MS = 1_000;
@@ -87,7 +91,7 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
       secrets: config.evaluation.secrets,
       nowMs,
     }),
-    keyed: keys.keyed,
+    keyed: (name: string) => keys.keyed(name),
     compileSchema,
     sha256,
     hash32,
@@ -130,7 +134,15 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
       const judged = samples.any ? await judgeSampled(samples, signal, onlineWork) : 0;
       return judged > 0 ? 0 : SAMPLES_EVERY_MS;
     };
+    let waited = false;
+    const sweep = async (): Promise<number> => {
+      const first = !waited;
+      waited = true;
+      if (!first) await sweepErased(signal, judging);
+      return first ? FIRST_SWEEP_MS : SWEEP_EVERY_MS;
+    };
     return [
+      ...(judging.traffic.unusable === undefined ? [keepDoing(sweep, how)] : []),
       ...(bus === undefined || drift.alpha === 0 ? [] : [keepDoing(look, how)]),
       ...(options.peers === undefined ? [] : [keepDoing(judge, how)]),
     ];

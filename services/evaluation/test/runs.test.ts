@@ -106,7 +106,7 @@ test("versions and datasets are known by what they say, runs judge stored answer
   expect(await put(client, "polite", POLITE)).toBe(1);
   expect(await put(client, "age", AGE)).toBe(1);
   expect(await codeOf(put(client, "answer-health", AGE))).toBe(Code.AlreadyExists);
-  const slow = { kind: { case: "jsonSchema", value: '{"type":"string","pattern":"(a+)+b"}' } } as const;
+  const slow = { kind: { case: "jsonSchema", value: '{"type":"string","pattern":"(a)\\\\1"}' } } as const;
   expect(await codeOf(put(client, "slow", slow))).toBe(Code.InvalidArgument);
 
   const records = ["", "{}", '{"age":3}', '```json\n{"age":4}\n```', "I'm sorry, but I can't help with that."];
@@ -204,6 +204,11 @@ test("definitions, datasets, runs and results cannot be changed, by its role or 
     run: "evaluators = ''",
     run_result: "score = 1",
     run_end: "at_ms = 0",
+    dataset_erasure: "at_ms = 0",
+    judgment: "score = 1",
+    sampling: "share = 1",
+    signal_sum: "hour = 0",
+    embedding_sum: "hour = 0",
   };
   for (const role of ["weir_evaluation", undefined]) {
     const pool = openPool(

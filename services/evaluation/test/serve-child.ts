@@ -1,4 +1,4 @@
-/** An evaluation service in a process of its own, for tests that kill it. Prints its port; arguments: the database's URL, its data folder, and the gateway's address. */
+/** An evaluation service in a process of its own, for tests that kill it. Prints its port; arguments: the database's URL, its data folder, the gateway's address and a key for it. */
 import { sqliteDeadLetters } from "@weir/events";
 import { Secret } from "@weir/kernel";
 import { networkPeers, serveRoutes } from "@weir/mesh";
@@ -6,10 +6,10 @@ import { createTelemetry } from "@weir/telemetry";
 import { createEvaluation } from "../src/index.ts";
 import { testConfig } from "./test-config.ts";
 
-const [url = "", dataDir = "", gateway = ""] = process.argv.slice(2);
+const [url = "", dataDir = "", gateway = "", key = ""] = process.argv.slice(2);
 const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
 const service = await createEvaluation({
-  config: testConfig(dataDir, gateway === "" ? undefined : new Secret("wk_evaluation")),
+  config: testConfig(dataDir, gateway === "" ? undefined : new Secret(key)),
   telemetry,
   database: { connectionString: url },
   deadLetters: sqliteDeadLetters(":memory:"),

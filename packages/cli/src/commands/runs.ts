@@ -67,7 +67,7 @@ export const runCommands: readonly Command[] = [
     usage: "<run>",
     summary: "go on with a run that was interrupted; tells the digest of one that is done",
     words: { least: 1, most: 1 },
-    run: async ({ connection, output, args: [runId = ""] }) => void (await follow(connection(), runId, output)),
+    run: ({ connection, output, args: [runId = ""] }) => follow(connection(), runId, output),
   },
   {
     name: "eval results",

@@ -4,7 +4,7 @@ import { keyOf } from "./postgres-datasets.ts";
 import { rowsOf } from "./postgres-rows.ts";
 import type { TextKeys } from "./sealed-texts.ts";
 
-type AnswerStore = Pick<RunStore, "answers" | "saveAnswer" | "forgetAnswers">;
+type AnswerStore = Pick<RunStore, "answers" | "saveAnswer" | "forgetAnswers" | "replays" | "generated">;
 
 /** What replays' models answered, sealed under their dataset's key: they go with it. */
 export function postgresAnswers(pool: pg.Pool, keys: TextKeys): AnswerStore {
@@ -31,8 +31,13 @@ export function postgresAnswers(pool: pg.Pool, keys: TextKeys): AnswerStore {
     async forgetAnswers(upload, ordinals) {
       await rows(FORGET, [upload, ordinals]);
     },
+    replays: () => rows<{ id: string; upload: string }>(REPLAYS, []),
+    generated: ({ id, upload }, ordinal) =>
+      rows<{ ordinal: number; line: string }>(GENERATED, [id, upload, ordinal, PAGE]),
   };
 }
+
+const PAGE = 200;
 
 interface AnswerRow {
   readonly ordinal: number;
@@ -51,3 +56,11 @@ const SAVE = `
 const FORGET = `
   delete from run_answer a using run r, dataset d
   where d.upload = $1 and r.dataset = d.digest and a.run = r.id and a.ordinal = any($2::int[])`;
+
+const REPLAYS = `
+  select r.id, d.upload from run r join dataset d on d.digest = r.dataset join upload u on u.id = d.upload
+  where r.candidate is not null and u.source = 2 order by r.id`;
+
+const GENERATED = `
+  select a.ordinal, d.text as line from run_answer a join dataset_record d on d.upload = $2 and d.ordinal = a.ordinal
+  where a.run = $1 and a.ordinal >= $3 order by a.ordinal limit $4`;

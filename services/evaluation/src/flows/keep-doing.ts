@@ -7,7 +7,7 @@ export async function keepDoing(
     onError,
   }: { wait: (ms: number) => Promise<void>; signal: AbortSignal; onError: (error: unknown) => void },
 ): Promise<void> {
-  const AFTER_FAILURE_MS = 10_000;
+  const AFTER_FAILURE_MS = 30_000;
   while (!signal.aborted) {
     let waitMs = AFTER_FAILURE_MS;
     try {

@@ -28,7 +28,8 @@ export declare type Definition = Message<"weir.evaluation.v1.Definition"> & {
     case: "heuristic";
   } | {
     /**
-     * JSON Schema 2020-12 for the answer, as a JSON text; fenced JSON counts. Without `pattern`: regular expressions can be slow.
+     * JSON Schema 2020-12 for the answer, as a JSON text; fenced JSON counts. It does not refer to itself, and has no pattern
+     * that needs backtracking: its checks are linear.
      *
      * @generated from field: string json_schema = 2;
      */
