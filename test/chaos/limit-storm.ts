@@ -5,15 +5,14 @@
  * somewhere between its question and its answer, so only what lies wholly within a window counts for it.
  */
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import { common, policy } from "@weir/contracts";
 import { Secret } from "@weir/kernel";
 import { networkPeers } from "@weir/mesh";
-import { openRedis } from "@weir/storage";
 import { type Cluster, startCluster } from "../support/processes.ts";
 import { randomOf } from "./random.ts";
+import { redisMonitor } from "./redis-monitor.ts";
 import { SerialLimiter } from "./serial-limiter.ts";
 
 export interface LimitStormOptions {
@@ -78,22 +77,14 @@ export async function limitStormGround(
   const clients = cluster.policies.map(({ rpcUrl }) =>
     networkPeers({ addresses: () => rpcUrl, token: new Secret(MESH_TOKEN) }),
   );
-  const redis = openRedis(cluster.redis.url, { connectionName: "limit-storm", commandTimeoutMs: 5_000 });
-  await once(redis, "ready");
   return {
     async storm(options) {
-      const monitor = await redis.monitor();
-      const serial = new SerialLimiter(monitor);
+      const serial = new SerialLimiter();
+      using _monitor = await redisMonitor(cluster.redis.url, (time, words) => serial.see(time, words));
       const replicasOf = clients.map((peers) => peers.client(policy.PolicyService));
-      try {
-        return await new LimitStorm(cluster, replicasOf, serial, options).run();
-      } finally {
-        serial.stop();
-        monitor.disconnect();
-      }
+      return await new LimitStorm(cluster, replicasOf, serial, options).run();
     },
     async [Symbol.asyncDispose]() {
-      redis.disconnect();
       await Promise.all(clients.map((peers) => peers[Symbol.asyncDispose]()));
       await cluster[Symbol.asyncDispose]();
     },

@@ -2,8 +2,6 @@
  * What one limiter would have let through of what Redis was asked, in the order and at the times at which Redis was asked it: read from Redis
  * itself (MONITOR), and worked out anew by the rule alone: a take fits where it does not lead the steady rate by more than the burst.
  */
-import type { Redis } from "ioredis";
-
 interface SerialTake {
   readonly bucket: string;
   readonly kind: number;
@@ -15,25 +13,13 @@ interface SerialTake {
 export class SerialLimiter {
   readonly #tats = new Map<string, number>();
   readonly #admitted = new Set<string>();
-  #stopped = false;
-
-  /** @param monitor in monitor mode */
-  constructor(monitor: Redis) {
-    monitor.on("monitor", (time: string, args: string[]) => {
-      if (!this.#stopped) this.#see(time, args);
-    });
-  }
 
   admitted(requestId: string): boolean {
     return this.#admitted.has(requestId);
   }
 
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  /** A take is known by how long it is remembered: see redis-lua.ts for what follows. */
-  #see(time: string, [command = "", , , , , ...argv]: string[]): void {
+  /** One line of MONITOR. A take is known by how long it is remembered: see redis-lua.ts for what follows. */
+  see(time: string, [command = "", , , , , ...argv]: readonly string[]): void {
     if (!/^eval/i.test(command) || argv[1] !== "10000000") return;
     const [seconds = "0", micros = "0"] = time.split(".");
     const nowUs = Number(seconds) * 1_000_000 + Number(micros.padEnd(6, "0"));
