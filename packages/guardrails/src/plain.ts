@@ -84,17 +84,19 @@ const range = ([from, to]: Range): string => `${hex(from)}-${hex(to)}`;
 const ESCAPE = "\\\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})|%[2-7][0-9a-fA-F]|&#(?:[xX][0-9a-fA-F]{1,5}|[0-9]{1,6});";
 /** Mathematical digits, and the invisible copies of ASCII. */
 const HIGH = "\\ud835[\\udfce-\\udfff]|\\udb40[\\udc00-\\udfff]";
-/** Emoji have variation selectors and joiners; nothing that is looked for stands there. */
-const OUTSIDE_EMOJI = "(?<![\\ud800-\\udfff\\u2190-\\u2bff\\u3030\\u303d\\u3297\\u3299])";
-const OTHERWISE = new RegExp(
-  `${OUTSIDE_EMOJI}[${UNSEEN.map(range).join("")}]|[${[
-    ...WIDE.map(range),
-    ...ZEROS.map((zero) => range([zero, zero + 9])),
-    ...ONES.map((one) => range([one, one + 8])),
-    ...[...SINGLE.keys()].map(hex),
-  ].join("")}]|${HIGH}|${ESCAPE}`,
-  "g",
-);
+/** In a class: what is not ASCII and is read otherwise. */
+const CLASS = [
+  ...WIDE.map(range),
+  ...ZEROS.map((zero) => range([zero, zero + 9])),
+  ...ONES.map((one) => range([one, one + 8])),
+  ...[...SINGLE.keys()].map(hex),
+].join("");
+const UNSEEN_CLASS = UNSEEN.map(range).join("");
+/** Emoji have variation selectors and joiners; nothing that is looked for stands there. Asked behind what it is about: that is rare. */
+const OUTSIDE_EMOJI = "(?<![\\ud800-\\udfff\\u2190-\\u2bff\\u3030\\u303d\\u3297\\u3299][^])";
+const OTHERWISE = new RegExp(`[${UNSEEN_CLASS}]${OUTSIDE_EMOJI}|[${CLASS}]|${HIGH}|${ESCAPE}`, "g");
+/** What none of those begins with is read as it is written: one look at each unit. */
+const FOREIGN = new RegExp(`[${UNSEEN_CLASS}${CLASS}\\ud835\\udb40]`);
 
 /**
  * Undefined where it is read as it is written.
@@ -165,8 +167,9 @@ function ofUnit(code: number): number {
   return read === SAME ? code : read;
 }
 
-/** Of ASCII only escapes are read otherwise. */
-export const mayEscape = (ascii: string): boolean => ascii.includes("\\") || ascii.includes("%") || ascii.includes("&");
+/** Cheaply; it may say so where plainOf() then finds nothing. @param ascii it is nothing but ASCII */
+export const mayReadOtherwise = (text: string, ascii: boolean): boolean =>
+  text.includes("\\") || text.includes("%") || text.includes("&") || (!ascii && FOREIGN.test(text));
 
 const CUT = /(?:\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[2-7]?|&(?:#(?:x[0-9a-f]{0,5}|\d{0,6})?)?|[\ud835\udb40])$/i;
 const LONGEST_CUT = 9;

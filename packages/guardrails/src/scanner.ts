@@ -2,7 +2,7 @@ import { type Detect, type Finding, Scan, type Sight } from "./detector.ts";
 import { assessInjection, INJECTION_THRESHOLD, INJECTION_WORDS } from "./detectors/injection.ts";
 import { KEY_PREFIXES } from "./detectors/secrets.ts";
 import { encodedTexts } from "./encoded.ts";
-import { mayEscape, type Plain, plainOf, wholeEnd } from "./plain.ts";
+import { mayReadOtherwise, type Plain, plainOf, wholeEnd } from "./plain.ts";
 import { Machine, type Pattern } from "./pattern/machine.ts";
 import { type Action, detectorName, finderOf, type Place, type Rule } from "./rules.ts";
 import { look, SightPlan } from "./sight.ts";
@@ -129,7 +129,7 @@ export function scanWindow(scanner: Scanner, text: string, from: number, final: 
   const seen = whole === text.length ? text : text.slice(0, whole);
   const sight = look(seen, scanner.plan);
   let decided = detectAll(scanner, seen, from, final, sight, found);
-  const readAsWritten = scanner.detect.length === 0 || (sight.ascii && !mayEscape(seen));
+  const readAsWritten = scanner.detect.length === 0 || !mayReadOtherwise(seen, sight.ascii);
   const plain = readAsWritten ? undefined : plainOf(seen, Math.max(0, from - NEAR));
   if (plain !== undefined) decided = Math.min(decided, scanPlain(scanner, plain, from, final, found));
   if (scanner.detect.length > 0) {

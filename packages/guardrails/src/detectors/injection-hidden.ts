@@ -78,7 +78,7 @@ const isRow = (text: string, at: number): boolean =>
 export function invisibles(text: string): { tags: number; others: number } {
   let tags = 0;
   let others = 0;
-  if (!FOREIGN.test(text)) return { tags, others };
+  if (!UNSEEN.test(text)) return { tags, others };
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === TAG_HIGH) tags += 1;
@@ -92,4 +92,5 @@ export function invisibles(text: string): { tags: number; others: number } {
   return { tags, others };
 }
 
-const FOREIGN = /[^\0-\x7f]/;
+/** Asked first: few texts have any. */
+const UNSEEN = /[\u200b-\u200f\u2060-\u2064\ufeff\udb40]/;

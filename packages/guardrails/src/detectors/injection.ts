@@ -5,7 +5,7 @@
  */
 import type { SeenWord, Sight } from "../detector.ts";
 import { foldWord } from "../fold.ts";
-import { mayEscape, plainOf } from "../plain.ts";
+import { mayReadOtherwise, plainOf } from "../plain.ts";
 import { look, SightPlan } from "../sight.ts";
 import { encodedTexts, invisibles, spelledOut } from "./injection-hidden.ts";
 import { MARKS, SIGNALS, type Signal } from "./injection-signals.ts";
@@ -81,7 +81,7 @@ const PLAN = new SightPlan(INJECTION_WORDS, []);
 export function assessInjection(text: string, sight: Sight | undefined, asData: boolean): Assessment {
   const seen = sight ?? look(text, PLAN);
   const written = assess(text, seen, asData);
-  const plain = seen.ascii && !mayEscape(text) ? undefined : plainOf(text);
+  const plain = mayReadOtherwise(text, seen.ascii) ? plainOf(text) : undefined;
   if (plain === undefined) return written;
   const read = assess(plain.text, undefined, asData);
   return read.score > written.score ? read : written;

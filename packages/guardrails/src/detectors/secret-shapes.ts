@@ -29,6 +29,8 @@ const LONGEST_WEBHOOK = 420;
 
 export function webhooks(scan: Scan): void {
   const { text } = scan;
+  // In all of them; looked for once.
+  if (!text.includes("hook")) return;
   for (const [host, path] of WEBHOOKS) {
     for (let at = text.indexOf(host); at !== -1; at = text.indexOf(host, at + host.length)) {
       const from = at + host.length;
