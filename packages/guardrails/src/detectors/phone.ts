@@ -3,6 +3,8 @@ import type { Detector, Scan, Sight } from "../detector.ts";
 
 /** E.164. */
 const MAX_DIGITS = 15;
+/** Of any number that is found: a price, a time and a version have less. */
+const MIN_DIGITS = 7;
 
 const CONTEXT =
   /(?:\b|_)(?:phones?|tel(?:e?fono|efon|ephone|efoonnummer)?|t[eé]l(?:[eé]phone)?|tlf|mobile?|cell(?:ular|phone|ulare)?|handy(?:nummer)?|rufnummer|mobilnummer|fax|whatsapp|sms|call(?:ed|ing|s)?|dial|ring|text(?:ed)?|reach(?:ed)?|contact|hotline|helpline|m[oó]vil|celular|portable|ph|mob|msisdn|my\s+(?:new\s+|work\s+|home\s+|direct\s+)?(?:number|no\b|nr\b|line))(?:\b|_)|[a-z]Phone|电话|手机|電話|携帯|전화|телефон/i;
@@ -55,6 +57,7 @@ function numberAt(scan: Scan, sight: Sight, first: number): void {
     return;
   const written = read(scan, sight, first);
   if (written === undefined) return scan.undecided(start);
+  if (written.digits.length < MIN_DIGITS) return;
   // 0.12345678: a fraction, of which some texts have thousands.
   if (!plus && start === digits && written.groups[0] === 1 && text[own] === ".") return;
   const near = context(text, start);
