@@ -172,7 +172,7 @@ test("it is complete once nothing sealed before can arrive and no key of before 
       { stage: audit.ErasureStage.KEY_DESTROYED, payloads: 1n, reason: "asked for", requestedBy: "op" },
     ]);
     expect(records.map(({ erasureId }) => erasureId)).toEqual([erasing.id, erasing.id]);
-    const leaves = await proofs.export({}, { headers });
+    const leaves = proofs.export({}, { headers });
     for await (const { leaves: part } of leaves)
       for (const leaf of part) expect(Buffer.from(leaf.header).includes("ann")).toBe(false);
   });

@@ -31,7 +31,7 @@ export function verifyErasureProof(text: string, trusted: readonly Uint8Array[])
   const complete = last.record.stage === audit.ErasureStage.COMPLETE;
   if (records.length > 1 && !complete) throw new Error("its last record does not say that it is complete");
 
-  const indexes = Array.isArray(file.indexes) ? file.indexes.map((index) => BigInt(String(index))) : [];
+  const indexes = Array.isArray(file.indexes) ? file.indexes.map(indexIn) : [];
   const bytes = Buffer.alloc(indexes.length * 8);
   for (const [place, index] of indexes.entries()) bytes.writeBigUInt64BE(index, place * 8);
   const { record } = last;
@@ -53,4 +53,9 @@ export function verifyErasureProof(text: string, trusted: readonly Uint8Array[])
         ]
       : ["destroyed: the subject's key"]),
   ];
+}
+
+function indexIn(value: JsonValue): bigint {
+  if (typeof value !== "string" || !/^\d{1,18}$/.test(value)) throw new Error("the proof lists what is no record");
+  return BigInt(value);
 }
