@@ -118,6 +118,10 @@ test("operators read the log with the admin token only; producers ask for waterm
   });
 });
 
+/** Of calls that run already: undefined for one that is answered. */
+const codesOf = (calls: readonly Promise<unknown>[]): Promise<(Code | undefined)[]> =>
+  Promise.all(calls.map((call) => call.then(() => undefined, codeOf)));
+
 test("retention and holds are for operators, and what cannot be meant is refused as such", async () => {
   await using service = await audited(await server.freshDatabase());
   await using running = await serveRoutes(service.routes, {
@@ -131,16 +135,15 @@ test("retention and holds are for operators, and what cannot be meant is refused
   };
   const id = "0199e5a0-0000-7000-8000-000000000000";
   for (const headers of [{}, { authorization: "Bearer wrong" }]) {
-    for (const call of [
+    const calls = [
       client.setRetention({ recordsMs: 60_000n }, { headers }),
       client.listRetention({}, { headers }),
       run(headers),
       client.placeLegalHold({ workspaceId: "w", reason: "x" }, { headers }),
       client.releaseLegalHold({ id, reason: "x" }, { headers }),
       client.listLegalHolds({}, { headers }),
-    ]) {
-      expect(codeOf(await call.catch((error: unknown) => error))).toBe(Code.Unauthenticated);
-    }
+    ];
+    expect(new Set(await codesOf(calls))).toEqual(new Set([Code.Unauthenticated]));
   }
   const headers = { authorization: `Bearer ${TOKEN}` };
   const hostile = [
@@ -159,9 +162,7 @@ test("retention and holds are for operators, and what cannot be meant is refused
     client.placeLegalHold({ workspaceId: "w", reason: "x", fromMs: -5n }, { headers }),
     client.releaseLegalHold({ id: "x", reason: "x" }, { headers }),
   ];
-  for (const call of hostile) {
-    expect(codeOf(await call.catch((error: unknown) => error))).toBe(Code.InvalidArgument);
-  }
+  expect(await codesOf(hostile)).toEqual(hostile.map(() => Code.InvalidArgument));
   const unknown = client.releaseLegalHold({ id, reason: "x" }, { headers });
   expect(codeOf(await unknown.catch((error: unknown) => error))).toBe(Code.NotFound);
   await run(headers);
