@@ -115,7 +115,16 @@ test("environment variables that are named are settings", () => {
       [...cell.matchAll(/`([a-z_.]+)`/g)].map(([, path = ""]) => variableOf(path.split("."))),
     ),
   );
-  const others = ["WEIR_CONFIG", "WEIR_RPC", "WEIR_KEY", "WEIR_CHAOS_SEED", "WEIR_POSTGRES_PASSWORD", "WEIR_PROVIDERS"];
+  const others = [
+    "WEIR_CONFIG",
+    "WEIR_RPC",
+    "WEIR_KEY",
+    "WEIR_CHAOS_SEED",
+    "WEIR_POSTGRES_PASSWORD",
+    "WEIR_PROVIDERS",
+    "WEIR_EVENTS",
+    "WEIR_DEAD",
+  ];
   for (const page of pages()) {
     for (const [variable] of read(page).matchAll(/\bWEIR_[A-Z_]+[A-Z]\b/g)) {
       const isSetting = documented.has(variable) || others.includes(variable) || variable.startsWith("WEIR_PROVIDERS_");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { compileRule, type RuleRequest } from "./route-rule.ts";
+import { compileRule, type Rule, type RuleRequest } from "./route-rule.ts";
 
 class Asked implements RuleRequest {
   readonly model = "fast";
@@ -33,6 +33,16 @@ it("decides by what a request is", () => {
   for (const when of yes) expect(compileRule(`!(${when})`)(new Asked()), when).toBe(false);
 });
 
+it("is not true where it cannot be evaluated", () => {
+  const never = [
+    'request.tags.nobody == "search"',
+    'request.tags["nobody"] != "search"',
+    "request.messages / (request.messages - request.messages) > 0",
+    "9223372036854775807 + request.input_tokens > 0",
+  ];
+  for (const when of never) expect(compileRule(when)(new Asked()), when).toBe(false);
+});
+
 it("reads what costs something only where it is asked for", () => {
   const asked = new Asked();
   compileRule("request.tools")(asked);
@@ -50,11 +60,14 @@ it("says what is wrong with an expression", () => {
 it("is a rule or an error, whatever is written", () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 60 }), (when) => {
+      let rule: Rule;
       try {
-        expect(typeof compileRule(when)(new Asked())).toBe("boolean");
+        rule = compileRule(when);
       } catch (error) {
-        expect(error).toBeInstanceOf(Error);
+        expect(error).toBeInstanceOf(RangeError);
+        return;
       }
+      expect(typeof rule(new Asked())).toBe("boolean");
     }),
   );
 });

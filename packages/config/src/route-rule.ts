@@ -1,4 +1,4 @@
-import { Environment } from "@marcbachmann/cel-js";
+import { Environment, EvaluationError } from "@marcbachmann/cel-js";
 
 /** What a rule of a route may look at, as `request` in its expression. */
 export interface RuleRequest {
@@ -55,7 +55,7 @@ const environment = new Environment({ unlistedVariablesAreDyn: false, limits: { 
 
 export type Rule = (request: RuleRequest) => boolean;
 
-/** @throws RangeError that says what is wrong with the expression */
+/** What cannot be evaluated (a tag that is not there, a division by zero) is not true. @throws RangeError that says what is wrong with the expression */
 export function compileRule(when: string): Rule {
   if (/\bmatches\s*\(/.test(when))
     throw new RangeError("matches() is not offered; use contains(), startsWith() or endsWith()");
@@ -68,7 +68,14 @@ export function compileRule(when: string): Rule {
   const check = parsed.check();
   if (!check.valid) throw new RangeError(firstLine(check.error));
   if (check.type !== "bool") throw new RangeError(`is of type ${check.type}, and must be true or false`);
-  return (of) => parsed({ request: Object.assign(new Request(), { of }) }) === true;
+  return (of) => {
+    try {
+      return parsed({ request: Object.assign(new Request(), { of }) }) === true;
+    } catch (error) {
+      if (error instanceof EvaluationError) return false;
+      throw error;
+    }
+  };
 }
 
 const firstLine = (error: unknown): string =>
