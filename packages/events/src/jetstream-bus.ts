@@ -1,16 +1,6 @@
 import { crc32 } from "node:zlib";
-import {
-  jetstream,
-  type JetStreamClient,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  type JetStreamManager,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-  DiscardPolicy,
-} from "@nats-io/jetstream";
-import { nanos, type NatsConnection } from "@nats-io/transport-node";
+import { jetstream, type JetStreamClient, jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import {
   type Batch,
   type BatchHandler,
@@ -19,6 +9,7 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from "./bus.ts";
+import { ensureStream } from "./ensure-stream.ts";
 import { JetStreamSubscription } from "./jetstream-subscription.ts";
 import { NatsLink } from "./nats-link.ts";
 import { headersOf, type StreamSettings } from "./stream-settings.ts";
@@ -135,30 +126,8 @@ class JetStreamBus implements Bus {
   }
 
   async #makeStreams(): Promise<void> {
-    const { stream, subject } = this.#settings;
+    const { stream, subject, maxBytes, maxAgeMs, replicas, dedupeWindowMs } = this.#settings;
     const manager = await jetstreamManager(this.#link.connected());
-    await this.#makeStream(manager, stream, subject);
-  }
-
-  async #makeStream(manager: JetStreamManager, name: string, subject: string): Promise<void> {
-    const { maxBytes, maxAgeMs, replicas, dedupeWindowMs } = this.#settings;
-    const wanted = {
-      subjects: [subject],
-      max_bytes: maxBytes,
-      max_age: nanos(maxAgeMs),
-      num_replicas: replicas,
-      duplicate_window: nanos(Math.min(dedupeWindowMs, maxAgeMs)),
-      discard: DiscardPolicy.Old,
-    };
-    try {
-      const { config } = await manager.streams.info(name);
-      const same = (["max_bytes", "max_age", "num_replicas", "duplicate_window"] as const).every(
-        (key) => config[key] === wanted[key],
-      );
-      if (!same) await manager.streams.update(name, wanted);
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error;
-      await manager.streams.add({ ...wanted, name, storage: StorageType.File, retention: RetentionPolicy.Limits });
-    }
+    await ensureStream(manager, { name: stream, subjects: [subject], maxBytes, maxAgeMs, replicas, dedupeWindowMs });
   }
 }

@@ -1,17 +1,14 @@
 import {
-  DiscardPolicy,
   jetstream,
-  JetStreamApiCodes,
   JetStreamApiError,
   jetstreamManager,
   type JetStreamManager,
-  RetentionPolicy,
-  StorageType,
   type StoredMsg,
 } from "@nats-io/jetstream";
-import { type MsgHdrs, nanos } from "@nats-io/transport-node";
+import type { MsgHdrs } from "@nats-io/transport-node";
 import { BusUnavailableError } from "./bus.ts";
 import { type DeadLetter, DEAD_LETTER_AGE_MS, type DeadLetters } from "./dead-letters.ts";
+import { ensureStream } from "./ensure-stream.ts";
 import { NatsLink } from "./nats-link.ts";
 import { batchOf, headersOf } from "./stream-settings.ts";
 
@@ -34,12 +31,20 @@ const HEADER = { reason: "Weir-Reason", at: "Weir-At" } as const;
 export function jetStreamDeadLetters(options: JetStreamDeadLettersOptions): DeadLetters {
   const { url, stream = "WEIR_DEAD", subject = "weir.records.dead", replicas = 1 } = options;
   const link = new NatsLink(url);
+  const shape = {
+    name: stream,
+    subjects: [`${subject}.>`],
+    maxBytes: MAX_BYTES,
+    maxAgeMs: DEAD_LETTER_AGE_MS,
+    replicas,
+    perSubject: 1,
+  };
   let made: { readonly connection: unknown; readonly ready: Promise<void> } | undefined;
 
   async function manager(): Promise<JetStreamManager> {
     const connection = link.connected();
     const found = await link.unlessLost(jetstreamManager(connection));
-    if (made?.connection !== connection) made = { connection, ready: makeStream(found, stream, subject, replicas) };
+    if (made?.connection !== connection) made = { connection, ready: ensureStream(found, shape) };
     try {
       await link.unlessLost(made.ready);
     } catch (error) {
@@ -111,27 +116,6 @@ export function jetStreamDeadLetters(options: JetStreamDeadLettersOptions): Dead
     },
     [Symbol.asyncDispose]: () => link.close(),
   };
-}
-
-async function makeStream(manager: JetStreamManager, name: string, subject: string, replicas: number): Promise<void> {
-  const wanted = {
-    subjects: [`${subject}.>`],
-    max_bytes: MAX_BYTES,
-    max_age: nanos(DEAD_LETTER_AGE_MS),
-    max_msgs_per_subject: 1,
-    num_replicas: replicas,
-    discard: DiscardPolicy.Old,
-  };
-  try {
-    const { config } = await manager.streams.info(name);
-    const same = (["max_bytes", "max_age", "max_msgs_per_subject", "num_replicas"] as const).every(
-      (key) => config[key] === wanted[key],
-    );
-    if (!same) await manager.streams.update(name, wanted);
-  } catch (error) {
-    if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error;
-    await manager.streams.add({ ...wanted, name, storage: StorageType.File, retention: RetentionPolicy.Limits });
-  }
 }
 
 const asUnavailable = (error: unknown): BusUnavailableError =>
