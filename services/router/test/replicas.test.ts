@@ -52,6 +52,7 @@ it("a breaker that one opened is open on all, and closed again on all", async ()
     const openedMs = performance.now();
     for (const one of all) await expect.poll(() => eligible(one), { timeout: 10_000 }).toBe(false);
     const tookMs = performance.now() - openedMs;
+    process.stderr.write(`open on all replicas ${Math.round(tookMs)} ms after one opened it\n`);
     const calls = simulator.ledger.length;
     await second.client.complete(ask());
     expect(simulator.ledger).toHaveLength(calls);
