@@ -69,7 +69,7 @@ export async function createPolicy(options: PolicyOptions): Promise<PolicyServic
     clock,
     sign: webhookSignature,
     random: Math.random,
-    announce: eventStream && warningAnnouncer(warnings, eventStream.publish),
+    announce: eventStream && warningAnnouncer(warnings, (...event) => eventStream.publish(...event)),
     onError: events.onWarningsFailed,
   });
 
