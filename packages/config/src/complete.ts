@@ -74,6 +74,7 @@ export function complete(
       stalledClientMs: http.stalled_client_timeout,
       maxConnections: http.max_connections,
       drainMs: http.drain_timeout,
+      drainDelayMs: http.drain_delay,
     },
     rpc,
     dataDir: resolve(directory, file.data_dir),

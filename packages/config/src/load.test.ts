@@ -160,6 +160,7 @@ test("every setting can be set by its variable, over the file", () => {
     maxBodyBytes: 1_048_576,
     maxConnections: 5,
     drainMs: 90_000,
+    drainDelayMs: 0,
   });
   expect(config.rpc.listen).toEqual({ host: "0.0.0.0", port: 0 });
   expect(config.dataDir).toBe("/var/lib/weir");

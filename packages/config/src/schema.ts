@@ -188,6 +188,7 @@ const http = z.strictObject({
   stalled_client_timeout: duration().prefault("60s"),
   max_connections: count.default(10_000),
   drain_timeout: duration().prefault("30s"),
+  drain_delay: duration(0).prefault("0s"),
 });
 
 /** Addresses and CIDR ranges: a list, or a text with commas. */

@@ -143,6 +143,8 @@ export interface HttpConfig {
   readonly maxConnections: number;
   /** How long running streams may go on after a shutdown began. */
   readonly drainMs: number;
+  /** Between "not ready" and the end of new connections. */
+  readonly drainDelayMs: number;
 }
 
 export interface ProviderConfig {

@@ -33,4 +33,5 @@ await new Promise<void>((resolve) => {
   process.once("SIGTERM", () => resolve());
   process.once("SIGINT", () => resolve());
 });
+await service.retire();
 await Promise.all([service.drain(), server.close(config.http.drainMs)]);

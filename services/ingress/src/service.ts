@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { WeirConfig } from "@weir/config";
 import { audit, policy, router } from "@weir/contracts";
@@ -55,6 +56,8 @@ export interface IngressService extends Service {
   /** Where the facade listens. */
   readonly httpPort: number;
   readonly facade: readonly FacadeRoute[];
+  /** Says that it is not ready; resolves when whoever sends requests had the time to notice. */
+  retire(): Promise<void>;
   /** Not ready any more: finishes what runs, to the deadline. For whoever has other doors to close at the same time; disposing does it, too. */
   drain(): Promise<void>;
 }
@@ -266,8 +269,13 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     () => server.bufferedBytes,
   );
 
-  const drain = async (): Promise<void> => {
+  let retired: Promise<void> | undefined;
+  const retire = (): Promise<void> => {
     draining = true;
+    return (retired ??= sleep(http.drainDelayMs));
+  };
+  const drain = async (): Promise<void> => {
+    await retire();
     await server.close(http.drainMs);
   };
   starting.defer(async () => {
@@ -286,6 +294,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
       recovery.start();
     },
     notReady: () => reasons()[0],
+    retire,
     drain,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

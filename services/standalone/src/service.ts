@@ -119,6 +119,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
     }),
   );
   starting.defer(async () => {
+    await front.retire();
     await Promise.all([front.drain(), rpc.close(config.http.drainMs)]);
   });
   const running = starting.move();

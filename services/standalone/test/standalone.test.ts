@@ -176,6 +176,17 @@ test("a stop lets a running stream come to its end", { timeout: 90_000 }, async 
   expect(await weir.exited).toBe(0);
 });
 
+test("who is told to stop says so, and takes requests until load balancers have noticed", {
+  timeout: 90_000,
+}, async () => {
+  const weir = await start({ WEIR_HTTP_DRAIN_DELAY: "3s" });
+  await ready(weir);
+  weir.child.kill("SIGTERM");
+  await expect.poll(async () => (await fetch(`${weir.url}/readyz`)).status).toBe(503);
+  expect((await ask(weir, keyOf(weir))).status).toBe(200);
+  expect(await weir.exited).toBe(0);
+});
+
 test("the token's file opens the admin services to the command line, and nothing else does", {
   timeout: 90_000,
 }, async () => {
