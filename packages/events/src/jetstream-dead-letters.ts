@@ -1,5 +1,6 @@
 import {
   jetstream,
+  JetStreamApiCodes,
   JetStreamApiError,
   jetstreamManager,
   type JetStreamManager,
@@ -77,8 +78,11 @@ export function jetStreamDeadLetters(options: JetStreamDeadLettersOptions): Dead
           const headers = headersOf(letter);
           headers.set(HEADER.reason, letter.reason.replaceAll(/[^\x20-\x7e]/g, " "));
           headers.set(HEADER.at, String(letter.atMs));
-          const sent = { headers, timeout: TIMEOUT_MS, expect: { streamName: stream }, retries: 0 };
-          await link.unlessLost(publisher.publish(`${subject}.${letter.consumer}.${letter.id}`, letter.data, sent));
+          // One that is there stays where it is: put in its place, it would slip from under whoever is just dropping it.
+          const expect = { streamName: stream, lastSubjectSequence: 0 };
+          const sent = { headers, timeout: TIMEOUT_MS, expect, retries: 0 };
+          const name = `${subject}.${letter.consumer}.${letter.id}`;
+          await link.unlessLost(publisher.publish(name, letter.data, sent)).catch(unlessThere);
         }
       } catch (error) {
         // It may have been deleted.
@@ -116,6 +120,10 @@ export function jetStreamDeadLetters(options: JetStreamDeadLettersOptions): Dead
     },
     [Symbol.asyncDispose]: () => link.close(),
   };
+}
+
+function unlessThere(error: unknown): void {
+  if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamWrongLastSequence) throw error;
 }
 
 const asUnavailable = (error: unknown): BusUnavailableError =>

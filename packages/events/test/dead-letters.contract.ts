@@ -45,6 +45,22 @@ export function deadLettersContract(name: string, make: () => Promise<DeadLetter
       expect(copyOf(await store.get(letters[3]?.id ?? ""))).toEqual(copyOf(letters[3]));
     });
 
+    it("leaves a letter that comes again where and as it is, so that it can be dropped meanwhile", async () => {
+      await using store = await make();
+      await store.put([letter(1), letter(2)]);
+      await store.put([{ ...letter(1), atMs: Date.now() + 60_000, reason: "another one" }]);
+      const { letters } = await store.list(0, 10);
+      expect(letters.map(({ first, reason }) => [first, reason])).toEqual([
+        [1, "it cannot be read"],
+        [2, "it cannot be read"],
+      ]);
+      for (let round = 0; round < 20; round += 1) {
+        const [dropped] = await Promise.all([store.drop(letter(1).id), store.put([letter(1)])]);
+        expect(dropped).toBe(true);
+        await store.put([letter(1)]);
+      }
+    });
+
     it("forgets what is dropped, once, and takes it again", async () => {
       await using store = await make();
       await store.put([letter(1), letter(2)]);
