@@ -16,8 +16,13 @@ interface Leaf {
   readonly put: (text: string) => void;
 }
 
-/** Texts of one group are read one behind the other: the pieces of a stream. */
+/** Texts of one group are read one behind the other: the pieces of a stream. Numbers and names of members are groups of their own. */
 type Groups = Map<string, Leaf[]>;
+
+/** Less has no card, and no phone. */
+const SHORTEST_NUMBER = 1e7;
+/** Names of members as programs have them. */
+const PLAIN_NAME = /^[A-Za-z_-]*$/;
 
 /** What tells the parts of a stream's answer apart, in every dialect. */
 const PARTS = ["index", "output_index", "content_index", "item_id"];
@@ -38,7 +43,7 @@ export class Redactor {
   #json(text: string): string {
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = JSON.parse(text, asWritten);
     } catch {
       // A provider's error page, say.
       return this.#plain(text);
@@ -56,7 +61,7 @@ export class Redactor {
       if (!line.startsWith(DATA)) return line;
       const root = { value: line.slice(DATA.length) as unknown };
       try {
-        root.value = JSON.parse(line.slice(DATA.length));
+        root.value = JSON.parse(line.slice(DATA.length), asWritten);
       } catch {
         // [DONE], or no JSON: read as it is.
       }
@@ -91,24 +96,49 @@ export class Redactor {
   }
 }
 
+/** A number with more digits than one can have stays what it was written as: rounded, it is no card's number any more. */
+const asWritten = (_name: string, value: unknown, { source = "" }: { readonly source?: string } = {}): unknown =>
+  typeof value === "number" && /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? source : value;
+
 const shown = ({ text, label }: Piece): string => (label === undefined ? text : `[${label}]`);
 
 const dataOf = (value: unknown): string => (typeof value === "string" ? value.trimStart() : JSON.stringify(value));
 
-/** Every text below a member, by its path; parts of a stream's answer are told apart by what they say of themselves. */
+/**
+ * Every text below a member, by its path; parts of a stream's answer are told apart by what they say of themselves. A member's name comes
+ * behind all that is below it: changed, it is not found any more.
+ */
 function collect(holder: object, name: string | number, path: string, groups: Groups): void {
   const value: unknown = Reflect.get(holder, name);
-  if (typeof value === "string") {
-    const group = groups.get(path);
-    const leaf: Leaf = { text: value, put: (text) => void Reflect.set(holder, name, text) };
-    if (group === undefined) groups.set(path, [leaf]);
-    else group.push(leaf);
-  } else if (Array.isArray(value)) {
+  const put = (text: string): void => void Reflect.set(holder, name, text);
+  if (typeof value === "string") add(groups, path, { text: value, put });
+  else if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) >= SHORTEST_NUMBER)
+    alone(groups, { text: String(value), put });
+  else if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) collect(value, index, `${path}/${index}`, groups);
   } else if (typeof value === "object" && value !== null) {
     const part = PARTS.flatMap((one) =>
       Object.hasOwn(value, one) ? [`${one}=${String(Reflect.get(value, one))}`] : [],
     );
-    for (const key of Object.keys(value)) collect(value, key, `${path}${part.join(",")}/${key}`, groups);
+    for (const key of Object.keys(value)) {
+      collect(value, key, `${path}${part.join(",")}/${key}`, groups);
+      if (!PLAIN_NAME.test(key)) alone(groups, { text: key, put: (text) => rename(value, key, text) });
+    }
   }
+}
+
+function add(groups: Groups, id: string, leaf: Leaf): void {
+  const group = groups.get(id);
+  if (group === undefined) groups.set(id, [leaf]);
+  else group.push(leaf);
+}
+
+/** No path begins like its id. */
+const alone = (groups: Groups, leaf: Leaf): void => add(groups, `#${groups.size}`, leaf);
+
+/** Where two names are one then, the last one's value stays. */
+function rename(holder: object, from: string, to: string): void {
+  const value: unknown = Reflect.get(holder, from);
+  Reflect.deleteProperty(holder, from);
+  Reflect.set(holder, to, value);
 }
