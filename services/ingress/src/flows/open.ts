@@ -241,6 +241,7 @@ export function createOpen(ports: {
         workspaceId: key.workspaceId,
         endUser: attributes.endUser,
         keyId: key.id,
+        ...incoming.subject,
         redacted: key.payloads === "redacted",
       },
       shape,

@@ -52,6 +52,7 @@ function shadowing(some: Partial<ShadowPorts<never, never>> = {}) {
     ({
       grant: asked.grant,
       inputBytes: Buffer.from("redacted"),
+      subject: { workspaceId: asked.grant.key.workspaceId, endUser: "", keyId: asked.grant.key.id, redacted: false },
       shape: asked.shape,
       intent: { tags: {} },
       call: { model: asked.shape.model, input: { dialect: "openai-chat", body: Buffer.from("redacted") } },
@@ -85,6 +86,9 @@ it("copies what guardrails let through, as a request of its own that waits for n
   });
   expect(Buffer.from(copy?.inputBytes ?? []).toString()).toBe("redacted");
   expect(copy?.grant.key.id).toBe("payer");
+  // Its texts are erased with those of the request.
+  const { key } = incoming().grant;
+  expect(copy?.subject).toMatchObject({ workspaceId: key.workspaceId, keyId: key.id });
   expect(ends).toEqual([]);
   release();
   await settled();

@@ -135,7 +135,7 @@ export class Shadows<Input, Event> {
 /** What its guardrails let through is what is copied. */
 const copyOf = <Input>(
   incoming: Incoming<Input>,
-  { call, inputBytes, shape, intent }: Opened<Input>,
+  { call, inputBytes, shape, intent, subject }: Opened<Input>,
   grant: Grant,
   requestId: string,
   model: string,
@@ -154,6 +154,8 @@ const copyOf = <Input>(
   waiting: { maxWaitMs: 0, priority: 0 },
   idempotencyKey: "",
   shadowOf: incoming.requestId,
+  // Who pays did not say it: what erases the request's texts erases its copy's.
+  subject,
 });
 
 const NOWHERE: StreamSink<unknown> = {

@@ -1,6 +1,7 @@
 import type { CacheUse, CallResult } from "../domain/call.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { GuardSession } from "../domain/guardrails/session.ts";
+import type { DataSubject } from "../domain/record.ts";
 import type { LimitState } from "../ports.ts";
 import type { FacadeDialect, RequestShape } from "../domain/shape.ts";
 import type { Call } from "../domain/call.ts";
@@ -37,6 +38,8 @@ export interface Incoming<Input> {
   readonly idempotencyKey?: string;
   /** The request of which it is a copy. */
   readonly shadowOf?: string;
+  /** Whose texts a copy has. Undefined: its own end user's or key's. */
+  readonly subject?: DataSubject;
 }
 
 /** What was done for a request so far; the edge writes its headers, metrics and log line from it, however it ended. */
