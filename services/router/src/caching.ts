@@ -81,6 +81,8 @@ const BYPASS = { outcome: "bypass", ageMs: 0, savedNanos: nanos(0n), similarity:
 export function createCaches({ telemetry, clock, maxBytes, redisUrl, database, meshToken }: CachesOptions): Caches {
   const nowMs = (): number => clock.nowMs();
   const told = (error: unknown): void => telemetry.log.debug({ err: error }, "the cache does not answer");
+  const unusable = (error: unknown): void =>
+    telemetry.log.error({ err: error }, "the semantic cache cannot use its database: it keeps nothing");
   const events = cacheEvents(telemetry, () => inMemory.bytes + (semanticInMemory?.bytes ?? 0));
   const evicted = (entries: number): void => events.evicted(entries);
   const inRedis = redisUrl === undefined ? undefined : redisCache(redisUrl, told);
@@ -92,7 +94,13 @@ export function createCaches({ telemetry, clock, maxBytes, redisUrl, database, m
   const semanticCache = (): SemanticCache =>
     database === undefined
       ? (semanticInMemory ??= memorySemanticCache(maxBytes, nowMs, evicted))
-      : (semanticStore ??= openSemanticStore({ database, nowMs, onError: told, onEvicted: evicted }));
+      : (semanticStore ??= openSemanticStore({
+          database,
+          nowMs,
+          onError: told,
+          onUnusable: unusable,
+          onEvicted: evicted,
+        }));
   const sweeper = setInterval(() => {
     inMemory.sweep();
     semanticInMemory?.sweep();

@@ -73,7 +73,8 @@ describe("Postgres", () => {
     const postgres = stack.use(await startPostgres());
     database = { connectionString: postgres.url };
     // Makes role and schema, as the service does.
-    const store = stack.use(openSemanticStore({ database, nowMs: clock, onError: fails, onEvicted: () => undefined }));
+    const told = { onError: fails, onUnusable: fails, onEvicted: () => undefined };
+    const store = stack.use(openSemanticStore({ database, nowMs: clock, ...told }));
     await vi.waitFor(() => expect(store.ready).toBe(true), { timeout: 20_000 });
     const pool = openPool(database, {
       applicationName: "test",
@@ -100,12 +101,31 @@ describe("Postgres", () => {
       database: { connectionString: "postgres://nobody@127.0.0.1:1/none" },
       nowMs: clock,
       onError: (error) => failures.push(error),
+      onUnusable: fails,
       onEvicted: () => undefined,
     });
     const space = { scope: new Uint8Array(32), name: new Uint8Array(32), secret: new Uint8Array(32) };
     const at = unitVector([1, 0]) as Float32Array;
     expect(await store.nearest(space, at, { atLeast: 0, madeFromMs: 0 })).toBeUndefined();
     await expect.poll(() => failures.length, { timeout: 10_000 }).toBeGreaterThan(0);
+  });
+
+  test("who may not make its schema is told so, and not as of a database that is away", async () => {
+    const owner = openPool(database, { applicationName: "test" });
+    stack.defer(() => owner.end());
+    await owner.query("create role stranger login");
+    const url = new URL(database.connectionString);
+    url.username = "stranger";
+    const unusable: unknown[] = [];
+    await using store = openSemanticStore({
+      database: { connectionString: url.href },
+      nowMs: clock,
+      onError: fails,
+      onUnusable: (error) => unusable.push(error),
+      onEvicted: () => undefined,
+    });
+    await expect.poll(() => unusable.length, { timeout: 20_000 }).toBe(1);
+    expect(store.ready).toBe(false);
   });
 });
 

@@ -21,6 +21,8 @@ export interface SemanticStoreOptions {
   readonly database: DatabaseAddress;
   readonly nowMs: () => number;
   readonly onError: (error: unknown) => void;
+  /** Told once where its schema cannot be made, though the database is there: it keeps nothing then, until it is opened again. */
+  readonly onUnusable: (error: unknown) => void;
   readonly onEvicted: (entries: number) => void;
 }
 
@@ -58,7 +60,7 @@ export function openSemanticStore(options: SemanticStoreOptions): SemanticStore 
     sweeper = setInterval(() => void sweepAnswers(rows, nowMs()).catch(onError), SWEEP_MS).unref();
   };
   const started = start().catch((error: unknown) => {
-    if (!stopping.signal.aborted) onError(error);
+    if (!stopping.signal.aborted) options.onUnusable(error);
   });
   return {
     get ready() {
