@@ -7,7 +7,7 @@ import { clientOf } from "./client-of.ts";
 import type { Hooks } from "./hooks.ts";
 import { MethodPlan } from "./method-plan.ts";
 import { Replicas } from "./replicas.ts";
-import { BEAT_MS, Pulse } from "./pulse.ts";
+import { Pulse } from "./pulse.ts";
 import type { Peers } from "./service.ts";
 import { StreamExchange } from "./stream-exchange.ts";
 import { TOKEN_HEADER } from "./token.ts";
@@ -54,9 +54,8 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
   };
   const headers = options.token === undefined ? "" : headerLine(TOKEN_HEADER, options.token.reveal());
   const traced = options.hooks?.tracer !== undefined;
-  const connect = (address: string): HttpClient => {
+  const connect = (address: string, maxConnections = options.maxConnections ?? 2_048): HttpClient => {
     const origin = address.startsWith("unix:") ? { path: address.slice("unix:".length) } : address;
-    const maxConnections = options.maxConnections ?? 2_048;
     const { lookup } = options;
     return createHttpClient(origin, {
       maxConnections,
@@ -65,10 +64,10 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
       ...(lookup === undefined ? {} : { lookup }),
     });
   };
-  const beats = new Set<NodeJS.Timeout>();
-  const watched = (http: HttpClient): HttpClient => {
-    const pulse = new Pulse(http);
-    beats.add(setInterval(() => pulse.beat(), BEAT_MS).unref());
+  const pulses: Pulse[] = [];
+  const watched = (address: string): HttpClient => {
+    const http = connect(address);
+    pulses.push(new Pulse(http, connect(address, 1)));
     return http;
   };
   const connectionTo = (given: string | readonly string[]): Requester => {
@@ -78,7 +77,7 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
     if (http === undefined) {
       const [first] = addresses;
       if (first === undefined) throw new TypeError("a service has at least one address");
-      http = addresses.length === 1 ? watched(connect(first)) : new Replicas(addresses, connect);
+      http = addresses.length === 1 ? watched(first) : new Replicas(addresses, connect);
       clients.set(id, http);
     }
     return http;
@@ -98,8 +97,7 @@ export function networkPeers(options: NetworkPeersOptions): Peers & AsyncDisposa
       });
     },
     async [Symbol.asyncDispose]() {
-      for (const beat of beats) clearInterval(beat);
-      await Promise.all([...clients.values()].map((http) => http[Symbol.asyncDispose]()));
+      await Promise.all([...pulses, ...clients.values()].map((one) => one[Symbol.asyncDispose]()));
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { HttpClient } from "@weir/http1";
 
-export const BEAT_MS = 1_000;
+const BEAT_MS = 1_000;
 /** A probe is one small answer of an event loop: one that takes longer than this comes from a process that hangs. */
 const PROBE_TIMEOUT_MS = 1_000;
 const READY_PATH = "/readyz";
@@ -16,22 +16,32 @@ export interface PulseEvents {
  * Whether a process still answers: it is asked for /readyz at every beat. Its name may lead elsewhere by now, so that a silent one loses its idle
  * connections: the next call looks the name up again. One that stays silent loses those that carry calls, too: their answers will not come.
  */
-export class Pulse {
+export class Pulse implements AsyncDisposable {
   readonly #http: HttpClient;
+  readonly #probe: HttpClient;
   readonly #events: PulseEvents | undefined;
+  readonly #timer: NodeJS.Timeout;
   #probing = false;
   #silent = 0;
 
-  constructor(http: HttpClient, events?: PulseEvents) {
+  /** @param probe to the same address, for nothing else: where calls have every connection, a probe among them would wait, and find nobody silent */
+  constructor(http: HttpClient, probe: HttpClient, events?: PulseEvents) {
     this.#http = http;
+    this.#probe = probe;
     this.#events = events;
+    this.#timer = setInterval(() => this.#beat(), BEAT_MS).unref();
   }
 
-  beat(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#probe[Symbol.asyncDispose]();
+  }
+
+  #beat(): void {
     if (this.#probing) return;
     this.#probing = true;
     let status = 0;
-    this.#http.request(
+    this.#probe.request(
       {
         method: "GET",
         path: READY_PATH,

@@ -7,7 +7,7 @@ import {
   type ResponseSink,
 } from "@weir/http1";
 import type { Requester } from "./network.ts";
-import { BEAT_MS, Pulse } from "./pulse.ts";
+import { Pulse } from "./pulse.ts";
 
 /**
  * Several replicas of one service as one client. Each is asked for /readyz every second: those that are ready come first, then those that
@@ -21,20 +21,16 @@ const READY = 0;
 const UNREADY = 1;
 const SILENT = 2;
 
-type MakeClient = (address: string) => HttpClient;
+/** @param maxConnections undefined: as many as calls may have */
+type MakeClient = (address: string, maxConnections?: number) => HttpClient;
 
 export class Replicas implements Requester {
   readonly #replicas: readonly Replica[];
-  readonly #timer: NodeJS.Timeout;
   #turn = 0;
 
   /** @param addresses two or more */
   constructor(addresses: readonly string[], make: MakeClient) {
-    this.#replicas = addresses.map((address) => new Replica(make(address)));
-    this.#timer = setInterval(() => {
-      for (const replica of this.#replicas) replica.pulse.beat();
-    }, BEAT_MS);
-    this.#timer.unref();
+    this.#replicas = addresses.map((address) => new Replica(make(address), make(address, 1)));
   }
 
   request(request: ClientRequest, sink: ResponseSink): Exchange {
@@ -55,8 +51,8 @@ export class Replicas implements Requester {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
-    await Promise.all(this.#replicas.map((replica) => replica.http[Symbol.asyncDispose]()));
+    const open = this.#replicas.flatMap(({ http, pulse }) => [pulse, http]);
+    await Promise.all(open.map((one) => one[Symbol.asyncDispose]()));
   }
 }
 
@@ -67,9 +63,9 @@ class Replica {
   readonly pulse: Pulse;
   #state = READY;
 
-  constructor(http: HttpClient) {
+  constructor(http: HttpClient, probe: HttpClient) {
     this.http = http;
-    this.pulse = new Pulse(http, {
+    this.pulse = new Pulse(http, probe, {
       answered: (ready) => {
         this.#state = ready ? READY : UNREADY;
       },

@@ -3,8 +3,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { router } from "@weir/contracts";
+import { createHttpClient } from "@weir/http1";
 import { afterEach, expect, test } from "vitest";
-import { networkPeers } from "../src/index.ts";
+import { networkPeers, type Route, serveRoutes } from "../src/index.ts";
+import { Pulse } from "../src/pulse.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(() => {
@@ -65,3 +67,30 @@ test("one that is silent for good ends the calls that it carries", async () => {
   const failed = await running;
   expect(failed instanceof ConnectError ? failed.code : undefined).toBe(Code.Unavailable);
 }, 120_000);
+
+test("one whose every connection carries a call is not silent", async () => {
+  const implementation = { complete: () => new Promise(() => undefined) };
+  const routes = [{ service: router.RouterService, implementation }] as unknown as Route[];
+  await using server = await serveRoutes(routes, { listen: { host: "127.0.0.1", port: 0 } });
+  const origin = `http://127.0.0.1:${server.port}`;
+  await using http = createHttpClient(origin, { maxConnections: 1 });
+  const running = {
+    method: "POST",
+    path: "/weir.router.v1.RouterService/Complete",
+    connectMs: 0,
+    firstByteMs: 0,
+    idleMs: 0,
+  };
+  let failed: unknown;
+  const sink = { head: () => undefined, data: () => undefined, end: () => undefined };
+  http.request(
+    { ...running, headers: "content-type: application/proto\r\n", body: new Uint8Array(0) },
+    { ...sink, error: (error) => (failed = error) },
+  );
+  const { promise: heard, resolve } = Promise.withResolvers<string>();
+  const events = { answered: () => resolve("answered"), silent: () => resolve("silent") };
+  await using pulse = new Pulse(http, createHttpClient(origin, { maxConnections: 1 }), events);
+  expect(pulse).toBeDefined();
+  expect(await heard).toBe("answered");
+  expect(failed).toBeUndefined();
+}, 30_000);
