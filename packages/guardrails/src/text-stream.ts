@@ -193,8 +193,9 @@ export function scanTexts(
     // What only makes a text's own finding longer is rather the first word of another message: a@b.co, and then "hi".
     if (isClose(next) || !isKnown(finding)) found.push(finding);
   }
-  for (const text of [...texts, joined]) {
-    const blocked = scanner.judges.length === 0 ? undefined : judge(scanner, text, undefined, tally, text === joined);
+  // By place and not by content: one of them may be all that the others add up to.
+  for (const [index, text] of scanner.judges.length === 0 ? [] : [...texts, joined].entries()) {
+    const blocked = judge(scanner, text, undefined, tally, index === texts.length);
     if (blocked !== undefined) return { blocked, pieces: [] };
   }
   const spans = resolve(scanner, found);

@@ -1,5 +1,14 @@
 import { expect, test, vi } from "vitest";
-import { compileScanner, JsonStream, type Piece, type Rule, scanText, Tally, TextStream } from "../src/index.ts";
+import {
+  compileScanner,
+  JsonStream,
+  type Piece,
+  type Rule,
+  scanText,
+  scanTexts,
+  Tally,
+  TextStream,
+} from "../src/index.ts";
 import { below, cardNumber, cut, pick, prose, type Random, secretKey, seeded } from "./planted.ts";
 
 // Many rounds, on a machine that may be busy.
@@ -190,4 +199,13 @@ test("the hold is short where nothing is suspect, and bounded where everything i
   for (let at = 0; at < 100_000; at += 100)
     released += shown(wild.push(`-----BEGIN PRIVATE KEY-----${"a".repeat(100)}`)).length;
   expect(released).toBeGreaterThan(0);
+});
+
+test("a text that is all that several add up to is judged by every judge", () => {
+  const check = { kind: "check", name: "json", passes: (text: string) => text !== "no JSON" } as const;
+  const scanner = compileScanner([{ detector: check, action: "block", places: ["output"] }], "output");
+  if (scanner === undefined) throw new Error("no scanner");
+  expect(scanTexts(scanner, ["no JSON", ""], new Tally()).blocked).toMatchObject({ action: "block" });
+  // What is only put together is of no form.
+  expect(scanTexts(scanner, ["no ", "JSON"], new Tally()).blocked).toBeUndefined();
 });
