@@ -95,6 +95,21 @@ it("copies what guardrails let through, as a request of its own that waits for n
   expect(ends).toEqual([["m", "succeeded"]]);
 });
 
+it("lets the request that is copied go on where making the copy fails", async () => {
+  const defects: unknown[] = [];
+  const failure = new Error("no id");
+  const { ask, copies } = shadowing({
+    newRequestId: () => {
+      throw failure;
+    },
+    defect: (error, requestId) => void defects.push([error, requestId]),
+  });
+  await ask();
+  await settled();
+  expect(copies).toEqual([]);
+  expect(defects).toEqual([[failure, "r"]]);
+});
+
 it("copies its share, and no request of a model without a shadow", async () => {
   let draw = 0;
   const { ask, copies } = shadowing({ random: () => (draw += 0.25) });

@@ -58,8 +58,14 @@ export class Shadows<Input, Event> {
     return async (incoming, trail, signal) => {
       const opened = await open(incoming, trail, signal);
       const shadow = this.#ports.models.shadow(opened.call.model);
-      // Its input is what this route's flows take.
-      if (shadow !== undefined) this.#copy(shadow, incoming as Incoming<never>, opened as Opened<never>, method);
+      if (shadow === undefined) return opened;
+      try {
+        // Its input is what this route's flows take.
+        this.#copy(shadow, incoming as Incoming<never>, opened as Opened<never>, method);
+      } catch (error) {
+        // The request is recorded and held already: it must come to its own end.
+        this.#ports.defect(error, incoming.requestId);
+      }
       return opened;
     };
   }
