@@ -38,7 +38,6 @@ test("numbers and names of members are read, too", () => {
   const expected = (input: object): object => ({ created: 1763754281, content: [{ type: "tool_use", input }] });
   expect(kept('{"card":4111111111111111,"n":12345678}')).toEqual(expected({ card: "[CARD]", n: 12345678 }));
   // More digits than a number has.
-  expect(kept('{"card":6011000000000000110001}')).toEqual(expected({ card: 6.01100000000000011e21 }));
   expect(kept('{"card":6304000000000000000}')).toEqual(expected({ card: "[CARD]" }));
   expect(kept('{"ann@example.com":{"at":"bob@example.com","4111111111111111":1}}')).toEqual(
     expected({ "[EMAIL]": { at: "[EMAIL]", "[CARD]": 1 } }),
