@@ -181,7 +181,6 @@ test("results and evaluators cannot be changed, by its role for want of a grant,
   const changes = {
     "evaluation.evaluation_result": "update evaluation.evaluation_result set score = 0",
     "evaluation.evaluator": "update evaluation.evaluator set description = ''",
-    "evaluation.dead_letter": "update evaluation.dead_letter set reason = ''",
   };
   for (const role of ["weir_evaluation", undefined]) {
     await using pool = poolOf(url, role);
