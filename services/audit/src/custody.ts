@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "@weir/kernel";
+import { type Subject, subjectDigest } from "@weir/sealing";
 import { type DatabaseAddress, openPool, type PoolOptions } from "@weir/storage";
 import { custodian, type CustodyEvents } from "./adapters/custodian.ts";
 import { erasureJournal } from "./adapters/erasure-journal.ts";
+import { keyFolder } from "./adapters/key-folder.ts";
 import { keyGenerations } from "./adapters/key-generations.ts";
 import { payloadOpener } from "./adapters/payload-opener.ts";
 import { postgresErasures } from "./adapters/postgres-erasures.ts";
 import { postgresKeyHolders } from "./adapters/postgres-key-holders.ts";
-import { SubjectKeys } from "./adapters/subject-keys.ts";
+import { lookupsOf, SubjectKeys } from "./adapters/subject-keys.ts";
 import { transportKeyFolder } from "./adapters/transport-key-folder.ts";
 import type { AuditConfig } from "./config.ts";
 import { erasureClock, type ErasureDependencies, type ErasureEvents, replayErasures } from "./flows/erase.ts";
@@ -19,6 +21,8 @@ export interface Custody extends AsyncDisposable {
   readonly handling: Pick<ErasureHandling, "erasures"> & Pick<TransportKeyHandling, "transport" | "transportKeyFor">;
   readonly payloads: PayloadOpener;
   readonly transport: TransportKeys;
+  /** What a subject may be called by in the database: under each generation by another. */
+  lookups(subject: Subject): Buffer[];
   /** Puts what is written into the custody of subjects. */
   over(log: LogWriter): LogWriter;
   /** Why it must not serve: what was erased may be there again. */
@@ -51,9 +55,10 @@ export function createCustody(options: {
   });
   const transport = transportKeyFolder(config.dataDir);
   const generations = keyGenerations(config.dataDir, config.audit.payloadKeys);
-  const holders = postgresKeyHolders(pool, transport, nowMs);
+  const folder = keyFolder(config.dataDir);
+  const holders = postgresKeyHolders(pool, transport, folder, nowMs);
   const erasures: ErasureDependencies = {
-    store: postgresErasures(pool, { transport, generations }),
+    store: postgresErasures(pool, { transport, generations, folder }),
     journal: erasureJournal(config.dataDir),
     transport,
     generations,
@@ -67,6 +72,7 @@ export function createCustody(options: {
     handling: { erasures, transport, transportKeyFor: (producer) => holders.newestFor(producer) },
     payloads: payloadOpener(pool, transport, generations, () => notReady),
     transport,
+    lookups: (subject) => lookupsOf(subjectDigest(subject), generations),
     over: (log) => custodian(log, transport, new SubjectKeys(pool, generations, nowMs), holders, events),
     get notReady() {
       return notReady;

@@ -14,6 +14,8 @@ import { type BackingPostgres, type FakeClock, fakeClock, startPostgres } from "
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { journalEntries } from "../src/adapters/erasure-journal.ts";
+import { keyGenerations } from "../src/adapters/key-generations.ts";
+import { SubjectKeys } from "../src/adapters/subject-keys.ts";
 import { createAudit } from "../src/index.ts";
 import { AT_MS, frame, outcomeFrame, poolOf, requestId, sealedBefore, SETTINGS } from "./support.ts";
 
@@ -273,6 +275,73 @@ test("other services may not even read the keys", async () => {
     }
   });
   client.release();
+});
+
+test("another data folder than the keys' is refused before it destroys, erases or hands out anything", async () => {
+  await using owner = poolOf(database);
+  await withAudit(async ({ producers, store }) => {
+    const { publicKey } = await producers.getTransportKey({ producer: "p" });
+    await store(said(1, publicKey, "ann"));
+  });
+  const kept = files();
+  const other = mkdtempSync(join(tmpdir(), "weir-erasure-"));
+  try {
+    const config = { adminToken: new Secret("operator-token"), dataDir: other, audit: SETTINGS };
+    const open = () => {
+      const telemetry = createTelemetry({ service: "test", level: "silent", env: {}, processMetrics: false });
+      return createAudit({ config, telemetry, database, bus: undefined, clock });
+    };
+    {
+      await using service = await open();
+      // Within the time a start may take it rejects.
+      await service.start().catch(() => undefined);
+      await expect.poll(() => service.notReady(), { timeout: 20_000 }).toBe("the audit log cannot be used");
+      const peers = inProcessPeers(service.routes);
+      const erasures = peers.client(audit.ErasureService);
+      const order = { workspaceId, subject: ann };
+      for (const call of [
+        () => erasures.erase(order, { headers }),
+        () => erasures.erase({ ...order, dryRun: true }, { headers }),
+        () => erasures.advanceErasures({}, { headers }),
+        () => peers.client(audit.ProducerService).getTransportKey({ producer: "p" }),
+      ]) {
+        const rawMessage = expect.stringMatching(/not the one that the keys/) as string;
+        await expect(call()).rejects.toMatchObject({ code: Code.Internal, rawMessage });
+      }
+    }
+    await withAudit(async ({ advance, textOf }) => {
+      await advance();
+      expect(await textOf(1)).toBe("ann said 1");
+    });
+    expect(files()).toEqual(kept);
+    // As the handbook tells who has lost the folder.
+    await owner.query("delete from audit_keys.folder");
+    await using service = await open();
+    await service.start();
+    await expect.poll(() => service.notReady(), { timeout: 20_000 }).toBeUndefined();
+  } finally {
+    rmSync(other, { recursive: true, force: true });
+  }
+});
+
+test("what was recorded before an erasure is erased, too, where its subject's key is made at that very time", async () => {
+  await withAudit(async ({ erase }) => {
+    await using pool = poolOf(database, "weir_audit");
+    const digest = subjectDigest({ workspaceId, endUser: "ann" });
+    let meanwhile = (): Promise<unknown> => erase();
+    const during = {
+      async query(...args: Parameters<typeof pool.query>) {
+        if (String(args[0]).includes("insert into audit_keys.subject")) {
+          const first = meanwhile;
+          meanwhile = () => Promise.resolve();
+          await first();
+        }
+        return pool.query(...args);
+      },
+    } as unknown as Pick<typeof pool, "query">;
+    const keys = await new SubjectKeys(during, keyGenerations(dataDir, []), () => clock.nowMs()).of([digest]);
+    expect(keys.get(digest.toString("hex"))?.erased?.beforeMs).toBe(clock.nowMs());
+  });
 });
 
 test("nothing is erased under a legal hold", async () => {

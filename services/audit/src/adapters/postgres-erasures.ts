@@ -49,6 +49,7 @@ export function postgresErasures(pool: pg.Pool, keys: ErasureKeys): ErasureStore
     erase: (asked, beforeCommit) => withClient((client) => erase(client, asked, keys, beforeCommit)),
     count: (subject) =>
       guarded(async () => {
+        await keys.folder.requireOwn(pool);
         const { rows } = await pool.query<{ payloads: string }>(COUNT, [
           lookupsOf(subjectDigest(subject), keys.generations),
         ]);
@@ -110,6 +111,9 @@ function erase(
   const keyId = "keyId" in subject ? subject.keyId : "";
   const { workspaceId } = subject;
   return inTransaction(client, async () => {
+    await keys.folder.requireOwn(client);
+    // Until the end none is made, nor put under another generation: what is found by these names is all there is of the subject.
+    await client.query("lock table audit_keys.subject in share row exclusive mode");
     // Waits for who is just storing a payload of the subject, and holds up who comes next.
     const destroyed = await client.query<{ id: string }>(
       "delete from audit_keys.subject where lookup = any($1::bytea[]) returning id",
@@ -117,10 +121,12 @@ function erase(
     );
     const subjects = destroyed.rows.map((row) => row.id).sort();
     if (subjects.length === 0) subjects.push(randomUUID());
+    // Before the sequencer is held: a subject may have a million, and no more can come.
+    const found = await unreadable(client, subjects);
     await lockSequencer(client);
     await refuseUnderHold(client, workspaceId, keyId);
     const entry: JournaledErasure = { id, atMs, workspaceId, keyId, subjects, reason, requestedBy };
-    const stored = await record(client, entry, keys, atMs, false);
+    const stored = await record(client, entry, found, keys, { atMs, replayed: false });
     const number = keys.generations.newest();
     const generation = keys.generations.keys(number);
     if (generation === undefined) throw new WeirError("audit_unavailable", "Keys of subjects are just being replaced.");
@@ -139,18 +145,19 @@ function erase(
 const again = (client: pg.PoolClient, entry: JournaledErasure, keys: ErasureKeys, nowMs: number): Promise<unknown> =>
   inTransaction(client, async () => {
     await client.query("delete from audit_keys.subject where id = any($1::uuid[])", [entry.subjects]);
-    await record(client, entry, keys, nowMs, true);
+    // What comes late of a subject that is erased already is still stored.
+    await lockSequencer(client);
+    const found = await unreadable(client, entry.subjects);
+    await record(client, entry, found, keys, { atMs: nowMs, replayed: true });
   });
 
 async function record(
   client: pg.PoolClient,
   entry: JournaledErasure,
+  found: Awaited<ReturnType<typeof unreadable>>,
   { transport }: ErasureKeys,
-  atMs: number,
-  replayed: boolean,
+  { atMs, replayed }: { readonly atMs: number; readonly replayed: boolean },
 ): Promise<StoredErasure> {
-  await lockSequencer(client);
-  const found = await unreadable(client, entry.subjects);
   const newest = transport.newest();
   await client.query(TRANSPORT_KEY, [newest.number, newest.id, atMs]);
   const index = await appendErasure(client, entry, {

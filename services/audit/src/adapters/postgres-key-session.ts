@@ -2,6 +2,7 @@ import { audit } from "@weir/contracts";
 import type pg from "pg";
 import type { KeySession, TransportKeys } from "../ports.ts";
 import { erasureRows, keptFor, livingKeys, PENDING } from "./erasure-rows.ts";
+import type { KeyFolder } from "./key-folder.ts";
 import type { KeyGenerationFolder } from "./key-generations.ts";
 import { appendErasure, unreadable } from "./own-records.ts";
 import { TRANSPORT_KEY } from "./postgres-key-holders.ts";
@@ -10,10 +11,11 @@ import { GENERATION, rewrapped } from "./subject-keys.ts";
 export interface ErasureKeys {
   readonly transport: TransportKeys;
   readonly generations: KeyGenerationFolder;
+  readonly folder: KeyFolder;
 }
 
 /** Files are made before the database hears of them, and destroyed after it did: a crash between is made up for by `reconcile`. */
-export function keySession(client: pg.PoolClient, { transport, generations }: ErasureKeys): KeySession {
+export function keySession(client: pg.PoolClient, { transport, generations, folder }: ErasureKeys): KeySession {
   async function inTransaction<T>(work: () => Promise<T>): Promise<T> {
     await client.query("begin");
     try {
@@ -36,7 +38,7 @@ export function keySession(client: pg.PoolClient, { transport, generations }: Er
       if (row === undefined) await client.query(TRANSPORT_KEY, [number, id, nowMs]);
       else if (row.destroyed && row.id.equals(id)) transport.destroy(number);
     }
-    // The folder was lost, or another one is here: what is made in it must not have numbers that stand for other keys.
+    // Keys were lost: what is made in it must not have numbers that stand for other keys.
     const newest = transport.all().at(-1);
     const last = rows.at(-1);
     const stands = newest !== undefined && (known.get(newest.number)?.id.equals(newest.id) ?? true);
@@ -70,6 +72,7 @@ export function keySession(client: pg.PoolClient, { transport, generations }: Er
 
   return {
     async reconcile(nowMs) {
+      await folder.requireOwn(client);
       await reconcileTransportKeys(nowMs);
       await reconcileGenerations(nowMs);
     },

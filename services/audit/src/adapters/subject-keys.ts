@@ -103,16 +103,16 @@ export class SubjectKeys {
     for (let tries = 0; missing.size > 0; tries += 1) {
       // A generation was replaced between two queries, again and again.
       if (tries === MOST_TRIES) throw new WeirError("audit_unavailable", "Keys of subjects are just being rewrapped.");
-      const { found, erased } = await this.#find(missing);
-      for (const name of found.keys()) missing.delete(name);
-      const made = missing.size > 0 ? await this.#make(missing, erased) : NONE;
-      for (const name of made.keys()) missing.delete(name);
-      for (const [name, key] of [...found, ...made]) this.#known.set(name, key);
+      for (const [name, key] of await this.#find(missing)) {
+        missing.delete(name);
+        this.#known.set(name, key);
+      }
+      if (missing.size > 0) await this.#make(missing);
     }
     return this.#known;
   }
 
-  async #find(missing: ReadonlyMap<string, Buffer>): Promise<{ found: Map<string, SubjectKey>; erased: Erased }> {
+  async #find(missing: ReadonlyMap<string, Buffer>): Promise<ReadonlyMap<string, SubjectKey>> {
     const names = new Map<string, string>();
     for (const [name, digest] of missing)
       for (const lookup of lookupsOf(digest, this.#generations)) names.set(lookup.toString("hex"), name);
@@ -133,33 +133,24 @@ export class SubjectKeys {
       if (row.before_ms === null)
         found.set(name, { id: row.id, key: keyIn(row, this.#generations), erased: erased.get(name) });
     }
-    return { found, erased };
+    return found;
   }
 
-  async #make(missing: ReadonlyMap<string, Buffer>, erased: Erased): Promise<ReadonlyMap<string, SubjectKey>> {
+  /** To be found: only a look that comes behind can tell whether the subject was erased while its key was made. */
+  async #make(missing: ReadonlyMap<string, Buffer>): Promise<void> {
     const number = this.#generations.newest();
     const keys = this.#generations.keys(number);
-    if (keys === undefined) return NONE;
+    if (keys === undefined) return;
     await this.#pool.query(GENERATION, [number, this.#nowMs()]);
-    const made = new Map<string, SubjectKey>();
-    for (const name of missing.keys())
-      made.set(name, { id: randomUUID(), key: randomBytes(KEY_BYTES), erased: erased.get(name) });
-    const rows = [...made].map(([name, { id, key }]) => {
-      const digest = missing.get(name) as Buffer;
-      return { id, lookup: hex(lookupOf(digest, keys)), wrapped: hex(wrapSubject(key, digest, keys)) };
-    });
-    const { rowCount } = await this.#pool.query(MAKE, [
-      rows.map(({ id }) => id),
-      rows.map(({ lookup }) => lookup),
-      rows.map(({ wrapped }) => wrapped),
+    const digests = [...missing.values()];
+    await this.#pool.query(MAKE, [
+      digests.map(() => randomUUID()),
+      digests.map((digest) => hex(lookupOf(digest, keys))),
+      digests.map((digest) => hex(wrapSubject(randomBytes(KEY_BYTES), digest, keys))),
       number,
     ]);
-    return rowCount === rows.length ? made : NONE;
   }
 }
-
-type Erased = ReadonlyMap<string, SubjectKey["erased"]>;
-const NONE: ReadonlyMap<string, SubjectKey> = new Map();
 
 const FORGET_MS = 60_000;
 const MOST_KNOWN = 10_000;
