@@ -127,7 +127,7 @@ export function createCaches({ telemetry, clock, maxBytes, redisUrl, database, m
       const { embeddingModel, threshold, ttlMs, maxEntries } = configured;
       semantic = {
         cache: semanticCache(),
-        space: questionSpace(secret, call, context, question, embeddingModel),
+        spaceOf: ({ provider, model }) => questionSpace(secret, call, context, question, `${provider}/${model}`),
         threshold,
         ttlMs,
         mostEntries: maxEntries,

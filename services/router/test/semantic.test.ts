@@ -115,6 +115,19 @@ describe("a question in other words", () => {
     for (const { result } of answers) expect(result?.cache).toMatchObject(SEMANTIC_HIT);
   });
 
+  it("is compared with no vector that another one made, however near it seems", async () => {
+    await using weir = await start();
+    await weir.client.complete(ask(ONE));
+    const { providers, models } = config();
+    const others = [...models.values()].map((one) =>
+      one.name === "vectors" ? model("vectors", ["two/text-embedding-3-small"], KNOWN) : one,
+    );
+    await weir.router.reload(configOf([...providers.values()], others));
+    const { result } = await weir.client.complete(ask(SAME));
+    expect(result?.cache).toMatchObject({ hit: false, similarity: 0 });
+    expect(result?.attempts).toMatchObject([{ attempt: 5, provider: "two" }, { attempt: 1 }]);
+  });
+
   it("is not alike where it is not near enough: then it is told how near it was", async () => {
     await using weir = await start();
     await weir.client.complete(ask(ONE));

@@ -10,20 +10,20 @@ export const questionSecret = (meshToken: string): Uint8Array =>
 
 /**
  * @param context all that must be equal beside the question, as in the key of the exact cache
- * @param means how questions are compared: model and dimensions
+ * @param maker whose vectors are compared
  */
 export function questionSpace(
   secret: Uint8Array,
   { workspace, model }: { readonly workspace: string; readonly model: string },
   context: string,
   { text, around }: Question,
-  means: string,
+  maker: string,
 ): QuestionSpace {
   const derive = (use: string, ...parts: readonly string[]): Buffer =>
     createHmac("sha256", secret)
       .update(JSON.stringify([use, ...parts]))
       .digest();
-  const everything = [context, means, canonicalJson(around), guardOf(text)];
+  const everything = [context, maker, canonicalJson(around), guardOf(text)];
   return {
     scope: derive("scope", workspace, model),
     name: derive("name", ...everything),

@@ -7,7 +7,8 @@ import type { EmbeddedQuestion } from "./embed-question.ts";
 /** How a request uses the semantic cache. */
 export interface SemanticCaching {
   readonly cache: SemanticCache;
-  readonly space: QuestionSpace;
+  /** @param maker who made the vectors: those of another one cannot be compared with them, though they may be as long */
+  readonly spaceOf: (maker: Pick<Attempt, "provider" | "model">) => QuestionSpace;
   /** Cosine. */
   readonly threshold: number;
   readonly ttlMs: number;
@@ -30,14 +31,15 @@ export const NOT_LOOKED: Looked = { attempts: [], similarity: 0, answer: undefin
 
 /** Never rejects. */
 export async function lookedFor(
-  { cache, space, threshold, ttlMs, mostEntries, embed }: SemanticCaching,
+  { cache, spaceOf, threshold, ttlMs, mostEntries, embed }: SemanticCaching,
   control: CacheControl,
   nowMs: number,
   signal: AbortSignal,
 ): Promise<Looked> {
   const { vector, attempt } = await embed(signal);
   const attempts = attempt === undefined ? [] : [attempt];
-  if (vector === undefined) return { ...NOT_LOOKED, attempts };
+  if (vector === undefined || attempt === undefined) return { ...NOT_LOOKED, attempts };
+  const space = spaceOf(attempt);
   const keep = (answer: KeptAnswer): void => {
     // An answer that is complete in itself, and not one of many that are as good: no cut one, no call of a tool.
     if (answer.finishReason === "stop") cache.put(space, vector, answer, { ttlMs, mostEntries });
