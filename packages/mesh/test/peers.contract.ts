@@ -162,7 +162,8 @@ export function describePeers(name: string, kind: Kind): void {
       const seen: unknown[] = [];
       const client = await connect({
         complete: async (_request, context) => {
-          seen.push((context.timeoutMs() ?? 0) > 0 && (context.timeoutMs() ?? 0) <= 100);
+          // Over by now where the machine is busy.
+          seen.push((context.timeoutMs() ?? Number.POSITIVE_INFINITY) <= 100);
           await aborted(context);
           seen.push(codeOf(context.signal.reason));
           throw context.signal.reason;
