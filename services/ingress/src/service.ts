@@ -198,12 +198,9 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
     defect: (error, requestId) => log.error({ err: error, requestId }, "a copy of a request failed"),
   });
   const chat = { ...calls, open: shadows.around(open, "chat") };
+  const vectors = { ...calls, open: shadows.around(open, "embed") };
   const complete = createComplete<TypedInput, TypedOutput>(chat, "complete", timeoutMs);
-  const embed = createComplete<TypedInput, TypedOutput>(
-    { ...calls, open: shadows.around(open, "embed") },
-    "embed",
-    timeoutMs,
-  );
+  const embed = createComplete<TypedInput, TypedOutput>(vectors, "embed", timeoutMs);
   const stream = createStream<TypedInput, TypedEvent>(chat, timeoutMs);
   const flows = {
     identify,
