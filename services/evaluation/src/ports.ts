@@ -52,8 +52,9 @@ export interface RunStore {
   define(name: string, description: string, text: string, atMs: number): Promise<number>;
   /** `version` 0: the newest. */
   definition(name: string, version: number): Promise<DefinedEvaluator | undefined>;
-  /** Also forgets uploads that began before `forgetMs` and were not committed. */
-  startUpload(id: string, name: string, source: Run["source"], atMs: number, forgetMs: number): Promise<void>;
+  startUpload(id: string, name: string, source: Run["source"], atMs: number): Promise<void>;
+  /** Those that began before `beforeMs` and are no dataset: not committed, or with the content of one that was there. */
+  forgetUploads(beforeMs: number): Promise<void>;
   /**
    * All or none; what is there with the same text is passed over. Uploads that began before `sinceMs` are as if
    * they were not there: they may be half forgotten.

@@ -29,7 +29,7 @@ import { type DriftQuestion, findDrift } from "./flows/drift.ts";
 import { evaluateAll } from "./flows/evaluate.ts";
 import { keepDoing } from "./flows/keep-doing.ts";
 import { checkedSampling, judgeSampled, Samples } from "./flows/online.ts";
-import { createRuns } from "./flows/runs.ts";
+import { createRuns, UPLOAD_MS } from "./flows/runs.ts";
 import { snapshotTraffic } from "./flows/snapshot.ts";
 import { sweepErased } from "./flows/sweep.ts";
 import { evaluationRoutes } from "./rpc/routes.ts";
@@ -141,7 +141,12 @@ export async function createEvaluation(options: EvaluationOptions): Promise<Serv
       if (!first) await sweepErased(signal, judging);
       return first ? FIRST_SWEEP_MS : SWEEP_EVERY_MS;
     };
+    const forget = async (): Promise<number> => {
+      await store.forgetUploads(nowMs() - 2 * UPLOAD_MS);
+      return HOUR_MS;
+    };
     return [
+      keepDoing(forget, how),
       ...(judging.traffic.unusable === undefined ? [keepDoing(sweep, how)] : []),
       ...(bus === undefined || drift.alpha === 0 ? [] : [keepDoing(look, how)]),
       ...(options.peers === undefined ? [] : [keepDoing(judge, how)]),

@@ -191,6 +191,36 @@ test("what is no record is refused, an upload goes on where it was, and a datase
   expect(await codeOf(client.createRun(run, { headers }))).toBe(Code.NotFound);
 });
 
+test("an erased dataset leaves no upload of the same content; uploads that became no dataset are forgotten", async () => {
+  const url = await server.freshDatabase();
+  await using stack = new AsyncDisposableStack();
+  const pool = stack.adopt(openPool({ connectionString: url }, { applicationName: "test" }), (one) => one.end());
+  const left = async (): Promise<number[]> =>
+    await Promise.all(
+      ["upload", "dataset_key", "dataset_record"].map(
+        async (name) => (await pool.query(`select from evaluation.${name}`)).rowCount ?? 0,
+      ),
+    );
+  {
+    await using service = await serving(url);
+    const lines = ['{"id":"a","input":1,"answer":"x"}', '{"id":"b","input":2,"answer":"y"}'];
+    const dataset = await upload(service.client, lines);
+    expect(await upload(service.client, lines)).toBe(dataset);
+    const { uploadId } = await service.client.startUpload({ name: "copy" }, { headers });
+    await service.client.appendRecords({ uploadId, first: 0, lines }, { headers });
+    const other = await upload(service.client, lines.slice(1));
+    await service.client.startUpload({ name: "never finished" }, { headers });
+    expect(await left()).toEqual([5, 5, 7]);
+    await service.client.eraseDataset({ dataset }, { headers });
+    expect(await left()).toEqual([5, 2, 1]);
+    expect(other).not.toBe(dataset);
+  }
+  await pool.query("alter table evaluation.upload disable trigger all; update evaluation.upload set at_ms = 0");
+  await pool.query("alter table evaluation.upload enable trigger all");
+  await using _again = await serving(url);
+  await expect.poll(left, { timeout: 30_000 }).toEqual([2, 1, 1]);
+});
+
 test("definitions, datasets, runs and results cannot be changed, by its role or by the owner", async () => {
   const url = await server.freshDatabase();
   await using service = await serving(url);

@@ -6,7 +6,7 @@ import type { RunStore } from "../ports.ts";
 import { inTransaction, isDuplicate, rowsOf } from "./postgres-rows.ts";
 import type { TextKey, TextKeys } from "./sealed-texts.ts";
 
-type DatasetStore = Pick<RunStore, "startUpload" | "append" | "commit" | "lines" | "erase">;
+type DatasetStore = Pick<RunStore, "startUpload" | "forgetUploads" | "append" | "commit" | "lines" | "erase">;
 
 /** Read at once: lines of no more bytes than this. */
 const PAGE_BYTES = 4_194_304;
@@ -20,10 +20,8 @@ export const sourceOf = (stored: number): keyof typeof SOURCE => (stored === SOU
 export function postgresDatasets(pool: pg.Pool, keys: TextKeys): DatasetStore {
   const rows = rowsOf(pool);
   return {
-    async startUpload(id, name, source, atMs, forgetMs) {
+    async startUpload(id, name, source, atMs) {
       await inTransaction(pool, async (client) => {
-        await client.query(FORGET_RECORDS, [forgetMs, BATCH]);
-        await client.query(FORGET_UPLOADS, [forgetMs]);
         await client.query("insert into upload (id, name, source, at_ms) values ($1, $2, $3, $4)", [
           id,
           name,
@@ -32,6 +30,10 @@ export function postgresDatasets(pool: pg.Pool, keys: TextKeys): DatasetStore {
         ]);
         await client.query("insert into dataset_key (upload, sealed) values ($1, $2)", [id, keys.make(id)]);
       });
+    },
+    async forgetUploads(beforeMs) {
+      for (let left = BATCH; left === BATCH; ) left = (await rows(FORGET_RECORDS, [beforeMs, BATCH])).length;
+      await rows(FORGET_UPLOADS, [beforeMs]);
     },
     append: (upload, first, lines, sinceMs) =>
       inTransaction(pool, (client) => append(client, keys, upload, first, lines, sinceMs)),
@@ -57,7 +59,7 @@ export function postgresDatasets(pool: pg.Pool, keys: TextKeys): DatasetStore {
       );
     },
     async erase(dataset, atMs) {
-      const [upload, erasedMs] = await inTransaction(pool, async (client) => {
+      const [uploads, erasedMs] = await inTransaction(pool, async (client) => {
         const found = await client.query<{ upload: string }>(
           "select upload from dataset where digest = decode($1, 'hex')",
           [dataset],
@@ -69,14 +71,17 @@ export function postgresDatasets(pool: pg.Pool, keys: TextKeys): DatasetStore {
           "insert into dataset_erasure (dataset, at_ms) values (decode($1, 'hex'), $2) on conflict do nothing",
           [dataset, atMs],
         );
-        await client.query("delete from dataset_key where upload = $1", [row.upload]);
+        const copies = await client.query<{ id: string }>(COPIES, [dataset]);
+        const all = [row.upload, ...copies.rows.map(({ id }) => id)];
+        await client.query("delete from dataset_key where upload = any($1::uuid[])", [all]);
         const first = await client.query<{ at_ms: string }>(
           "select at_ms from dataset_erasure where dataset = decode($1, 'hex')",
           [dataset],
         );
-        return [row.upload, Number(first.rows[0]?.at_ms)] as const;
+        return [all, Number(first.rows[0]?.at_ms)] as const;
       });
-      for (let left = BATCH; left === BATCH; ) left = (await rows(ERASE_RECORDS, [upload, BATCH])).length;
+      for (const upload of uploads)
+        for (let left = BATCH; left === BATCH; ) left = (await rows(ERASE_RECORDS, [upload, BATCH])).length;
       for (let left = BATCH; left === BATCH; ) left = (await rows(ERASE_ANSWERS, [dataset, BATCH])).length;
       return erasedMs;
     },
@@ -101,10 +106,16 @@ export async function keyOf(rows: ReturnType<typeof rowsOf>, keys: TextKeys, upl
 const FORGET_RECORDS = `
   delete from dataset_record where (upload, ordinal) in (
     select r.upload, r.ordinal from dataset_record r join upload u on u.id = r.upload
-    where u.at_ms < $1 and not exists (select from dataset d where d.upload = u.id) limit $2)`;
+    where u.at_ms < $1 and not exists (select from dataset d where d.upload = u.id) limit $2) returning 1`;
 const FORGET_UPLOADS = `
   delete from upload u where at_ms < $1 and not exists (select from dataset d where d.upload = u.id)
     and not exists (select from dataset_record r where r.upload = u.id)`;
+
+// Uploaded once more, whether they were committed or not. They are few: uploads that are no dataset are forgotten.
+const COPIES = `
+  select u.id from upload u
+  where not exists (select from dataset d where d.upload = u.id)
+    and (select chain from dataset_record r where r.upload = u.id order by ordinal desc limit 1) = decode($1, 'hex')`;
 
 const ERASE_RECORDS = `
   delete from dataset_record where upload = $1

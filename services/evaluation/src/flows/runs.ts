@@ -34,7 +34,7 @@ export function createRuns(deps: RunDependencies) {
     async startUpload(name: string): Promise<string> {
       const atMs = nowMs();
       const id = deps.newId(atMs);
-      await store.startUpload(id, name, "uploaded", atMs, atMs - 2 * UPLOAD_MS);
+      await store.startUpload(id, name, "uploaded", atMs);
       return id;
     },
     append: async (upload: string, first: number, lines: readonly string[]): Promise<number> =>

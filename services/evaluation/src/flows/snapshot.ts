@@ -43,7 +43,7 @@ export async function* snapshotTraffic(
   const filter = { ...question, toMs: question.toMs === 0 ? atMs : question.toMs };
   const most = question.maxRecords === 0 ? MOST_RECORDS : question.maxRecords;
   const upload = deps.newId(atMs);
-  await store.startUpload(upload, question.name, "recorded", atMs, atMs - 2 * UPLOAD_MS);
+  await store.startUpload(upload, question.name, "recorded", atMs);
   let records = 0;
   for (let page: string | undefined = ""; page !== undefined && records < most; ) {
     const asked: string = page;
