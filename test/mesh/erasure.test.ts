@@ -169,6 +169,24 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     }
   });
 
+  /** Whose texts are kept are found by their name. */
+  const found = async (person: Person): Promise<string[]> => {
+    const { entries } = await operator.audit.list({ workspaceId: workspace, endUser: person.name });
+    return entries.map(({ record }) => (record.case === "outcome" ? (record.value.intent?.requestId ?? "") : ""));
+  };
+
+  test("what a person said is found by her name, in her workspace", async () => {
+    for (const person of [ANN, BOB]) {
+      const said = requests.get(person) ?? [];
+      expect(await found(person)).toEqual(expect.arrayContaining(said));
+    }
+    expect(await found(ANN)).toHaveLength(FACES.length * 2);
+    const { out } = await weir("list", "--workspace-id", workspace, "--end-user", ANN.name, "--json");
+    expect(out).toContain(requests.get(ANN)?.[0]);
+    const nobodys = await weir("list", "--end-user", ANN.name);
+    expect([nobodys.code, nobodys.err]).toEqual([1, expect.stringContaining("name that, too")]);
+  });
+
   let copied: Copied[] = [];
   let id = "";
 
@@ -204,6 +222,8 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
       expect(entry?.payload).toBeUndefined();
     }
     for (const requestId of requests.get(BOB) ?? []) expect(textOf(await entryOf(requestId))).toContain(BOB.asked);
+    expect(await found(ANN)).toEqual([]);
+    expect((await found(BOB)).length).toBeGreaterThan(0);
   });
 
   test("it is complete once ingresses seal to another key and subjects' keys are under another", async () => {

@@ -131,6 +131,7 @@ export async function createAudit(options: AuditOptions): Promise<Service> {
     routes: auditRoutes({
       log: logBrowser(postgresLogReader(reading), custody.payloads),
       ...custody.handling,
+      lookups: (endUser) => custody.lookups(endUser),
       proofs,
       prover: prover(proofs, sha256),
       rotateKey: (lost) => rotateKey(heads, lost),

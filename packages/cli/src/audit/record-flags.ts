@@ -30,6 +30,7 @@ export const RECORD_OPTIONS = {
   "key-id": { type: "string" },
   model: { type: "string" },
   provider: { type: "string" },
+  "end-user": { type: "string" },
   "end-user-hmac": { type: "string" },
   outcome: { type: "string" },
   kind: { type: "string" },
@@ -41,7 +42,7 @@ export const RECORD_OPTIONS = {
 } as const;
 
 export const RECORD_USAGE =
-  "[--workspace-id ID] [--key-id ID] [--model M] [--provider P] [--end-user-hmac HEX] [--outcome succeeded|failed|cancelled|unknown] [--kind K] [--status 429] [--min-usd 0.5] [--max-usd 2] [--from 24h] [--to T]";
+  "[--workspace-id ID] [--key-id ID] [--model M] [--provider P] [--end-user U] [--end-user-hmac HEX] [--outcome succeeded|failed|cancelled|unknown] [--kind K] [--status 429] [--min-usd 0.5] [--max-usd 2] [--from 24h] [--to T]";
 
 /** As ListRequest and RecordFilter have it. */
 export function recordFilter(flags: Flags) {
@@ -54,6 +55,7 @@ export function recordFilter(flags: Flags) {
     keyId: flags.text("key-id") ?? "",
     model: flags.text("model") ?? "",
     provider: flags.text("provider") ?? "",
+    endUser: flags.text("end-user") ?? "",
     endUserHmac: Buffer.from(hmac, "hex"),
     outcome: outcome === undefined ? audit.OutcomeKind.UNSPECIFIED : choice("--outcome", outcome, OUTCOMES),
     kind: kind === undefined ? audit.RecordKind.UNSPECIFIED : choice("--kind", kind, KINDS),

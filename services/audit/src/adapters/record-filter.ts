@@ -1,5 +1,8 @@
 import type { LogFilter } from "../domain/log-entry.ts";
 
+const OF_SUBJECT =
+  "select p.index from audit_payload p join audit_keys.subject s on s.id = p.subject where s.lookup = any";
+
 /** Of rows of audit_record as `r`. */
 export function conditions(filter: LogFilter): { where: string[]; values: unknown[] } {
   const where: string[] = [];
@@ -21,6 +24,7 @@ export function conditions(filter: LogFilter): { where: string[]; values: unknow
   if (filter.maxCostNanos !== 0n) add((value) => `r.cost_nanos <= ${value}`, String(filter.maxCostNanos));
   // It stands in the header only: no column may tell who is the same person as whom for longer than the header does.
   if (filter.endUserHmac.length > 0) add((value) => `position(${value}::bytea in r.header) > 0`, filter.endUserHmac);
+  if (filter.subject !== undefined) add((value) => `r.index in (${OF_SUBJECT} (${value}::bytea[]))`, filter.subject);
   // Only so can the planner use the indexes that have such rows only: see migrations/audit/0006-queries.sql.
   if (filter.workspaceId !== "") where.push("r.workspace <> ''");
   if (filter.keyId !== "") where.push("r.key_id <> ''");

@@ -30,6 +30,8 @@ export interface LogFilter {
   readonly provider: string;
   /** Of the end user, as headers have it; empty: any. */
   readonly endUserHmac: Uint8Array;
+  /** What the subject of a kept payload may be called by; undefined: any, or none. */
+  readonly subject: readonly Uint8Array[] | undefined;
   readonly outcome: number;
   readonly kind: number;
   readonly status: number;
@@ -47,6 +49,7 @@ export const NO_FILTER: LogFilter = {
   model: "",
   provider: "",
   endUserHmac: new Uint8Array(0),
+  subject: undefined,
   outcome: 0,
   kind: 0,
   status: 0,

@@ -79,17 +79,35 @@ export const totalToWire = (total: ModelTotal): MessageInitShape<typeof audit.Mo
 /** 0 in a request means that there is no such bound. */
 export const boundOf = (ms: bigint): number | undefined => (ms === 0n ? undefined : Number(ms));
 
-export const filterOf = (from: Omit<audit.RecordFilter, "$typeName" | "$unknown">): LogFilter => ({
-  workspaceId: from.workspaceId,
-  keyId: from.keyId,
-  model: from.model,
-  provider: from.provider,
-  endUserHmac: from.endUserHmac,
-  outcome: from.outcome,
-  kind: from.kind,
-  status: from.status,
-  fromMs: boundOf(from.fromMs),
-  toMs: boundOf(from.toMs),
-  minCostNanos: from.minCostNanos,
-  maxCostNanos: from.maxCostNanos,
-});
+/** @param lookups what a subject may be called by in the store @throws WeirError invalid_request for an end user of no workspace */
+export function filterOf(
+  from: Omit<audit.RecordFilter, "$typeName" | "$unknown">,
+  lookups: (subject: EndUser) => readonly Uint8Array[],
+): LogFilter {
+  const { workspaceId, endUser } = from;
+  if (endUser !== "" && workspaceId === "") {
+    throw new WeirError("invalid_request", "An end user is one of a workspace: name that, too.", {
+      param: "workspace_id",
+    });
+  }
+  return {
+    workspaceId,
+    keyId: from.keyId,
+    model: from.model,
+    provider: from.provider,
+    endUserHmac: from.endUserHmac,
+    subject: endUser === "" ? undefined : lookups({ workspaceId, endUser }),
+    outcome: from.outcome,
+    kind: from.kind,
+    status: from.status,
+    fromMs: boundOf(from.fromMs),
+    toMs: boundOf(from.toMs),
+    minCostNanos: from.minCostNanos,
+    maxCostNanos: from.maxCostNanos,
+  };
+}
+
+export interface EndUser {
+  readonly workspaceId: string;
+  readonly endUser: string;
+}

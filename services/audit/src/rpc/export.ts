@@ -7,10 +7,10 @@ import type { Handling } from "./routes.ts";
 
 type Handler = ServiceImpl<typeof audit.AuditProofService>["export"];
 
-export const exportLog = ({ proofs, requireAdmin }: Handling): Handler =>
+export const exportLog = ({ proofs, lookups, requireAdmin }: Handling): Handler =>
   async function* ({ fromIndex, toIndex, includePayloads, filter }, context) {
     requireAdmin(context.requestHeader);
-    const only = filter === undefined ? undefined : asStored(filterOf(filter));
+    const only = filter === undefined ? undefined : asStored(filterOf(filter, lookups));
     const size = await proofs.size();
     const to = toIndex === 0n ? size : Math.min(Number(toIndex), size);
     for (let at = Number(fromIndex); at < to && !context.signal.aborted; ) {

@@ -6,9 +6,9 @@ import type { Handling } from "./routes.ts";
 type List = ServiceImpl<typeof audit.AuditService>["list"];
 
 export const list =
-  ({ log, requireAdmin }: Handling): List =>
+  ({ log, lookups, requireAdmin }: Handling): List =>
   async (request, context) => {
     requireAdmin(context.requestHeader);
-    const page = await log.list(filterOf(request), { size: request.pageSize, token: request.pageToken });
+    const page = await log.list(filterOf(request, lookups), { size: request.pageSize, token: request.pageToken });
     return { entries: page.entries.map(entryToWire), nextPageToken: page.nextPageToken };
   };

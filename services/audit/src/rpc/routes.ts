@@ -4,6 +4,7 @@ import type { SigningKeyFacts } from "../domain/head.ts";
 import type { LogBrowser } from "../flows/browse.ts";
 import type { Prover } from "../flows/prove.ts";
 import type { ProofReader } from "../ports.ts";
+import type { EndUser } from "./convert.ts";
 import { advance, erase, type ErasureHandling, getErasure, listErasedLeaves, listErasures } from "./erasure.ts";
 import { exportLog } from "./export.ts";
 import { gaps } from "./gaps.ts";
@@ -25,6 +26,8 @@ export interface Handling extends CostHandling, ErasureHandling, RetentionHandli
   readonly log: LogBrowser;
   readonly proofs: ProofReader;
   readonly prover: Prover;
+  /** What an end user may be called by in the store. */
+  readonly lookups: (of: EndUser) => readonly Uint8Array[];
   /** Undefined: another replica is just signing. */
   readonly rotateKey: (lost: boolean) => Promise<SigningKeyFacts | undefined>;
   /** @throws WeirError missing_key, invalid_key, permission_denied */

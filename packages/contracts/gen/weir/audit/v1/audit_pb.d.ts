@@ -284,6 +284,13 @@ export declare type ListRequest = Message<"weir.audit.v1.ListRequest"> & {
    * @generated from field: string provider = 14;
    */
   provider: string;
+
+  /**
+   * By name, of one workspace: finds requests whose texts are kept and not erased. Leaves tell nobody whose they are.
+   *
+   * @generated from field: string end_user = 15;
+   */
+  endUser: string;
 };
 
 /**
@@ -357,6 +364,11 @@ export declare type RecordFilter = Message<"weir.audit.v1.RecordFilter"> & {
    * @generated from field: int64 max_cost_nanos = 12;
    */
   maxCostNanos: bigint;
+
+  /**
+   * @generated from field: string end_user = 13;
+   */
+  endUser: string;
 };
 
 /**
