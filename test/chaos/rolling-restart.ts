@@ -1,7 +1,7 @@
 /**
  * Every service of a mesh is stopped with SIGTERM and started again, one after the other, under steady load: two ingresses, two policies, two
- * routers, one audit. The clients do what a load balancer does: who refuses a connection is passed over for the other ingress. Anything else than
- * a whole answer is a request that was dropped.
+ * routers, one audit. The clients do what a load balancer does: they ask ingresses whether they are ready and go to those that are, and who refuses a
+ * connection is passed over for the other. Anything else than a whole answer is a request that was dropped.
  */
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
@@ -34,6 +34,7 @@ export interface RollingResult {
 
 const READY_MS = 60_000;
 const QUIET_MS = 30_000;
+const WATCH_MS = 100;
 
 export const rollingFaults = ({ dropped, unclean, missing, gaps, held }: RollingResult): string[] => [
   ...dropped.map((what) => `dropped: ${what}`),
@@ -50,6 +51,7 @@ export async function rollingRestart({ rounds, clients, seed }: RollingOptions):
     ingresses: 2,
     policies: 2,
     routers: 2,
+    env: { WEIR_HTTP_DRAIN_DELAY: "1s" },
     config: `
 providers:
   openai: { kind: openai, base_url: "${simulator.origin}/v1", api_key: sk-simulated-0123456789 }
@@ -66,7 +68,7 @@ workspaces:
   });
   simulator.script({ behaviour: { words: 20, trickleMs: 15 } });
   const load = new Load(cluster, random);
-  const running = Array.from({ length: clients }, () => load.run());
+  const running = [load.watch(), ...Array.from({ length: clients }, () => load.run())];
   const unclean: string[] = [];
   let restarts = 0;
   try {
@@ -123,11 +125,21 @@ class Load {
   stopped = false;
   phase = "before";
   readonly #fronts: Cluster["fronts"];
+  #ready: Cluster["fronts"];
   readonly #random: () => number;
 
   constructor({ fronts }: Cluster, random: () => number) {
     this.#fronts = fronts;
+    this.#ready = fronts;
     this.#random = random;
+  }
+
+  /** As load balancers do, several times within the drain delay. */
+  async watch(): Promise<void> {
+    for (; !this.stopped; await sleep(WATCH_MS)) {
+      const states = await Promise.all(this.#fronts.map((front) => front.readyz()));
+      this.#ready = this.#fronts.filter((_, index) => states[index] === 200);
+    }
   }
 
   async run(): Promise<void> {
@@ -146,13 +158,14 @@ class Load {
 
   /** @returns its id */
   async #ask(face: Face, stream: boolean): Promise<string> {
-    const start = Math.floor(this.#random() * this.#fronts.length);
+    const fronts = this.#ready.length > 0 ? this.#ready : this.#fronts;
+    const start = Math.floor(this.#random() * fronts.length);
     const body = JSON.stringify({
       ...face.body("m", "hello", stream),
       ...(face.name === "chat" ? { max_tokens: 50 } : {}),
     });
     for (let turn = 0; ; turn++) {
-      const front = this.#fronts[(start + turn) % this.#fronts.length] as Cluster["fronts"][number];
+      const front = fronts[(start + turn) % fronts.length] as Cluster["fronts"][number];
       try {
         const answer = await post(front.httpUrl + face.path, front.key, body);
         const text = await answer.text;
@@ -161,7 +174,7 @@ class Load {
         return answer.id;
       } catch (error) {
         const refused = error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
-        if (!refused || turn >= this.#fronts.length) throw error;
+        if (!refused || turn >= fronts.length) throw error;
       }
     }
   }

@@ -7,7 +7,7 @@ import { Output } from "./output.ts";
 import type { Phase } from "./phase.ts";
 import { Reply, type ReplyChannel, wholeAnswer } from "./reply.ts";
 import { type ReaderOwner, RequestReader } from "./request-reader.ts";
-import type { ServerShare } from "./server-share.ts";
+import { IDLE_GRACE_MS, type ServerShare } from "./server-share.ts";
 import { StallWatch } from "./stall-watch.ts";
 import type { RenderedError } from "./types.ts";
 import { Waiters } from "./waiters.ts";
@@ -224,13 +224,14 @@ export class Connection implements ReplyChannel, ReaderOwner {
     this.reply = undefined;
     this.room.release();
     this.share.done();
-    if (this.closing || this.share.draining) {
+    if (this.closing) {
       this.output.flush();
       this.linger();
       return;
     }
     this.phase = "idle";
-    this.deadlineMs = this.share.deadlineIn(this.share.idleTimeoutMs);
+    // Also while draining, where the answer's head was older than that and said nothing of an end: the next request may be on its way already.
+    this.deadlineMs = this.share.deadlineIn(this.share.draining ? IDLE_GRACE_MS : this.share.idleTimeoutMs);
     if (this.socket.isPaused()) this.socket.resume();
     this.pump();
   }

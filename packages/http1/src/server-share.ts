@@ -3,6 +3,9 @@ import type { SharedRoom } from "./body-room.ts";
 import type { Connection } from "./connection.ts";
 import type { CheckHead, Divert, HttpHandler, RenderedError } from "./types.ts";
 
+/** An idle connection may carry a request that has not arrived yet: while draining it is given this long to show it. */
+export const IDLE_GRACE_MS = 500;
+
 /** What all connections of a server share. */
 export interface ServerShare extends SharedRoom {
   readonly handler: HttpHandler;

@@ -2,11 +2,8 @@ import net from "node:net";
 import { CoarseClock } from "./coarse-clock.ts";
 import { Connection } from "./connection.ts";
 import { listenOn } from "./listen.ts";
-import type { ServerShare } from "./server-share.ts";
+import { IDLE_GRACE_MS, type ServerShare } from "./server-share.ts";
 import type { HttpHandler, HttpServer, HttpServerOptions } from "./types.ts";
-
-/** An idle connection may carry a request that has not arrived yet: while draining it is given this long to show it. */
-const IDLE_GRACE_MS = 500;
 
 /**
  * Serves HTTP/1.1 (RFC 9112, strictly) on one address. Resolves when it listens.
@@ -124,8 +121,12 @@ class StrictServer implements HttpServer, ServerShare {
     return this.closing;
   }
 
-  private async drain(drainMs: number): Promise<void> {
+  retire(): void {
     this.draining = true;
+  }
+
+  private async drain(drainMs: number): Promise<void> {
+    this.retire();
     // Not awaited: connections that were handed over count, too, and are their new owner's to close.
     this.server.close();
     const endIdle = (): void => {

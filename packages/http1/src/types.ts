@@ -106,6 +106,8 @@ export interface HttpServer extends AsyncDisposable {
   readonly inFlight: number;
   /** Bytes of bodies of requests that are being read or answered. */
   readonly bufferedBytes: number;
+  /** From now on a connection ends with its answer (`connection: close`); more are accepted all the same. */
+  retire(): void;
   /** Stops accepting, answers what is in flight (with `connection: close`), cuts what is left after `drainMs`. */
   close(drainMs: number): Promise<void>;
 }

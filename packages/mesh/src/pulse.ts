@@ -14,7 +14,8 @@ export interface PulseEvents {
 
 /**
  * Whether a process still answers: it is asked for /readyz at every beat. Its name may lead elsewhere by now, so that a silent one loses its idle
- * connections: the next call looks the name up again. One that stays silent loses those that carry calls, too: their answers will not come.
+ * connections, as does one that is not ready: the next call looks the name up again. One that stays silent loses those that carry calls, too: their
+ * answers will not come.
  */
 export class Pulse implements AsyncDisposable {
   readonly #http: HttpClient;
@@ -59,6 +60,8 @@ export class Pulse implements AsyncDisposable {
         end: () => {
           this.#probing = false;
           this.#silent = 0;
+          // It may be about to end: what it closes while we send over it is lost.
+          if (status !== 200) this.#http.closeIdle();
           this.#events?.answered(status === 200);
         },
         error: () => {

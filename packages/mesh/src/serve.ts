@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
@@ -15,6 +16,11 @@ import { createCheck } from "./validation.ts";
 
 /** Of messages that are being read or answered: also strangers may call the services that authenticate by themselves. */
 const MAX_BUFFERED_BYTES = 536_870_912;
+/**
+ * Between "not ready" and the end of new connections. Peers ask every second (see pulse.ts), then go elsewhere and let go of idle connections: only
+ * they know that nothing is on its way. What the kernel has accepted and we have not is lost when we stop listening.
+ */
+const NOTICE_MS = 2_000;
 
 export interface ServeOptions {
   readonly listen: HttpAddress;
@@ -31,12 +37,14 @@ export interface ServeOptions {
   readonly maxMessageBytes?: number | undefined;
   /** Of a connection between calls; longer than every client's. Default 75 s. */
   readonly idleTimeoutMs?: number | undefined;
+  /** How long it takes connections after it has said that it is not ready. Default 2 s; 0 where it has no peers. */
+  readonly noticeMs?: number | undefined;
 }
 
 export interface RunningServer extends AsyncDisposable {
   /** 0 on a Unix socket. */
   readonly port: number;
-  /** Stops accepting, finishes what is in flight, cuts what is left after `drainMs`. */
+  /** Says that it is not ready, stops accepting when peers had the time to notice (at most two seconds), finishes what is in flight, cuts what is left after `drainMs`. */
   close(drainMs: number): Promise<void>;
 }
 
@@ -66,7 +74,10 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
     maxMessageBytes,
     authorize: (service, header) => authorizeHeader(service)?.(header.get(TOKEN_HEADER)),
   });
-  const pages = options.health === undefined ? undefined : healthPages(options.health);
+  let closing = false;
+  const { health } = options;
+  const notReady = (): ReturnType<Health["notReady"]> => (closing ? "shutting down" : health?.notReady());
+  const pages = health === undefined ? undefined : healthPages({ ...health, notReady });
   const server = await serveHttp(
     (request, reply) => {
       const method = table.get(request.path);
@@ -103,7 +114,11 @@ export async function serveRoutes(routes: readonly Route[], options: ServeOption
     },
   );
   const close = async (drainMs: number): Promise<void> => {
-    await Promise.all([server.close(drainMs), fallback.close(drainMs)]);
+    closing = true;
+    server.retire();
+    const noticeMs = Math.min(options.noticeMs ?? NOTICE_MS, drainMs / 2);
+    if (noticeMs > 0) await sleep(noticeMs);
+    await Promise.all([server.close(drainMs - noticeMs), fallback.close(drainMs - noticeMs)]);
   };
   return { port: server.port, close, [Symbol.asyncDispose]: () => close(0) };
 }

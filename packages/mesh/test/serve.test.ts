@@ -239,6 +239,21 @@ describe("the end of a server", () => {
     await peers[Symbol.asyncDispose]();
   });
 
+  it("says that it is not ready, and waits no longer than its peers need to let go of it", async () => {
+    const server = await serve({ listModels: () => ({ version: "1" }) }, { health: { notReady: () => undefined } });
+    await using peers = clientOf(server.port);
+    await Promise.all(Array.from({ length: 8 }, () => peers.client(router.RouterService).listModels({})));
+    const socket = net.connect(server.port, "127.0.0.1");
+    await once(socket, "connect");
+    const closed = server.close(60_000);
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
+    socket.write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n");
+    await once(socket, "close");
+    expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*connection: close[\s\S]*shutting down/);
+    await closed;
+  });
+
   it("at its deadline ends what goes on, and the clients know", async () => {
     const server = await serve({
       listModels: () => new Promise<never>(() => undefined),

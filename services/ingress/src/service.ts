@@ -269,6 +269,7 @@ export async function createIngress(options: IngressOptions): Promise<IngressSer
   let retired: Promise<void> | undefined;
   const retire = (): Promise<void> => {
     draining = true;
+    server.retire();
     return (retired ??= sleep(http.drainDelayMs));
   };
   const drain = async (): Promise<void> => {

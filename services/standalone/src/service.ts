@@ -116,6 +116,7 @@ export async function startStandalone({ config: given, telemetry, writeLine }: S
       validate: AUTHENTICATING,
       hooks,
       health: { notReady: () => front.notReady(), metrics: allMetrics },
+      noticeMs: 0,
     }),
   );
   starting.defer(async () => {
