@@ -179,7 +179,7 @@ describe("rules", () => {
     [{ allowedIps: ["10.0.0.1/8"] }, "rules.allowed_ips"],
     [{ fixedTags: ["team"] }, "rules.fixed_tags"],
     [{ deniedRegions: ["*x"] }, "rules.denied_regions"],
-    [{ payloadChoice: policy.PayloadChoice.REDACTED }, "payload_choice"],
+    [{ payloadChoice: 99 as policy.PayloadChoice }, "rules.payload_choice"],
   ])("%j is refused, naming %s", async (rules, param) => {
     const { id } = await newWorkspace();
     const place: Place = { place: { case: "workspace", value: id } };

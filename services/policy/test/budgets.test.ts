@@ -293,7 +293,9 @@ describe("the books", () => {
   });
 });
 
-test("a warning is an event on NATS, once, also where NATS came later than the warning", async () => {
+test("a warning is an event on NATS, once, also where NATS came later than the warning", {
+  timeout: 90_000,
+}, async () => {
   await using nats = await startNats();
   await using announcing = await replica(postgres.url, { natsUrl: nats.url });
   const { workspace, keyId, place } = await made();
