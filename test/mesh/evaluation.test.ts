@@ -46,6 +46,13 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     }
     whole = await bootWhole(composition, { env, config: "\nworkspaces: { default: { payloads: full } }\n" });
     operator = operatorOf(whole.weir);
+    // Its tables are made while the others already answer.
+    const serves = (): Promise<boolean> =>
+      operator.evaluation.listEvaluators({}).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(serves, { timeout: 60_000 }).toBe(true);
     database =
       postgres === undefined
         ? { host: join(whole.weir.dataDir, "run"), port: 5432, user: "postgres", database: "postgres" }
