@@ -10,7 +10,7 @@ import { run } from "@weir/cli";
 import { audit, common, evaluation, ingress, policy } from "@weir/contracts";
 import { type BackingPostgres, COMPOSITIONS, startPostgres } from "@weir/testkit";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { ask, FACES } from "../support/ask.ts";
 import { allEntries } from "../support/logged.ts";
 
@@ -47,12 +47,7 @@ describe.each(COMPOSITIONS)("%s", (composition) => {
     whole = await bootWhole(composition, { env, config: "\nworkspaces: { default: { payloads: full } }\n" });
     operator = operatorOf(whole.weir);
     // Its tables are made while the others already answer.
-    const serves = (): Promise<boolean> =>
-      operator.evaluation.listEvaluators({}).then(
-        () => true,
-        () => false,
-      );
-    await expect.poll(serves, { timeout: 60_000 }).toBe(true);
+    await vi.waitFor(() => operator.evaluation.listEvaluators({}), { timeout: 60_000, interval: 100 });
     database =
       postgres === undefined
         ? { host: join(whole.weir.dataDir, "run"), port: 5432, user: "postgres", database: "postgres" }

@@ -28,10 +28,8 @@ export function warningSender(
   dependencies: SenderDependencies,
 ): { start(): void; run(): Promise<void> } & AsyncDisposable {
   const { warnings, send, clock, sign, random, announce, onError } = dependencies;
-  let running: Promise<void> | undefined;
   let closed = false;
   let listening: Promise<AsyncDisposable> | undefined;
-  let again = false;
 
   async function deliver({ warning, url, secret, attempts }: Delivery): Promise<void> {
     const body = webhookBody(warning);
@@ -54,25 +52,33 @@ export function warningSender(
   }
 
   async function deliverAll(): Promise<void> {
-    do {
-      again = false;
-      for (let due = MOST_AT_ONCE; due === MOST_AT_ONCE && !closed; ) {
-        const deliveries = await warnings.claim(MOST_AT_ONCE, LEASE_MS);
-        await Promise.all(deliveries.map(deliver));
-        due = deliveries.length;
-      }
-    } while (again && !closed);
+    for (let due = MOST_AT_ONCE; due === MOST_AT_ONCE && !closed; ) {
+      const deliveries = await warnings.claim(MOST_AT_ONCE, LEASE_MS);
+      await Promise.all(deliveries.map(deliver));
+      due = deliveries.length;
+    }
   }
 
-  function run(): Promise<void> {
-    again = true;
-    running ??= Promise.all([deliverAll().catch(onError), announce?.().catch(onError)])
-      .then(() => undefined)
-      .finally(() => {
-        running = undefined;
-      });
-    return running;
+  /** Called while it runs it runs once more after that. */
+  function oneAtATime(work: () => Promise<void>): () => Promise<void> {
+    let running: Promise<void> | undefined;
+    let again = false;
+    const loop = async (): Promise<void> => {
+      for (; again && !closed; ) {
+        again = false;
+        await work().catch(onError);
+      }
+      running = undefined;
+    };
+    return () => {
+      again = true;
+      return (running ??= loop());
+    };
   }
+
+  // A webhook that hangs holds up no event, and NATS no webhook.
+  const parts = [deliverAll, ...(announce === undefined ? [] : [announce])].map(oneAtATime);
+  const run = async (): Promise<void> => void (await Promise.all(parts.map((part) => part())));
 
   let timer: NodeJS.Timeout | undefined;
   return {
@@ -86,7 +92,7 @@ export function warningSender(
     async [Symbol.asyncDispose]() {
       closed = true;
       clearInterval(timer);
-      await running;
+      await run();
       // It may still be about to listen: its connection is given back, too.
       const heard = await listening?.catch(() => undefined);
       await heard?.[Symbol.asyncDispose]();
