@@ -3,7 +3,8 @@ import { BusUnavailableError } from "./bus.ts";
 
 const RECONNECT_MS = 250;
 const PING_MS = 10_000;
-const CONNECT_MS = 5_000;
+/** The library would wait 20 s for a server that was killed in the middle of a handshake. */
+const CONNECT_MS = 4_000;
 
 /** One connection to NATS that is made in the background and made again forever. Knows at every moment whether it is there. */
 export class NatsLink {
@@ -60,7 +61,7 @@ export class NatsLink {
   async #open(options: NodeConnectionOptions): Promise<void> {
     while (!this.#closed) {
       try {
-        const connection = await connected(options);
+        const connection = await connect(options);
         if (this.#closed) return await connection.close();
         this.#connection = connection;
         void this.#watch(connection);
@@ -100,29 +101,6 @@ export class NatsLink {
   }
 }
 
-/**
- * The library's connect() can wait for ever where the server is killed in the middle of it: what takes longer than CONNECT_MS is given up, and closed
- * should it come after all.
- */
-async function connected(options: NodeConnectionOptions): Promise<NatsConnection> {
-  const attempt = connect(options);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`NATS did not answer within ${CONNECT_MS} ms`)), CONNECT_MS).unref();
-  });
-  try {
-    return await Promise.race([attempt, late]);
-  } catch (error) {
-    attempt.then(
-      (connection) => connection.close(),
-      () => undefined,
-    );
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** The library does not read credentials from a URL. */
 function connectionOptions(url: string): NodeConnectionOptions {
   const urls = url.split(",").map((text) => new URL(text.includes("://") ? text.trim() : `nats://${text.trim()}`));
@@ -135,7 +113,7 @@ function connectionOptions(url: string): NodeConnectionOptions {
     ...(protocol === "tls:" ? { tls: {} } : {}),
     name: "weir",
     maxReconnectAttempts: -1,
-    timeout: CONNECT_MS - 1_000,
+    timeout: CONNECT_MS,
     reconnectTimeWait: RECONNECT_MS,
     reconnectJitter: RECONNECT_MS,
     pingInterval: PING_MS,
